@@ -1,0 +1,92 @@
+package desk
+
+import "time"
+
+// EffectKind says what an outbox row does. It is an open set.
+type EffectKind string
+
+// The effects there are so far.
+const (
+	WelcomeMail  EffectKind = "mail.welcome"
+	ReplyMail    EffectKind = "mail.reply"     // an agent's answer, to a customer
+	SignInMail   EffectKind = "mail.sign-in"   // a link to sign in by
+	PasswordMail EffectKind = "mail.password"  // a link to set a new password by
+	PutInInbox   EffectKind = "mailbox.append" // a customer's message, into the agents' inbox
+)
+
+// Queue says which asynq queue carries the effect.
+func (k EffectKind) Queue() string {
+	if k == PutInInbox {
+		return QueueMailbox
+	}
+	return QueueMail
+}
+
+// The queues: mail people wait for, work in mailboxes, outgoing webhooks, work in bulk.
+const (
+	QueueMail    = "mail"
+	QueueMailbox = "mailbox"
+	QueueWebhook = "webhook"
+	QueueBulk    = "bulk"
+)
+
+// Queues lists them with their weights.
+func Queues() map[string]int {
+	return map[string]int{QueueMail: 6, QueueMailbox: 4, QueueWebhook: 2, QueueBulk: 1}
+}
+
+// EffectState is where an outbox row stands.
+type EffectState string
+
+// The states. Unknown means that a process died, or a connection broke, when the server may already have had the bytes.
+const (
+	EffectPending  EffectState = "pending"
+	EffectSending  EffectState = "sending"
+	EffectSent     EffectState = "sent"
+	EffectDeferred EffectState = "deferred"
+	EffectFailed   EffectState = "failed"
+	EffectUnknown  EffectState = "unknown"
+)
+
+// Effect is a row of the outbox: one thing to do outside the database, for one recipient. What it sends is a pure
+// function of the row and of what the row names, so doing it again sends the same bytes under the same Message-ID.
+type Effect struct {
+	ID        ID
+	Kind      EffectKind
+	MailboxID ID
+	TicketID  ID
+	SubjectID ID // the message it carries; empty for mail about a person
+	ContactID ID
+	Recipient string // envelope recipient; for PutInInbox the mailbox's address
+	Template  string // which text; empty where the kind has one only
+	Trust     Trust  // how sure we are of the recipient (a V0 recipient gets neutral text only)
+	MessageID MessageID
+	CreatedAt time.Time
+
+	State       EffectState
+	Attempt     int
+	Owner       string
+	LeaseUntil  time.Time
+	Epoch       int64
+	NextTry     time.Time
+	LastError   string
+	Fingerprint string // of the mail composed; how our own copy is known when it comes back
+	Unknowns    int    // how often it was unknown; a second copy is possible only where this is not zero
+	DoneAt      time.Time
+}
+
+// Backoff gives the pause before the attempt that follows n failed ones: 10 s, 30 s, 2 min, 10 min, 30 min, 1 h, then
+// every 4 h. It is without jitter.
+func Backoff(n int) time.Duration {
+	steps := [...]time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour}
+	if n < 1 {
+		n = 1
+	}
+	if n > len(steps) {
+		return 4 * time.Hour
+	}
+	return steps[n-1]
+}
+
+// GiveUpAfter is how long an effect is tried before it fails (RFC 5321 section 4.5.4.1).
+const GiveUpAfter = 5 * 24 * time.Hour

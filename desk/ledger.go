@@ -1,0 +1,54 @@
+package desk
+
+import "time"
+
+// Outcome is what became of an inbound item. Every item has exactly one ledger row with exactly one outcome
+// (REQUIREMENTS INV1).
+type Outcome string
+
+// The outcomes. A row starts as Pending, and leaves it once.
+const (
+	Pending     Outcome = "pending"     // kept, not yet read
+	NewTicket   Outcome = "new-ticket"  // made a ticket
+	Appended    Outcome = "appended"    // joined a ticket
+	Held        Outcome = "held"        // an agent decides
+	Quarantined Outcome = "quarantined" // could not be read; the bytes are kept
+	OwnCopy     Outcome = "own-copy"    // we wrote it ourselves
+	Duplicate   Outcome = "duplicate"   // the same mail is already there
+	Automated   Outcome = "automatic"   // a machine's mail that belongs to no ticket
+	Ignored     Outcome = "ignored"     // not for us, with the reason
+	Unfetched   Outcome = "unfetched"   // could not be fetched, with the reason
+)
+
+// Outcomes lists all of them.
+func Outcomes() []Outcome {
+	return []Outcome{Pending, NewTicket, Appended, Held, Quarantined, OwnCopy, Duplicate, Automated, Ignored, Unfetched}
+}
+
+// LedgerEntry is the record of one inbound item: a mail of a mailbox (Folder, UIDValidity, UID) or a form post
+// (FormID, DeliveryID).
+type LedgerEntry struct {
+	ID           ID
+	MailboxID    ID
+	Folder       string
+	Role         FolderRole
+	UIDValidity  uint32
+	UID          uint32
+	FormID       ID
+	DeliveryID   string
+	ContentType  string // of a form post
+	InternalDate time.Time
+	ReceivedAt   time.Time
+	Size         int64
+	RawSHA256    string // where the bytes lie in the blob store; empty: in the database
+	Outcome      Outcome
+	Reason       string
+	Attempts     int // how often a process died or gave up while reading it
+	TicketID     ID  // for Held: the ticket it would have joined
+	Subject      string
+	From         string
+	DoneAt       time.Time
+}
+
+// MaxAttempts is how many processes may die over one item before it is parked in quarantine.
+const MaxAttempts = 3

@@ -1,0 +1,96 @@
+package desk
+
+import "time"
+
+// MessageID is the content of a Message-ID header without its angle brackets (RFC 5322 section 3.6.4).
+type MessageID string
+
+// Class says what sort of mail a message is. It is read from headers and structure, never from the subject alone.
+type Class string
+
+// The classes. List mail is filed like human mail, but nothing answers it automatically.
+const (
+	Human     Class = "human"
+	Automatic Class = "automatic"
+	Bounce    Class = "bounce"
+	Complaint Class = "complaint"
+	Receipt   Class = "receipt"
+	List      Class = "list"
+)
+
+// AnswersAllowed tells whether automatic mail may be sent because of a mail of this class (REQUIREMENTS INV3).
+func (c Class) AnswersAllowed() bool { return c == Human }
+
+// Mail is one message as read from its bytes. All text is valid UTF-8 without NUL.
+type Mail struct {
+	Subject    string
+	From       Address // zero if there is none, or more than one
+	FromUnsure bool    // the From line can be read in more than one way, so it proves nothing (REQUIREMENTS A2)
+	To, Cc     []Address
+	ReplyTo    []Address
+
+	// DeliveredTo holds the addresses of Delivered-To, X-Original-To and Envelope-To, topmost first.
+	DeliveredTo []string
+	// NullReturnPath is set where a Return-Path header says "<>".
+	NullReturnPath bool
+	Date           time.Time // zero if there is none that can be read
+
+	MessageID   MessageID
+	InReplyTo   []MessageID
+	References  []MessageID
+	OriginalIDs []MessageID // X-Microsoft-Original-Message-ID and X-Google-Original-Message-ID
+
+	Text      string // the whole readable text, from the HTML if there is no text part
+	HTML      string // harmless HTML, from the text if there is no HTML part
+	Reply     string // what is new in Text
+	Quoted    string // the history in Text
+	Signature string
+
+	Attachments []Attachment
+
+	Class            Class
+	Reasons          []string // why it has this class
+	SuppressAnswers  bool     // the sender asks not to be answered automatically (X-Auto-Response-Suppress)
+	Bounced          []BouncedRecipient
+	BouncedMessageID MessageID // the mail that bounced, if the report says
+
+	Truncated bool     // a limit was reached; the rest is kept as an attachment
+	Defects   []string // what was wrong with the bytes, in plain words
+
+	// Fingerprint is the SHA-256 (hex) over From, Date, Subject, normalised text and sorted attachment hashes.
+	// Two copies of one mail have the same, even if a server re-rendered one (REQUIREMENTS I6).
+	Fingerprint string
+}
+
+// Attachment is a file that came with a message. Its bytes lie in the blob store under SHA256 (hex).
+type Attachment struct {
+	ID        ID     `json:"id,omitempty"`
+	Name      string `json:"name"` // a base name that is safe to show and to save under
+	Type      string `json:"type"` // media type without parameters
+	Size      int64  `json:"size"`
+	SHA256    string `json:"sha256"`
+	Inline    bool   `json:"inline"`
+	ContentID string `json:"content_id,omitempty"`
+}
+
+// BouncedRecipient is one recipient's fate in a delivery report (RFC 3464 section 2.3).
+type BouncedRecipient struct {
+	Address    string `json:"address"`
+	Action     string `json:"action"` // failed, delayed, delivered, relayed, expanded
+	Status     string `json:"status"` // such as 5.1.1
+	Diagnostic string `json:"diagnostic"`
+}
+
+// Trust says how sure we are that a message comes from whom it names (REQUIREMENTS section 0).
+type Trust int
+
+// The tiers: the From line says so; the trusted receiver's DMARC says so; that and a valid reply token; proved in the portal.
+const (
+	V0 Trust = iota
+	V1
+	V2
+	V3
+)
+
+// String gives "V0" to "V3".
+func (t Trust) String() string { return [...]string{"V0", "V1", "V2", "V3"}[t&3] }

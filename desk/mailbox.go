@@ -1,0 +1,142 @@
+package desk
+
+import (
+	"slices"
+	"time"
+)
+
+// Mailbox is a support mailbox that Postern stands behind.
+type Mailbox struct {
+	ID        ID
+	Address   string   // normalised
+	Aliases   []string // further addresses whose mail arrives here, normalised
+	Name      string   // the sender's name on our mail; empty: the portal's title
+	IMAP      string   // URL without password: imaps://user@host:port?…
+	SMTP      string   // the same for submission; empty: this mailbox does not send
+	Secrets   MailboxSecrets
+	Since     time.Time // mail that arrived before is not turned into tickets; zero: all of it
+	Sent      string    // name of the Sent folder where the server does not tell; empty: found
+	MIDDomain string    // right side of our Message-IDs
+	// SubAddress is set where the server delivers local+anything@domain to this mailbox (RFC 5233), so that reply
+	// addresses may carry a token.
+	SubAddress bool
+	Pipeline   string
+	Paused     bool
+	CreatedAt  time.Time
+}
+
+// MailboxSecrets are what signs in. They are stored encrypted and never shown.
+type MailboxSecrets struct {
+	IMAPPassword string
+	SMTPPassword string
+}
+
+// Owns tells whether email is the mailbox's own address or an alias of it, with or without a sub-address.
+func (m Mailbox) Owns(email string) bool {
+	if email == m.Address || slices.Contains(m.Aliases, email) {
+		return true
+	}
+	base := LocalPart(email) + "@" + DomainOf(email)
+	return base == m.Address || slices.Contains(m.Aliases, base)
+}
+
+// FolderRole says what the mail in a folder is.
+type FolderRole string
+
+// The folders that are watched.
+const (
+	Inbox FolderRole = "inbox"
+	Sent  FolderRole = "sent"
+)
+
+// Folder is a watched folder and how far it is read. A cursor counts within one UIDVALIDITY (RFC 9051 section 2.3.1.1).
+type Folder struct {
+	MailboxID   ID
+	Name        string
+	Role        FolderRole
+	UIDValidity uint32 // zero: never looked at
+	LastUID     uint32 // every UID up to here has its ledger row
+	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all UIDVALIDITYs
+}
+
+// Lease is the right to watch a mailbox. Every write of a watcher carries it; one whose epoch is over is refused.
+type Lease struct {
+	MailboxID ID
+	Owner     string
+	Epoch     int64
+	Until     time.Time
+}
+
+// FolderBatch is what a watcher saw in a folder: one item for every UID that is new since the cursor, in ascending order.
+type FolderBatch struct {
+	MailboxID   ID
+	Folder      string
+	Role        FolderRole
+	UIDValidity uint32
+	Items       []FolderItem
+}
+
+// FolderItem is one mail of a FolderBatch. Bytes up to MaxInlineRaw are in Raw; larger mail lies in the blob store under
+// RawSHA256. An item without bytes says in Outcome (Ignored or Unfetched) and Reason why.
+type FolderItem struct {
+	UID          uint32
+	InternalDate time.Time
+	Size         int64
+	Raw          []byte
+	RawSHA256    string
+	Outcome      Outcome // empty: Pending
+	Reason       string
+}
+
+// MaxInlineRaw is how much of a mail may be held in memory whole, in bytes.
+const MaxInlineRaw = 1 << 20
+
+// Form is a door for web forms and other programs: POST /hooks/{Key}.
+type Form struct {
+	ID        ID
+	Key       string // the last part of its URL
+	Name      string
+	MailboxID ID
+	Auth      FormAuth
+	Secret    string            // whsec_… for SignedForm; stored encrypted
+	Mapping   map[string]string // ticket field (email, name, subject, message) to the payload's path
+	Pipeline  string
+	Disabled  bool
+	CreatedAt time.Time
+}
+
+// FormAuth says who may post to a form.
+type FormAuth string
+
+// The ways a post proves itself: a Standard Webhooks signature, or an unguessable URL.
+const (
+	SignedForm    FormAuth = "standard-webhooks"
+	SecretURLForm FormAuth = "secret-url"
+)
+
+// FormFields are the ticket fields a form can fill.
+func FormFields() []string { return []string{"email", "name", "subject", "message"} }
+
+// Token lets a program use the API. Only the SHA-256 of its secret is stored.
+type Token struct {
+	ID        ID
+	Name      string
+	Scopes    []string
+	CreatedAt time.Time
+	LastUsed  time.Time
+}
+
+// The scopes a token can have. Write includes read.
+const (
+	ScopeRead     = "read"
+	ScopeWrite    = "write"
+	ScopeSettings = "portal:settings"
+)
+
+// Scopes lists all of them.
+func Scopes() []string { return []string{ScopeRead, ScopeWrite, ScopeSettings} }
+
+// Allows tells whether the token has the scope.
+func (t Token) Allows(scope string) bool {
+	return slices.Contains(t.Scopes, scope) || scope == ScopeRead && slices.Contains(t.Scopes, ScopeWrite)
+}

@@ -1,0 +1,102 @@
+package desk
+
+import "strings"
+
+// Settings are the organisation's: what the operator decides, stored in the database. The zero value is not usable;
+// start from DefaultSettings.
+type Settings struct {
+	PortalTitle     string     `json:"portal_title"`
+	DefaultLanguage string     `json:"default_language"`
+	DefaultMailbox  ID         `json:"default_mailbox"` // for portal tickets; empty: the only one there is
+	Pipelines       []Pipeline `json:"pipelines"`
+	Welcome         Welcome    `json:"welcome"`
+}
+
+// Welcome is the mail a new contact gets.
+type Welcome struct {
+	Enabled bool   `json:"enabled"`
+	Subject string `json:"subject"`
+	Body    string `json:"body"` // text with snippets, such as {{contact.name}}
+	// Neutral is sent to an address that nobody has proved yet: the operator's words and a link, nothing the sender wrote.
+	NeutralEnabled bool   `json:"neutral_enabled"`
+	NeutralSubject string `json:"neutral_subject"`
+	NeutralBody    string `json:"neutral_body"`
+}
+
+// DefaultSettings gives what an installation starts with.
+func DefaultSettings() Settings {
+	return Settings{
+		PortalTitle: "Support", DefaultLanguage: "en", Pipelines: BuiltInPipelines(),
+		Welcome: Welcome{
+			Enabled: true,
+			Subject: "Your access to {{portal.name}}",
+			Body: "Hello {{contact.name}},\n\nthank you for writing to us. You can follow your tickets and answer us here:\n\n{{portal.url}}\n\n" +
+				"Choose a password with this link. It works once, for three days:\n\n{{portal.set_password_link}}\n\nYour user name is {{portal.username}}.\n\n{{portal.name}}",
+			NeutralEnabled: true,
+			NeutralSubject: "Your access to {{portal.name}}",
+			NeutralBody: "Hello,\n\nwe received a message that names this address. If you wrote it, you can follow it and answer us here. " +
+				"Choose a password with this link. It works once, for three days:\n\n{{portal.set_password_link}}\n\n" +
+				"If you did not write to us, ignore this mail. We will not write again.\n\n{{portal.name}}",
+		},
+	}
+}
+
+// CheckWelcome refuses a template that leaves its reader with no way in: neither the link nor credentials. The neutral
+// text must also not say anything the sender chose.
+func CheckWelcome(w Welcome) error {
+	way := func(s string) bool {
+		return strings.Contains(s, "{{portal.set_password_link}}") ||
+			strings.Contains(s, "{{portal.username}}") && strings.Contains(s, "{{portal.password}}")
+	}
+	if w.Enabled && !way(w.Body) {
+		return Refuse("welcome.body", "the welcome mail needs {{portal.set_password_link}}, or both {{portal.username}} and {{portal.password}}")
+	}
+	if !w.NeutralEnabled {
+		return nil
+	}
+	if !strings.Contains(w.NeutralBody, "{{portal.set_password_link}}") {
+		return Refuse("welcome.neutral_body", "the neutral welcome mail needs {{portal.set_password_link}}")
+	}
+	for _, snippet := range Snippets(w.NeutralSubject + w.NeutralBody) {
+		if !strings.HasPrefix(snippet, "portal.") || snippet == "portal.password" || snippet == "portal.username" {
+			return Refuse("welcome.neutral_body", "{{%s}} must not be in the neutral welcome mail: its reader has not proved who they are", snippet)
+		}
+	}
+	return nil
+}
+
+// Snippets lists the names between {{ and }} in a template, in order.
+func Snippets(template string) []string {
+	var out []string
+	for {
+		_, rest, ok := strings.Cut(template, "{{")
+		if !ok {
+			return out
+		}
+		name, after, ok := strings.Cut(rest, "}}")
+		if !ok {
+			return out
+		}
+		out = append(out, strings.TrimSpace(name))
+		template = after
+	}
+}
+
+// Expand fills a template's snippets; one without a value becomes nothing.
+func Expand(template string, values map[string]string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(template, "{{")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		name, after, ok := strings.Cut(rest, "}}")
+		if !ok {
+			b.WriteString("{{" + rest)
+			return b.String()
+		}
+		b.WriteString(values[strings.TrimSpace(name)])
+		template = after
+	}
+}

@@ -1,0 +1,219 @@
+package desk
+
+import "time"
+
+// Ticket is one matter a customer brought to us. It has one or more conversations.
+type Ticket struct {
+	ID             ID
+	Number         int64 // counts up from 1; what people call the ticket by, never proof of anything
+	Subject        string
+	Pipeline       string // a key of Settings.Pipelines
+	Status         string // a key of that pipeline's statuses
+	MailboxID      ID     // empty until the ticket has a conversation in a mailbox
+	ContactID      ID     // the requester
+	CompanyID      ID     // the requester's primary company when the ticket was made; empty: none
+	Source         Source
+	Properties     map[string]string
+	Participants   []Participant
+	CreatedAt      time.Time
+	LastActivityAt time.Time
+	// LastCustomer is set while the newest public message is the customer's: we are to answer.
+	LastCustomer bool
+}
+
+// Role says what part somebody has in a ticket.
+type Role string
+
+// The roles of a participant. Only a requester and those copied by an agent take part; an address that was merely
+// mentioned in a customer's Cc gets neither mail nor access (REQUIREMENTS M13).
+const (
+	Requester Role = "requester"
+	Copied    Role = "copied"
+	Mentioned Role = "mentioned"
+)
+
+// Participant is somebody with a part in a ticket. ContactID is empty for a mentioned address that is no contact.
+type Participant struct {
+	ContactID ID     `json:"contact_id,omitempty"`
+	Name      string `json:"name"`
+	Email     string `json:"address"`
+	Role      Role   `json:"role"`
+}
+
+// TakesPart tells whether email belongs to somebody who may add to the ticket.
+func TakesPart(ps []Participant, email string) bool {
+	for _, p := range ps {
+		if p.Email == email && p.Role != Mentioned {
+			return true
+		}
+	}
+	return false
+}
+
+// Conversation is one thread of messages of a ticket, in one channel.
+type Conversation struct {
+	ID        ID
+	TicketID  ID
+	MailboxID ID
+	Channel   Source
+	CreatedAt time.Time
+}
+
+// Source says where a message or ticket came from. It is an open set: readers must accept values they don't know.
+type Source string
+
+// The sources there are so far.
+const (
+	FromMail    Source = "mail"
+	FromForm    Source = "form"
+	FromPortal  Source = "portal"
+	FromAPI     Source = "api"
+	FromConsole Source = "console"
+	FromCLI     Source = "cli"
+)
+
+// AuthorKind says on which side of the desk an author sits. It is an open set, as Source is.
+type AuthorKind string
+
+// The sides.
+const (
+	Customer AuthorKind = "customer"
+	Agent    AuthorKind = "agent"
+	System   AuthorKind = "system"
+)
+
+// Author is who wrote a message. ContactID is empty for agents and for us.
+type Author struct {
+	Kind      AuthorKind
+	Name      string
+	Email     string
+	ContactID ID
+}
+
+// Message is one thing said in a ticket. Text, Reply and HTML are as Mail describes them.
+type Message struct {
+	ID             ID
+	TicketID       ID
+	ConversationID ID
+	MailboxID      ID // empty for a message of a ticket that has no mailbox
+	Author         Author
+	Source         Source
+	Internal       bool // only for agents: never in the portal, never in outgoing mail
+	Subject        string
+	Text           string
+	Reply          string
+	HTML           string
+	To, Cc         []Address
+	MessageID      MessageID
+	References     []MessageID // References and In-Reply-To, oldest first
+	Class          Class
+	Trust          Trust
+	Reasons        []string // why it is in this ticket, and why with this trust
+	Attachments    []Attachment
+	Delivery       Delivery
+	LedgerID       ID // the inbound item it was made from; empty for what was written here
+	CreatedAt      time.Time
+}
+
+// Delivery sums up the mails that carry a message: the worst state of them, and its reason.
+type Delivery struct {
+	State EffectState // empty: nothing to deliver
+	Error string
+}
+
+// Pipeline is a way tickets go, with its own statuses. The first status is the one new tickets get.
+type Pipeline struct {
+	Key      string   `json:"key"`
+	Name     string   `json:"name"`
+	Statuses []Status `json:"statuses"`
+}
+
+// Status is a step of a pipeline.
+type Status struct {
+	Key    string `json:"key"`
+	Name   string `json:"name"`
+	Closed bool   `json:"closed"`
+}
+
+// The built-in statuses.
+const (
+	Open    = "open"
+	Waiting = "waiting" // for the customer
+	Closed  = "closed"
+)
+
+// DefaultPipeline is the one there is until the operator makes others.
+const DefaultPipeline = "support"
+
+// BuiltInPipelines gives the pipeline every installation starts with.
+func BuiltInPipelines() []Pipeline {
+	return []Pipeline{{Key: DefaultPipeline, Name: "Support", Statuses: []Status{
+		{Key: Open, Name: "Open"}, {Key: Waiting, Name: "Waiting for you"}, {Key: Closed, Name: "Closed", Closed: true},
+	}}}
+}
+
+// StatusOf finds a status of a pipeline; a key that is not (or no longer) there counts as open.
+func StatusOf(ps []Pipeline, pipeline, key string) Status {
+	for _, p := range ps {
+		if p.Key != pipeline {
+			continue
+		}
+		for _, s := range p.Statuses {
+			if s.Key == key {
+				return s
+			}
+		}
+	}
+	return Status{Key: key, Name: key}
+}
+
+// CheckStatus tells whether a ticket of the pipeline may have the status key.
+func CheckStatus(ps []Pipeline, pipeline, key string) error {
+	for _, p := range ps {
+		if p.Key != pipeline {
+			continue
+		}
+		for _, s := range p.Statuses {
+			if s.Key == key {
+				return nil
+			}
+		}
+		return Refuse("status", "there is no status %q in pipeline %q", key, pipeline)
+	}
+	return Refuse("pipeline", "there is no pipeline %q", pipeline)
+}
+
+// StatusAfter tells which status a ticket has once a message is added: a customer's mail opens it, an agent's public
+// answer makes it wait for the customer; notes, automatic mail and statuses of the operator's own change nothing,
+// but for a closed ticket that a customer writes to.
+func StatusAfter(ps []Pipeline, t Ticket, m Message) string {
+	if m.Internal || m.Class == Automatic || m.Class == Bounce || m.Class == Receipt || m.Class == Complaint {
+		return t.Status
+	}
+	now := StatusOf(ps, t.Pipeline, t.Status)
+	switch m.Author.Kind {
+	case Customer:
+		if now.Closed || t.Status == Waiting {
+			return firstOpen(ps, t.Pipeline)
+		}
+	case Agent:
+		if t.Status == Open && CheckStatus(ps, t.Pipeline, Waiting) == nil {
+			return Waiting
+		}
+	}
+	return t.Status
+}
+
+func firstOpen(ps []Pipeline, pipeline string) string {
+	for _, p := range ps {
+		if p.Key != pipeline {
+			continue
+		}
+		for _, s := range p.Statuses {
+			if !s.Closed {
+				return s.Key
+			}
+		}
+	}
+	return Open
+}
