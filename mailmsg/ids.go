@@ -1,0 +1,46 @@
+package mailmsg
+
+import (
+	"strings"
+
+	"postern/desk"
+)
+
+// maxLocalPart is the octets a local part may have (RFC 5321 section 4.5.3.1.1).
+const maxLocalPart = 64
+
+// MessageIDFor gives the Message-ID of a message of a ticket, the same for all its recipients and on every retry. It
+// can't be guessed, and is recognised by looking it up, never by reading it (REQUIREMENTS M3).
+func MessageIDFor(k *Keyring, mailbox, ticket, message desk.ID, domain string) desk.MessageID {
+	return desk.MessageID("m." + k.Token(ForMessage, string(mailbox), string(ticket), string(message)) + "@" + domain)
+}
+
+// RootID gives the id that stands first in the References of every mail of a ticket. No mail has it as its Message-ID,
+// so no server rewrites it (REQUIREMENTS M5).
+func RootID(k *Keyring, mailbox, ticket desk.ID, domain string) desk.MessageID {
+	return desk.MessageID("t." + k.Token(ForRoot, string(mailbox), string(ticket)) + "@" + domain)
+}
+
+// ReplyAddress puts a token into a mailbox's address: "support+TOKEN@example.com". It answers false where the local part
+// would be longer than servers accept; the mail then goes without.
+func ReplyAddress(mailboxAddress, token string) (string, bool) {
+	local, domain, ok := strings.Cut(mailboxAddress, "@")
+	if !ok || local == "" || domain == "" || !isToken(token) || len(local)+1+len(token) > maxLocalPart {
+		return "", false
+	}
+	return local + "+" + token + "@" + domain, true
+}
+
+// TokenIn finds the token in an address that ReplyAddress made for the mailbox. The token still has to be verified.
+func TokenIn(address, mailboxAddress string) (string, bool) {
+	local, domain, ok := strings.Cut(strings.TrimSpace(address), "@")
+	wantLocal, wantDomain, ok2 := strings.Cut(mailboxAddress, "@")
+	if !ok || !ok2 || !strings.EqualFold(domain, wantDomain) {
+		return "", false
+	}
+	plus := strings.LastIndexByte(local, '+')
+	if plus < 0 || !strings.EqualFold(local[:plus], wantLocal) || !isToken(local[plus+1:]) {
+		return "", false
+	}
+	return strings.ToLower(local[plus+1:]), true
+}
