@@ -1,0 +1,86 @@
+package store
+
+import (
+	"embed"
+	"errors"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// dialect is all that SQLite and PostgreSQL do differently. Every other statement has one text for both.
+type dialect struct {
+	name         string
+	goose        goose.Dialect
+	skipLocked   string // ends a SELECT that claims rows
+	shareLock    string // ends a SELECT whose rows must not change until the commit
+	nextNumber   string // takes the next ticket number
+	isUnique     func(error) bool
+	isRetry      func(error) bool // the transaction lost a race and may run again
+	isOutOfReach func(error) bool // the database could not be reached, or refuses everybody
+}
+
+func (d dialect) migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations/"+d.name)
+	if err != nil {
+		panic(err) // the folders are compiled in
+	}
+	return sub
+}
+
+func sqliteDialect() dialect {
+	code := func(err error) int {
+		if e, ok := errors.AsType[*sqlite.Error](err); ok {
+			return e.Code()
+		}
+		return 0
+	}
+	return dialect{
+		name: "sqlite", goose: goose.DialectSQLite3,
+		nextNumber: `UPDATE ticket_number SET last = last + 1 RETURNING last`,
+		isUnique: func(err error) bool {
+			c := code(err)
+			return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+		},
+		isRetry:      func(error) bool { return false }, // one writer, nobody to race
+		isOutOfReach: func(err error) bool { return code(err)&0xff == sqlite3.SQLITE_BUSY },
+	}
+}
+
+func postgresDialect() dialect {
+	code := func(err error) string {
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+			return e.Code
+		}
+		return ""
+	}
+	return dialect{
+		name: "postgres", goose: goose.DialectPostgres,
+		skipLocked: ` FOR UPDATE SKIP LOCKED`,
+		shareLock:  ` FOR SHARE`,
+		nextNumber: `SELECT nextval('ticket_number')`,
+		isUnique:   func(err error) bool { return code(err) == "23505" },
+		isRetry:    func(err error) bool { c := code(err); return c == "40001" || c == "40P01" },
+		isOutOfReach: func(err error) bool {
+			if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+				return true
+			}
+			switch c := code(err); {
+			case c == "":
+				return !errors.Is(err, errNotSQL) && pgconn.SafeToRetry(err)
+			case len(c) == 5 && (c[:2] == "08" || c[:2] == "53" || c[:3] == "57P"):
+				return true
+			default:
+				return false
+			}
+		},
+	}
+}
+
+var errNotSQL = errors.New("not a database error")

@@ -1,0 +1,262 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"postern/desk"
+)
+
+// TakeLease gives owner the right to watch the mailbox until now plus d, if nobody else has it. A lease taken from
+// somebody else has a new epoch, which shuts out what the former owner still writes (REQUIREMENTS I10).
+func (tx *Tx) TakeLease(ctx context.Context, mailbox desk.ID, owner string, d time.Duration) (desk.Lease, bool, error) {
+	now := tx.Now()
+	l := desk.Lease{MailboxID: mailbox, Owner: owner, Until: now.Add(d)}
+	err := tx.x.QueryRowContext(ctx, `INSERT INTO leases (mailbox_id, owner, epoch, until) VALUES ($1, $2, 1, $3)
+		ON CONFLICT (mailbox_id) DO UPDATE SET owner = $2, until = $3, epoch = leases.epoch + CASE WHEN leases.owner = $2 THEN 0 ELSE 1 END
+		WHERE leases.owner = $2 OR leases.until < $4
+		RETURNING epoch`, mailbox, owner, ms(l.Until), ms(now)).Scan(&l.Epoch)
+	if errors.Is(err, sql.ErrNoRows) {
+		return desk.Lease{}, false, nil
+	}
+	return l, err == nil, err
+}
+
+// DropLease lets go of a lease, so that another process need not wait for it to run out.
+func (tx *Tx) DropLease(ctx context.Context, l desk.Lease) error {
+	return tx.exec(ctx, `UPDATE leases SET until = 0 WHERE mailbox_id = $1 AND owner = $2 AND epoch = $3`, l.MailboxID, l.Owner, l.Epoch)
+}
+
+// holdLease fails with Conflict if the lease is no longer the owner's, and keeps it from changing until the commit.
+func (tx *Tx) holdLease(ctx context.Context, l desk.Lease) error {
+	var epoch int64
+	err := tx.x.QueryRowContext(ctx, `SELECT epoch FROM leases WHERE mailbox_id = $1 AND owner = $2`+tx.d.shareLock, l.MailboxID, l.Owner).Scan(&epoch)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != l.Epoch {
+		return &desk.Error{Kind: desk.Conflict, Text: "another process watches this mailbox now"}
+	}
+	return err
+}
+
+// Folder tells how far a folder is read; one that was never looked at has UIDVALIDITY 0.
+func (r reads) Folder(ctx context.Context, mailbox desk.ID, name string) (desk.Folder, error) {
+	f, err := scanFolder(r.x.QueryRowContext(ctx, folderSelect+` WHERE mailbox_id = $1 AND name = $2`, mailbox, name))
+	if errors.Is(err, sql.ErrNoRows) {
+		return desk.Folder{MailboxID: mailbox, Name: name}, nil
+	}
+	return f, err
+}
+
+// Folders lists the watched folders.
+func (r reads) Folders(ctx context.Context) ([]desk.Folder, error) {
+	return collect(ctx, r.x, scanFolder, folderSelect+` ORDER BY mailbox_id, name`)
+}
+
+const folderSelect = `SELECT mailbox_id, name, role, uidvalidity, last_uid, seen FROM folders`
+
+func scanFolder(row scanner) (f desk.Folder, err error) {
+	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.UIDValidity, &f.LastUID, &f.Seen)
+	return f, err
+}
+
+// Keep stores what a watcher saw: a ledger row for every item, the bytes, and the folder's cursor behind the last of
+// them. Items at or below the cursor are there already and are passed over, so a batch may come twice. raws holds the
+// compressed bytes, in the order of b.Items; nil where an item has none in the database.
+func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [][]byte) error {
+	if err := tx.holdLease(ctx, l); err != nil {
+		return err
+	}
+	f, err := tx.Folder(ctx, b.MailboxID, b.Folder)
+	if err != nil {
+		return err
+	}
+	if f.UIDValidity != b.UIDValidity {
+		f.LastUID = 0
+	}
+	now, added := tx.Now(), int64(0)
+	last := f.LastUID
+	for i, it := range b.Items {
+		if it.UID <= last {
+			if it.UID <= f.LastUID {
+				continue
+			}
+			return fmt.Errorf("keep %s: UID %d comes after %d", b.Folder, it.UID, last)
+		}
+		last = it.UID
+		added++
+		e := desk.LedgerEntry{
+			ID: NewID(), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, UIDValidity: b.UIDValidity, UID: it.UID,
+			InternalDate: it.InternalDate, ReceivedAt: now, Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
+		}
+		if e.Outcome == "" {
+			e.Outcome = desk.Pending
+		} else {
+			e.DoneAt = now
+		}
+		if _, err := tx.addLedger(ctx, e, raws[i]); err != nil {
+			return err
+		}
+	}
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, uidvalidity, last_uid, seen) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, uidvalidity = $4, last_uid = $5, seen = folders.seen + $6`,
+		b.MailboxID, b.Folder, b.Role, b.UIDValidity, last, added)
+}
+
+// KeepDelivery stores a form post. It answers false, with the entry that is there, for a delivery that came before.
+func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte) (desk.LedgerEntry, bool, error) {
+	e.ID, e.ReceivedAt, e.InternalDate, e.Outcome = NewID(), tx.Now(), tx.Now(), desk.Pending
+	added, err := tx.addLedger(ctx, e, raw)
+	if err != nil || added {
+		return e, added, err
+	}
+	e, err = scanLedger(tx.x.QueryRowContext(ctx, ledgerSelect+` WHERE form_id = $1 AND delivery_id = $2`, e.FormID, e.DeliveryID))
+	return e, false, err
+}
+
+func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte) (bool, error) {
+	n, err := tx.changed(ctx, `INSERT INTO ledger (id, mailbox_id, folder, role, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
+		received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, '', '', '', $16) ON CONFLICT DO NOTHING`,
+		e.ID, e.MailboxID, e.Folder, e.Role, e.UIDValidity, e.UID, e.FormID, e.DeliveryID, clip(e.ContentType, 500), ms(e.InternalDate),
+		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if raw != nil {
+		if err := tx.exec(ctx, `INSERT INTO raws (ledger_id, bytes) VALUES ($1, $2)`, e.ID, raw); err != nil {
+			return false, err
+		}
+	}
+	if e.Outcome == desk.Pending {
+		tx.filed = true
+	}
+	return true, nil
+}
+
+const ledgerSelect = `SELECT id, mailbox_id, folder, role, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
+	received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at FROM ledger`
+
+func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
+	err = row.Scan(&e.ID, &e.MailboxID, &e.Folder, &e.Role, &e.UIDValidity, &e.UID, &e.FormID, &e.DeliveryID, &e.ContentType, millis{&e.InternalDate},
+		millis{&e.ReceivedAt}, &e.Size, &e.RawSHA256, &e.Outcome, &e.Reason, &e.Attempts, &e.TicketID, &e.Subject, &e.From, millis{&e.DoneAt})
+	return e, err
+}
+
+// PendingOf lists inbound items of a mailbox that wait to be read, oldest first.
+func (r reads) PendingOf(ctx context.Context, mailbox desk.ID, limit int) ([]desk.LedgerEntry, error) {
+	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 ORDER BY id LIMIT $2`, mailbox, limit)
+}
+
+// PendingForms lists form posts that wait to be read, oldest first.
+func (r reads) PendingForms(ctx context.Context, limit int) ([]desk.LedgerEntry, error) {
+	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id <> '' ORDER BY id LIMIT $1`, limit)
+}
+
+// Ledger finds one row.
+func (r reads) Ledger(ctx context.Context, id desk.ID) (desk.LedgerEntry, error) {
+	e, err := scanLedger(r.x.QueryRowContext(ctx, ledgerSelect+` WHERE id = $1`, id))
+	return one("item", e, err)
+}
+
+// LedgerWith lists the rows with an outcome, newest first.
+func (r reads) LedgerWith(ctx context.Context, outcome desk.Outcome, p Page) ([]desk.LedgerEntry, error) {
+	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, outcome, p.before(), p.limit())
+}
+
+// LedgerCounts counts the rows by outcome.
+func (r reads) LedgerCounts(ctx context.Context) (map[desk.Outcome]int64, error) {
+	counts := map[desk.Outcome]int64{}
+	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var o desk.Outcome
+		var n int64
+		err := row.Scan(&o, &n)
+		counts[o] = n
+		return struct{}{}, err
+	}, `SELECT outcome, count(*) FROM ledger GROUP BY outcome`)
+	return counts, err
+}
+
+// Raws reads the compressed bytes of rows that have them in the database, by id.
+func (r reads) Raws(ctx context.Context, ids []desk.ID) (map[desk.ID][]byte, error) {
+	out := make(map[desk.ID][]byte, len(ids))
+	const most = 100 // one statement text for nearly all calls
+	for len(ids) > 0 {
+		part := ids[:min(most, len(ids))]
+		ids = ids[len(part):]
+		args := make([]any, most)
+		for i := range args {
+			args[i] = part[min(i, len(part)-1)]
+		}
+		if _, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+			var id desk.ID
+			var b []byte
+			err := row.Scan(&id, &b)
+			out[id] = b
+			return struct{}{}, err
+		}, rawsSelect, args...); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+var rawsSelect = `SELECT ledger_id, bytes FROM raws WHERE ledger_id IN (` + placeholders(1, 100) + `)` //nolint:gochecknoglobals // a constant that needs a loop
+
+// Settle gives a pending row its outcome. It answers false if somebody else settled it first: then the caller's
+// transaction must write nothing else.
+func (tx *Tx) Settle(ctx context.Context, e desk.LedgerEntry) (bool, error) {
+	n, err := tx.changed(ctx, `UPDATE ledger SET outcome = $2, reason = $3, ticket_id = $4, subject = $5, sender = $6, done_at = $7 WHERE id = $1 AND outcome = 'pending'`,
+		e.ID, e.Outcome, clip(e.Reason, 1000), e.TicketID, clip(e.Subject, 500), clip(e.From, 320), ms(tx.Now()))
+	return n == 1, err
+}
+
+// CountAttempts adds one to the attempts of pending rows: what is about to be read may end this process.
+func (tx *Tx) CountAttempts(ctx context.Context, ids []desk.ID) error {
+	for _, id := range ids {
+		if err := tx.exec(ctx, `UPDATE ledger SET attempts = attempts + 1 WHERE id = $1 AND outcome = 'pending'`, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Reopen puts a quarantined row back to pending, to be read once more.
+func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
+	n, err := tx.changed(ctx, `UPDATE ledger SET outcome = 'pending', reason = '', attempts = 0, done_at = 0 WHERE id = $1 AND outcome = 'quarantined'`, id)
+	if err == nil && n == 0 {
+		err = desk.Missing("quarantined item")
+	}
+	tx.filed = true
+	return err
+}
+
+// SeenBefore notes that the mailbox has this mail. It answers the ledger row that had it first, or "" if this is it:
+// the same Message-ID with the same content is the same mail, the same id alone is not (REQUIREMENTS H4, I6).
+func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (desk.ID, error) {
+	n, err := tx.changed(ctx, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+		mailbox, clip(string(mid), 998), fingerprint, ledger)
+	if err != nil || n == 1 {
+		return "", err
+	}
+	var first desk.ID
+	err = tx.x.QueryRowContext(ctx, `SELECT ledger_id FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint = $3`,
+		mailbox, clip(string(mid), 998), fingerprint).Scan(&first)
+	if first == ledger {
+		return "", err
+	}
+	return first, err
+}
+
+// usableIDs leaves the ids that can be looked up; empty ones never are (REQUIREMENTS M8).
+func usableIDs(mids []desk.MessageID) []desk.MessageID {
+	out := mids[:0:0]
+	for _, m := range mids {
+		if strings.TrimSpace(string(m)) != "" {
+			out = append(out, m)
+		}
+	}
+	return out
+}

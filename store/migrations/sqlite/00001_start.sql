@@ -1,0 +1,309 @@
+-- +goose Up
+CREATE TABLE companies (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE company_domains (
+    domain     TEXT PRIMARY KEY,
+    company_id TEXT NOT NULL REFERENCES companies (id) ON DELETE CASCADE,
+    position   BIGINT NOT NULL
+);
+CREATE INDEX company_domains_company ON company_domains (company_id);
+
+CREATE TABLE contacts (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    language   TEXT NOT NULL,
+    username   TEXT UNIQUE,
+    disabled   BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE contact_addresses (
+    email      TEXT PRIMARY KEY,
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    position   BIGINT NOT NULL
+);
+CREATE INDEX contact_addresses_contact ON contact_addresses (contact_id);
+CREATE TABLE contact_companies (
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    company_id TEXT NOT NULL REFERENCES companies (id) ON DELETE CASCADE,
+    position   BIGINT NOT NULL,
+    PRIMARY KEY (contact_id, company_id)
+);
+
+CREATE TABLE mailboxes (
+    id          TEXT PRIMARY KEY,
+    address     TEXT NOT NULL UNIQUE,
+    aliases     TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    imap        TEXT NOT NULL,
+    smtp        TEXT NOT NULL,
+    secrets     BLOB NOT NULL,
+    since       BIGINT NOT NULL,
+    sent_folder TEXT NOT NULL,
+    mid_domain  TEXT NOT NULL,
+    sub_address BOOLEAN NOT NULL,
+    pipeline    TEXT NOT NULL,
+    paused      BOOLEAN NOT NULL,
+    created_at  BIGINT NOT NULL
+);
+CREATE TABLE folders (
+    mailbox_id  TEXT NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
+    name        TEXT NOT NULL,
+    role        TEXT NOT NULL,
+    uidvalidity BIGINT NOT NULL,
+    last_uid    BIGINT NOT NULL,
+    seen        BIGINT NOT NULL,
+    PRIMARY KEY (mailbox_id, name)
+);
+CREATE TABLE leases (
+    mailbox_id TEXT PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+    owner      TEXT NOT NULL,
+    epoch      BIGINT NOT NULL,
+    until      BIGINT NOT NULL
+);
+CREATE TABLE forms (
+    id         TEXT PRIMARY KEY,
+    key        TEXT NOT NULL UNIQUE,
+    name       TEXT NOT NULL,
+    mailbox_id TEXT NOT NULL REFERENCES mailboxes (id),
+    auth       TEXT NOT NULL,
+    secret     BLOB NOT NULL,
+    mapping    TEXT NOT NULL,
+    pipeline   TEXT NOT NULL,
+    disabled   BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE tokens (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    hash       BLOB NOT NULL UNIQUE,
+    scopes     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_used  BIGINT NOT NULL
+);
+CREATE TABLE settings (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+INSERT INTO settings (key, value) VALUES ('generation', '1');
+
+CREATE TABLE ledger (
+    id            TEXT PRIMARY KEY,
+    mailbox_id    TEXT NOT NULL,
+    folder        TEXT NOT NULL,
+    role          TEXT NOT NULL,
+    uidvalidity   BIGINT NOT NULL,
+    uid           BIGINT NOT NULL,
+    form_id       TEXT NOT NULL,
+    delivery_id   TEXT NOT NULL,
+    content_type  TEXT NOT NULL,
+    internal_date BIGINT NOT NULL,
+    received_at   BIGINT NOT NULL,
+    size          BIGINT NOT NULL,
+    raw_sha256    TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    reason        TEXT NOT NULL,
+    attempts      BIGINT NOT NULL,
+    ticket_id     TEXT NOT NULL,
+    subject       TEXT NOT NULL,
+    sender        TEXT NOT NULL,
+    done_at       BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX ledger_uid ON ledger (mailbox_id, folder, uidvalidity, uid) WHERE form_id = '';
+CREATE UNIQUE INDEX ledger_delivery ON ledger (form_id, delivery_id) WHERE form_id <> '';
+CREATE INDEX ledger_waiting ON ledger (outcome, id) WHERE outcome IN ('pending', 'held', 'quarantined');
+CREATE TABLE raws (
+    ledger_id TEXT PRIMARY KEY REFERENCES ledger (id) ON DELETE CASCADE,
+    bytes     BLOB NOT NULL
+);
+CREATE TABLE fingerprints (
+    mailbox_id  TEXT NOT NULL,
+    message_id  TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    ledger_id   TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, message_id, fingerprint)
+);
+
+CREATE TABLE ticket_number (
+    last BIGINT NOT NULL
+);
+INSERT INTO ticket_number (last) VALUES (0);
+CREATE TABLE tickets (
+    id               TEXT PRIMARY KEY,
+    number           BIGINT NOT NULL UNIQUE,
+    subject          TEXT NOT NULL,
+    pipeline         TEXT NOT NULL,
+    status           TEXT NOT NULL,
+    mailbox_id       TEXT NOT NULL,
+    contact_id       TEXT NOT NULL,
+    company_id       TEXT NOT NULL,
+    source           TEXT NOT NULL,
+    properties       TEXT NOT NULL,
+    created_at       BIGINT NOT NULL,
+    last_activity_at BIGINT NOT NULL,
+    last_customer    BOOLEAN NOT NULL
+);
+CREATE INDEX tickets_contact ON tickets (contact_id, last_activity_at);
+CREATE INDEX tickets_activity ON tickets (last_activity_at, id);
+CREATE TABLE participants (
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    email      TEXT NOT NULL,
+    contact_id TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    role       TEXT NOT NULL,
+    PRIMARY KEY (ticket_id, email)
+);
+CREATE INDEX participants_contact ON participants (contact_id, ticket_id);
+CREATE TABLE conversations (
+    id         TEXT PRIMARY KEY,
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    mailbox_id TEXT NOT NULL,
+    channel    TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX conversations_ticket ON conversations (ticket_id, id);
+CREATE TABLE messages (
+    id              TEXT PRIMARY KEY,
+    ticket_id       TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+    mailbox_id      TEXT NOT NULL,
+    author_kind     TEXT NOT NULL,
+    author_name     TEXT NOT NULL,
+    author_email    TEXT NOT NULL,
+    contact_id      TEXT NOT NULL,
+    source          TEXT NOT NULL,
+    internal        BOOLEAN NOT NULL,
+    subject         TEXT NOT NULL,
+    text            TEXT NOT NULL,
+    reply           TEXT NOT NULL,
+    html            TEXT NOT NULL,
+    recipients      TEXT NOT NULL,
+    message_id      TEXT NOT NULL,
+    refs            TEXT NOT NULL,
+    class           TEXT NOT NULL,
+    trust           BIGINT NOT NULL,
+    reasons         TEXT NOT NULL,
+    ledger_id       TEXT,
+    created_at      BIGINT NOT NULL
+);
+CREATE INDEX messages_ticket ON messages (ticket_id, created_at, id);
+CREATE UNIQUE INDEX messages_ledger ON messages (ledger_id) WHERE ledger_id IS NOT NULL;
+CREATE TABLE attachments (
+    id         TEXT PRIMARY KEY,
+    message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    position   BIGINT NOT NULL,
+    name       TEXT NOT NULL,
+    type       TEXT NOT NULL,
+    size       BIGINT NOT NULL,
+    sha256     TEXT NOT NULL,
+    inline     BOOLEAN NOT NULL,
+    content_id TEXT NOT NULL
+);
+CREATE INDEX attachments_message ON attachments (message_id, position);
+CREATE TABLE message_ids (
+    mailbox_id TEXT NOT NULL,
+    mid        TEXT NOT NULL,
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    subject_id TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, mid, ticket_id)
+);
+CREATE TABLE reply_tokens (
+    token      TEXT PRIMARY KEY,
+    mailbox_id TEXT NOT NULL,
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    email      TEXT NOT NULL
+);
+
+CREATE TABLE outbox (
+    id          TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL,
+    queue       TEXT NOT NULL,
+    mailbox_id  TEXT NOT NULL,
+    ticket_id   TEXT NOT NULL,
+    subject_id  TEXT NOT NULL,
+    contact_id  TEXT NOT NULL,
+    recipient   TEXT NOT NULL,
+    template    TEXT NOT NULL,
+    trust       BIGINT NOT NULL,
+    message_id  TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    state       TEXT NOT NULL,
+    attempt     BIGINT NOT NULL,
+    owner       TEXT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    epoch       BIGINT NOT NULL,
+    next_try    BIGINT NOT NULL,
+    last_error  TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    unknowns    BIGINT NOT NULL,
+    done_at     BIGINT NOT NULL
+);
+CREATE INDEX outbox_due ON outbox (queue, next_try, id) WHERE state IN ('pending', 'deferred', 'unknown');
+CREATE INDEX outbox_sending ON outbox (lease_until) WHERE state = 'sending';
+CREATE INDEX outbox_message_id ON outbox (mailbox_id, message_id);
+CREATE INDEX outbox_subject ON outbox (subject_id);
+
+CREATE TABLE welcomes (
+    email TEXT PRIMARY KEY,
+    at    BIGINT NOT NULL
+);
+CREATE TABLE passwords (
+    contact_id  TEXT PRIMARY KEY REFERENCES contacts (id) ON DELETE CASCADE,
+    hash        TEXT NOT NULL,
+    must_change BOOLEAN NOT NULL,
+    changed_at  BIGINT NOT NULL
+);
+CREATE TABLE one_time (
+    hash       BLOB PRIMARY KEY,
+    purpose    TEXT NOT NULL,
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    email      TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT NOT NULL
+);
+CREATE INDEX one_time_contact ON one_time (contact_id);
+CREATE TABLE sessions (
+    token      TEXT PRIMARY KEY,
+    contact_id TEXT NOT NULL,
+    data       BLOB NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX sessions_contact ON sessions (contact_id);
+CREATE TABLE attempts (
+    key    TEXT PRIMARY KEY,
+    count  BIGINT NOT NULL,
+    until  BIGINT NOT NULL
+);
+
+-- +goose Down
+DROP TABLE attempts;
+DROP TABLE sessions;
+DROP TABLE one_time;
+DROP TABLE passwords;
+DROP TABLE welcomes;
+DROP TABLE outbox;
+DROP TABLE reply_tokens;
+DROP TABLE message_ids;
+DROP TABLE attachments;
+DROP TABLE messages;
+DROP TABLE conversations;
+DROP TABLE participants;
+DROP TABLE tickets;
+DROP TABLE ticket_number;
+DROP TABLE fingerprints;
+DROP TABLE raws;
+DROP TABLE ledger;
+DROP TABLE settings;
+DROP TABLE tokens;
+DROP TABLE forms;
+DROP TABLE leases;
+DROP TABLE folders;
+DROP TABLE mailboxes;
+DROP TABLE contact_companies;
+DROP TABLE contact_addresses;
+DROP TABLE contacts;
+DROP TABLE company_domains;
+DROP TABLE companies;

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"postern/desk"
+)
+
+// Organisation is all that the operator has set up, as it was at one moment. It is shared and must not be changed.
+type Organisation struct {
+	Generation int64
+	Settings   desk.Settings
+	Mailboxes  []desk.Mailbox
+	Forms      []desk.Form
+	checked    time.Time
+}
+
+// Mailbox finds a mailbox by its id.
+func (o *Organisation) Mailbox(id desk.ID) (desk.Mailbox, bool) {
+	i := slices.IndexFunc(o.Mailboxes, func(m desk.Mailbox) bool { return m.ID == id })
+	if i < 0 {
+		return desk.Mailbox{}, false
+	}
+	return o.Mailboxes[i], true
+}
+
+// Form finds a form by the last part of its URL.
+func (o *Organisation) Form(key string) (desk.Form, bool) {
+	i := slices.IndexFunc(o.Forms, func(f desk.Form) bool { return f.Key == key })
+	if i < 0 {
+		return desk.Form{}, false
+	}
+	return o.Forms[i], true
+}
+
+// FormByID finds a form by its id.
+func (o *Organisation) FormByID(id desk.ID) (desk.Form, bool) {
+	i := slices.IndexFunc(o.Forms, func(f desk.Form) bool { return f.ID == id })
+	if i < 0 {
+		return desk.Form{}, false
+	}
+	return o.Forms[i], true
+}
+
+// DefaultMailbox is where tickets go that name none: the one that is set, or the oldest.
+func (o *Organisation) DefaultMailbox() (desk.Mailbox, bool) {
+	if m, ok := o.Mailbox(o.Settings.DefaultMailbox); ok {
+		return m, true
+	}
+	if len(o.Mailboxes) == 0 {
+		return desk.Mailbox{}, false
+	}
+	return o.Mailboxes[0], true
+}
+
+// IsOurs tells whether email is an address of any of our mailboxes.
+func (o *Organisation) IsOurs(email string) bool {
+	return slices.ContainsFunc(o.Mailboxes, func(m desk.Mailbox) bool { return m.Owns(email) })
+}
+
+// Organisation gives what the operator has set up. It is at most two seconds old, whoever changed it.
+func (db *DB) Organisation(ctx context.Context) (*Organisation, error) {
+	db.mu.Lock()
+	org := db.org
+	db.mu.Unlock()
+	now := db.now()
+	if org != nil && now.Sub(org.checked) < 2*time.Second && !now.Before(org.checked) {
+		return org, nil
+	}
+	return db.FreshOrganisation(ctx)
+}
+
+// FreshOrganisation gives what the operator has set up, as it is now.
+func (db *DB) FreshOrganisation(ctx context.Context) (*Organisation, error) {
+	checked := db.now()
+	generation, err := db.generation(ctx)
+	if err != nil {
+		return nil, db.explain(err)
+	}
+	db.mu.Lock()
+	org := db.org
+	db.mu.Unlock()
+	if org != nil && org.Generation == generation {
+		same := *org
+		same.checked = checked
+		org = &same
+	} else if org, err = db.loadOrganisation(ctx, generation, checked); err != nil {
+		return nil, db.explain(err)
+	}
+	db.mu.Lock()
+	db.org = org
+	db.mu.Unlock()
+	return org, nil
+}
+
+func (db *DB) loadOrganisation(ctx context.Context, generation int64, checked time.Time) (*Organisation, error) {
+	org := &Organisation{Generation: generation, checked: checked}
+	var err error
+	if org.Settings, err = db.Settings(ctx); err != nil {
+		return nil, err
+	}
+	if org.Mailboxes, err = db.mailboxes(ctx); err != nil {
+		return nil, err
+	}
+	org.Forms, err = db.forms(ctx)
+	return org, err
+}
+
+func (r reads) generation(ctx context.Context) (int64, error) {
+	var s string
+	if err := r.x.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = 'generation'`).Scan(&s); err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(s, 10, 64)
+}
+
+// changedSetup tells every process that the set-up is another now.
+func (tx *Tx) changedSetup(ctx context.Context) error {
+	tx.reconfigured = true
+	return tx.exec(ctx, `UPDATE settings SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE key = 'generation'`)
+}
+
+// Settings reads the organisation's settings; what was never set is as in desk.DefaultSettings.
+func (r reads) Settings(ctx context.Context) (desk.Settings, error) {
+	s := desk.DefaultSettings()
+	found, err := collect(ctx, r.x, scanString, `SELECT value FROM settings WHERE key = 'organisation'`)
+	if err != nil || len(found) == 0 {
+		return s, err
+	}
+	return s, json.Unmarshal([]byte(found[0]), &s)
+}
+
+// PutSettings stores the settings.
+func (tx *Tx) PutSettings(ctx context.Context, s desk.Settings) error {
+	if err := tx.exec(ctx, `INSERT INTO settings (key, value) VALUES ('organisation', $1) ON CONFLICT (key) DO UPDATE SET value = $1`, pack(s)); err != nil {
+		return err
+	}
+	return tx.changedSetup(ctx)
+}
+
+func (db *DB) mailboxes(ctx context.Context) ([]desk.Mailbox, error) {
+	return collect(ctx, db.x, func(row scanner) (m desk.Mailbox, err error) {
+		var secrets []byte
+		if err = row.Scan(&m.ID, &m.Address, packed[[]string]{&m.Aliases}, &m.Name, &m.IMAP, &m.SMTP, &secrets, millis{&m.Since},
+			&m.Sent, &m.MIDDomain, &m.SubAddress, &m.Pipeline, &m.Paused, millis{&m.CreatedAt}); err != nil {
+			return m, err
+		}
+		plain, err := db.unseal(secrets)
+		if err != nil {
+			return m, err
+		}
+		return m, json.Unmarshal(plain, &m.Secrets)
+	}, `SELECT id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused, created_at
+		FROM mailboxes ORDER BY id`)
+}
+
+// PutMailbox adds a mailbox, or changes it if its id is there. Another mailbox with its address is a Conflict.
+func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
+	secrets, err := json.Marshal(m.Secrets)
+	if err != nil {
+		return err
+	}
+	err = tx.exec(ctx, `INSERT INTO mailboxes (id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		ON CONFLICT (id) DO UPDATE SET address = $2, aliases = $3, name = $4, imap = $5, smtp = $6, secrets = $7, since = $8,
+			sent_folder = $9, mid_domain = $10, sub_address = $11, pipeline = $12, paused = $13`,
+		m.ID, m.Address, pack(m.Aliases), m.Name, m.IMAP, m.SMTP, tx.db.seal(secrets), ms(m.Since),
+		m.Sent, m.MIDDomain, m.SubAddress, m.Pipeline, m.Paused, ms(m.CreatedAt))
+	if err != nil {
+		if tx.d.isUnique(err) {
+			return &desk.Error{Kind: desk.Conflict, Field: "address", Text: "there is a mailbox with the address " + m.Address}
+		}
+		return err
+	}
+	return tx.changedSetup(ctx)
+}
+
+func (db *DB) forms(ctx context.Context) ([]desk.Form, error) {
+	return collect(ctx, db.x, func(row scanner) (f desk.Form, err error) {
+		var secret []byte
+		if err = row.Scan(&f.ID, &f.Key, &f.Name, &f.MailboxID, &f.Auth, &secret, packed[map[string]string]{&f.Mapping}, &f.Pipeline, &f.Disabled, millis{&f.CreatedAt}); err != nil {
+			return f, err
+		}
+		plain, err := db.unseal(secret)
+		f.Secret = string(plain)
+		return f, err
+	}, `SELECT id, key, name, mailbox_id, auth, secret, mapping, pipeline, disabled, created_at FROM forms ORDER BY id`)
+}
+
+// PutForm adds a form, or changes it if its id is there.
+func (tx *Tx) PutForm(ctx context.Context, f desk.Form) error {
+	err := tx.exec(ctx, `INSERT INTO forms (id, key, name, mailbox_id, auth, secret, mapping, pipeline, disabled, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (id) DO UPDATE SET key = $2, name = $3, mailbox_id = $4, auth = $5, secret = $6, mapping = $7, pipeline = $8, disabled = $9`,
+		f.ID, f.Key, f.Name, f.MailboxID, f.Auth, tx.db.seal([]byte(f.Secret)), pack(f.Mapping), f.Pipeline, f.Disabled, ms(f.CreatedAt))
+	if err != nil {
+		if tx.d.isUnique(err) {
+			return &desk.Error{Kind: desk.Conflict, Field: "key", Text: "there is a form at this URL"}
+		}
+		return err
+	}
+	return tx.changedSetup(ctx)
+}
+
+// AddToken stores an API token by the SHA-256 of its secret.
+func (tx *Tx) AddToken(ctx context.Context, t desk.Token, hash [32]byte) error {
+	return tx.exec(ctx, `INSERT INTO tokens (id, name, hash, scopes, created_at, last_used) VALUES ($1, $2, $3, $4, $5, 0)`,
+		t.ID, clip(t.Name, 200), hash[:], pack(t.Scopes), ms(t.CreatedAt))
+}
+
+// TokenByHash finds an API token by the SHA-256 of its secret.
+func (r reads) TokenByHash(ctx context.Context, hash [32]byte) (desk.Token, error) {
+	var t desk.Token
+	err := r.x.QueryRowContext(ctx, `SELECT id, name, scopes, created_at, last_used FROM tokens WHERE hash = $1`, hash[:]).
+		Scan(&t.ID, &t.Name, packed[[]string]{&t.Scopes}, millis{&t.CreatedAt}, millis{&t.LastUsed})
+	return one("token", t, err)
+}

@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"postern/desk"
+)
+
+// AddEffect stores an outbox row, due at once. It commits with what it is about or not at all.
+func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
+	tx.outboxed = true
+	if e.State == "" {
+		e.State = desk.EffectPending
+	}
+	if e.NextTry.IsZero() {
+		e.NextTry = e.CreatedAt
+	}
+	return tx.exec(ctx, `INSERT INTO outbox (id, kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
+		state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, unknowns, done_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0, 0, $14, '', '', 0, 0)`,
+		e.ID, e.Kind, e.Kind.Queue(), e.MailboxID, e.TicketID, e.SubjectID, e.ContactID, e.Recipient, e.Template, e.Trust, clip(string(e.MessageID), 998), ms(e.CreatedAt),
+		e.State, ms(e.NextTry))
+}
+
+const effectColumns = `id, kind, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
+	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, unknowns, done_at`
+
+func scanEffect(row scanner) (e desk.Effect, err error) {
+	err = row.Scan(&e.ID, &e.Kind, &e.MailboxID, &e.TicketID, &e.SubjectID, &e.ContactID, &e.Recipient, &e.Template, &e.Trust, &e.MessageID, millis{&e.CreatedAt},
+		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Unknowns, millis{&e.DoneAt})
+	return e, err
+}
+
+// DueEffect is a row that waits to be done.
+type DueEffect struct {
+	ID    desk.ID
+	Queue string
+}
+
+// DueEffects lists rows that are due, oldest first.
+func (r reads) DueEffects(ctx context.Context, now time.Time, limit int) ([]DueEffect, error) {
+	return collect(ctx, r.x, func(row scanner) (d DueEffect, err error) {
+		err = row.Scan(&d.ID, &d.Queue)
+		return d, err
+	}, `SELECT id, queue FROM outbox WHERE state IN ('pending', 'deferred', 'unknown') AND next_try <= $1 ORDER BY next_try, id LIMIT $2`, ms(now), limit)
+}
+
+// Claim takes up to limit due rows of a queue for owner: they are sending until the lease ends. Rows that another
+// process claims at the same moment are passed over.
+func (db *DB) Claim(ctx context.Context, queue, owner string, limit int, lease time.Duration) ([]desk.Effect, error) {
+	var out []desk.Effect
+	err := db.Update(ctx, func(tx *Tx) error {
+		var err error
+		now := tx.Now()
+		out, err = collect(ctx, tx.x, scanEffect, `UPDATE outbox SET state = 'sending', attempt = attempt + 1, owner = $1, lease_until = $2, epoch = epoch + 1
+			WHERE id IN (SELECT id FROM outbox WHERE queue = $3 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $4 ORDER BY next_try, id LIMIT $5`+tx.d.skipLocked+`)
+			RETURNING `+effectColumns, owner, ms(now.Add(lease)), queue, ms(now), limit)
+		return err
+	})
+	return out, err
+}
+
+// Renew keeps a claim for longer.
+func (db *DB) Renew(ctx context.Context, owner string, lease time.Duration) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		return tx.exec(ctx, `UPDATE outbox SET lease_until = $2 WHERE state = 'sending' AND owner = $1`, owner, ms(tx.Now().Add(lease)))
+	})
+}
+
+// ExpireClaims turns rows whose lease is over into unknown: whoever had them may have sent them. It answers how many
+// there were. everybody ends all claims but those of owner, for a process that knows to be alone.
+func (db *DB) ExpireClaims(ctx context.Context, owner string, everybody bool) (int64, error) {
+	var n int64
+	err := db.Update(ctx, func(tx *Tx) error {
+		var err error
+		now := ms(tx.Now())
+		limit := now
+		if everybody {
+			limit = 1 << 62
+		}
+		n, err = tx.changed(ctx, `UPDATE outbox SET state = 'unknown', unknowns = unknowns + 1, next_try = $1, last_error = 'a process ended while it was being sent'
+			WHERE state = 'sending' AND lease_until < $2 AND owner <> $3`, now, limit, owner)
+		tx.outboxed = n > 0
+		return err
+	})
+	return n, err
+}
+
+// NoteFingerprint stores what the mail of a claimed row is known by when it comes back to us. It must be durable before
+// the first byte leaves.
+func (tx *Tx) NoteFingerprint(ctx context.Context, id desk.ID, fingerprint string) error {
+	return tx.exec(ctx, `UPDATE outbox SET fingerprint = $2 WHERE id = $1`, id, fingerprint)
+}
+
+// Finish writes down how a claimed row ended: its State, LastError, NextTry and DoneAt. It fails with Conflict if the
+// claim was lost meanwhile.
+func (db *DB) Finish(ctx context.Context, e desk.Effect) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		unknown := 0
+		if e.State == desk.EffectUnknown {
+			unknown = 1
+		}
+		n, err := tx.changed(ctx, `UPDATE outbox SET state = $4, last_error = $5, next_try = $6, done_at = $7, unknowns = unknowns + $8
+			WHERE id = $1 AND owner = $2 AND epoch = $3 AND state = 'sending'`,
+			e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), unknown)
+		if err == nil && n == 0 {
+			return &desk.Error{Kind: desk.Conflict, Text: "the claim on outbox row " + string(e.ID) + " was lost"}
+		}
+		return err
+	})
+}
+
+// OwnMail tells whether a mail with this Message-ID and content was written by us for the mailbox.
+func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.MessageID, fingerprint string) (bool, error) {
+	mids = usableIDs(mids)
+	if len(mids) == 0 {
+		return false, nil
+	}
+	var n int
+	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM outbox WHERE mailbox_id = $1 AND fingerprint = $2 AND message_id IN (`+placeholders(3, len(mids))+`)`,
+		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&n)
+	return n > 0, err
+}
+
+// Effects lists outbox rows, newest first; an empty state lists all.
+func (r reads) Effects(ctx context.Context, state desk.EffectState, p Page) ([]desk.Effect, error) {
+	return collect(ctx, r.x, scanEffect, `SELECT `+effectColumns+` FROM outbox WHERE ($1 = '' OR state = $1) AND id < $2 ORDER BY id DESC LIMIT $3`, state, p.before(), p.limit())
+}
+
+// EffectCounts counts the outbox rows by state.
+func (r reads) EffectCounts(ctx context.Context) (map[desk.EffectState]int64, error) {
+	counts := map[desk.EffectState]int64{}
+	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var s desk.EffectState
+		var n int64
+		err := row.Scan(&s, &n)
+		counts[s] = n
+		return struct{}{}, err
+	}, `SELECT state, count(*) FROM outbox GROUP BY state`)
+	if err != nil {
+		return nil, fmt.Errorf("count the outbox: %w", err)
+	}
+	return counts, nil
+}

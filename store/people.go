@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"postern/desk"
+)
+
+// CompanyForEmail finds the company that owns the address's domain: the longest domain that matches. It is NotFound
+// for public mail domains and for domains nobody owns.
+func (r reads) CompanyForEmail(ctx context.Context, email string) (desk.ID, error) {
+	domains := desk.CompanyDomains(email)
+	if len(domains) == 0 {
+		return "", desk.Missing("company")
+	}
+	var id desk.ID
+	err := r.x.QueryRowContext(ctx, `SELECT company_id FROM company_domains WHERE domain IN (`+placeholders(1, len(domains))+`)
+		ORDER BY length(domain) DESC LIMIT 1`, anys(domains)...).Scan(&id)
+	return one("company", id, err)
+}
+
+// Company finds a company.
+func (r reads) Company(ctx context.Context, id desk.ID) (desk.Company, error) {
+	c, err := scanCompany(r.x.QueryRowContext(ctx, companySelect+` WHERE id = $1`, id))
+	if err != nil {
+		return one("company", c, err)
+	}
+	c.Domains, err = r.companyDomains(ctx, id)
+	return c, err
+}
+
+// Companies lists companies, newest first.
+func (r reads) Companies(ctx context.Context, p Page) ([]desk.Company, error) {
+	cs, err := collect(ctx, r.x, scanCompany, companySelect+` WHERE id < $1 ORDER BY id DESC LIMIT $2`, p.before(), p.limit())
+	if err != nil {
+		return nil, err
+	}
+	for i := range cs {
+		if cs[i].Domains, err = r.companyDomains(ctx, cs[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return cs, nil
+}
+
+const companySelect = `SELECT id, name, created_at FROM companies`
+
+func scanCompany(row scanner) (c desk.Company, err error) {
+	err = row.Scan(&c.ID, &c.Name, millis{&c.CreatedAt})
+	return c, err
+}
+
+func (r reads) companyDomains(ctx context.Context, id desk.ID) ([]string, error) {
+	return collect(ctx, r.x, scanString, `SELECT domain FROM company_domains WHERE company_id = $1 ORDER BY position`, id)
+}
+
+func scanString(row scanner) (s string, err error) {
+	err = row.Scan(&s)
+	return s, err
+}
+
+func scanID(row scanner) (id desk.ID, err error) {
+	err = row.Scan(&id)
+	return id, err
+}
+
+// PutCompany adds a company, or changes it if its id is there. A domain that another company has is a Conflict.
+func (tx *Tx) PutCompany(ctx context.Context, c desk.Company) error {
+	if err := tx.exec(ctx, `INSERT INTO companies (id, name, created_at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO UPDATE SET name = $2`, c.ID, clip(c.Name, 200), ms(c.CreatedAt)); err != nil {
+		return err
+	}
+	if err := tx.exec(ctx, `DELETE FROM company_domains WHERE company_id = $1`, c.ID); err != nil {
+		return err
+	}
+	for i, d := range c.Domains {
+		n, err := tx.changed(ctx, `INSERT INTO company_domains (domain, company_id, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, d, c.ID, i)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return &desk.Error{Kind: desk.Conflict, Field: "domains", Text: "the domain " + d + " belongs to another company"}
+		}
+	}
+	return nil
+}
+
+// Contact finds a contact.
+func (r reads) Contact(ctx context.Context, id desk.ID) (desk.Contact, error) {
+	c, err := scanContact(r.x.QueryRowContext(ctx, contactSelect+` WHERE id = $1`, id))
+	if err != nil {
+		return one("contact", c, err)
+	}
+	return r.contactParts(ctx, c)
+}
+
+// ContactByEmail finds the contact that has the address (normalised).
+func (r reads) ContactByEmail(ctx context.Context, email string) (desk.Contact, error) {
+	c, err := scanContact(r.x.QueryRowContext(ctx, contactSelect+` WHERE id = (SELECT contact_id FROM contact_addresses WHERE email = $1)`, email))
+	if err != nil {
+		return one("contact", c, err)
+	}
+	return r.contactParts(ctx, c)
+}
+
+// ContactByLogin finds the contact that signs in with the name: an address or a user name.
+func (r reads) ContactByLogin(ctx context.Context, login string) (desk.Contact, error) {
+	if email, ok := desk.NormalizeEmail(login); ok {
+		c, err := r.ContactByEmail(ctx, email)
+		if desk.KindOf(err) != desk.NotFound {
+			return c, err
+		}
+	}
+	c, err := scanContact(r.x.QueryRowContext(ctx, contactSelect+` WHERE username = $1`, strings.ToLower(strings.TrimSpace(login))))
+	if err != nil {
+		return one("contact", c, err)
+	}
+	return r.contactParts(ctx, c)
+}
+
+// Contacts lists contacts, newest first.
+func (r reads) Contacts(ctx context.Context, p Page) ([]desk.Contact, error) {
+	cs, err := collect(ctx, r.x, scanContact, contactSelect+` WHERE id < $1 ORDER BY id DESC LIMIT $2`, p.before(), p.limit())
+	if err != nil {
+		return nil, err
+	}
+	for i := range cs {
+		if cs[i], err = r.contactParts(ctx, cs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return cs, nil
+}
+
+const contactSelect = `SELECT id, name, language, COALESCE(username, ''), disabled, created_at FROM contacts`
+
+func scanContact(row scanner) (c desk.Contact, err error) {
+	err = row.Scan(&c.ID, &c.Name, &c.Language, &c.Username, &c.Disabled, millis{&c.CreatedAt})
+	return c, err
+}
+
+func (r reads) contactParts(ctx context.Context, c desk.Contact) (desk.Contact, error) {
+	var err error
+	if c.Addresses, err = collect(ctx, r.x, scanString, `SELECT email FROM contact_addresses WHERE contact_id = $1 ORDER BY position`, c.ID); err != nil {
+		return c, err
+	}
+	c.Companies, err = collect(ctx, r.x, scanID, `SELECT company_id FROM contact_companies WHERE contact_id = $1 ORDER BY position`, c.ID)
+	return c, err
+}
+
+// AddContact adds a new contact. It answers false, and adds nothing, if somebody has its first address already: two
+// first mails of one person may be filed at the same time (REQUIREMENTS I13).
+func (tx *Tx) AddContact(ctx context.Context, c desk.Contact) (bool, error) {
+	if err := tx.exec(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled, ms(c.CreatedAt)); err != nil {
+		if tx.d.isUnique(err) {
+			return false, &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}
+		}
+		return false, err
+	}
+	for i, email := range c.Addresses {
+		n, err := tx.changed(ctx, `INSERT INTO contact_addresses (email, contact_id, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, email, c.ID, i)
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case n == 1:
+		case i == 0:
+			return false, tx.exec(ctx, `DELETE FROM contacts WHERE id = $1`, c.ID)
+		default:
+			return false, addressTaken(email)
+		}
+	}
+	return true, tx.putContactCompanies(ctx, c)
+}
+
+// ChangeContact stores all of a contact that is there. An address that another contact has is a Conflict.
+func (tx *Tx) ChangeContact(ctx context.Context, c desk.Contact) error {
+	n, err := tx.changed(ctx, `UPDATE contacts SET name = $2, language = $3, username = $4, disabled = $5 WHERE id = $1`,
+		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled)
+	if err != nil {
+		if tx.d.isUnique(err) {
+			return &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}
+		}
+		return err
+	}
+	if n == 0 {
+		return desk.Missing("contact")
+	}
+	if err := tx.exec(ctx, `DELETE FROM contact_addresses WHERE contact_id = $1`, c.ID); err != nil {
+		return err
+	}
+	for i, email := range c.Addresses {
+		n, err := tx.changed(ctx, `INSERT INTO contact_addresses (email, contact_id, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, email, c.ID, i)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return addressTaken(email)
+		}
+	}
+	if err := tx.exec(ctx, `DELETE FROM contact_companies WHERE contact_id = $1`, c.ID); err != nil {
+		return err
+	}
+	return tx.putContactCompanies(ctx, c)
+}
+
+func addressTaken(email string) error {
+	return &desk.Error{Kind: desk.Conflict, Field: "addresses", Text: "another contact has the address " + email}
+}
+
+func (tx *Tx) putContactCompanies(ctx context.Context, c desk.Contact) error {
+	for i, id := range c.Companies {
+		if slices.Contains(c.Companies[:i], id) {
+			continue
+		}
+		if err := tx.exec(ctx, `INSERT INTO contact_companies (contact_id, company_id, position) VALUES ($1, $2, $3)`, c.ID, id, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// Page is a part of a list that is ordered newest first.
+type Page struct {
+	Before desk.ID // only what is older than this id; empty: from the newest
+	Limit  int     // 1 to 200; else 50
+}
+
+func (p Page) before() string {
+	if p.Before == "" {
+		return "~" // sorts after every id
+	}
+	return string(p.Before)
+}
+
+func (p Page) limit() int {
+	if p.Limit < 1 || p.Limit > 200 {
+		return 50
+	}
+	return p.Limit
+}

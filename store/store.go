@@ -1,0 +1,349 @@
+// Package store keeps desk values and outbox rows in SQL: SQLite in a file or PostgreSQL, with the same statements.
+// It is the only truth there is; queue and mail servers can lose everything and be brought up to date from here.
+package store
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"postern/desk"
+)
+
+// Options say which database to open.
+type Options struct {
+	URL  string           // postgres://…; empty: SQLite
+	Path string           // the SQLite file
+	Key  [32]byte         // encrypts the secrets in the database
+	Now  func() time.Time // nil: time.Now
+}
+
+// DB is an open database. Its methods may be called from many goroutines.
+type DB struct {
+	reads
+	pool   *sql.DB // reads, and on PostgreSQL writes too
+	writer *writer // SQLite only
+	aead   cipher.AEAD
+	now    func() time.Time
+
+	// outboxed gets a value when a commit has added outbox rows; filed when one has added inbound items.
+	outboxed, filed chan struct{}
+
+	mu  sync.Mutex // guards org
+	org *Organisation
+}
+
+// Open opens the database, brings its schema up to date and checks that it can be written to. It refuses a database
+// whose schema is newer than this program's.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	block, err := aes.NewCipher(o.Key[:])
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	db := &DB{aead: aead, now: o.Now, outboxed: make(chan struct{}, 1), filed: make(chan struct{}, 1)}
+	if o.URL != "" {
+		err = db.openPostgres(ctx, o.URL)
+	} else {
+		err = db.openSQLite(ctx, o.Path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *DB) openPostgres(ctx context.Context, dsn string) error {
+	pool, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return fmt.Errorf("database_url: %w", err)
+	}
+	pool.SetMaxOpenConns(16)
+	pool.SetMaxIdleConns(8)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	db.pool, db.reads = pool, reads{x: pool, d: postgresDialect()}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return errors.Join(err, pool.Close())
+	}
+	if err := migrate(ctx, pool, db.d, goose.WithSessionLocker(locker)); err != nil {
+		return errors.Join(fmt.Errorf("open the PostgreSQL database: %w", err), pool.Close())
+	}
+	return nil
+}
+
+func (db *DB) openSQLite(ctx context.Context, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)"}}
+	write, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+	if err != nil {
+		return err
+	}
+	write.SetMaxOpenConns(1)
+	if err := migrate(ctx, write, sqliteDialect()); err != nil {
+		return errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
+	}
+	pragmas.Add("_pragma", "query_only(1)")
+	read, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+	if err != nil {
+		return errors.Join(err, write.Close())
+	}
+	read.SetMaxOpenConns(8)
+	read.SetMaxIdleConns(8)
+	db.pool = read
+	db.reads = reads{x: &preparedPool{db: read}, d: sqliteDialect()}
+	db.writer, err = newWriter(ctx, write)
+	if err != nil {
+		return errors.Join(err, read.Close(), write.Close())
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, pool *sql.DB, d dialect, opts ...goose.ProviderOption) error {
+	p, err := goose.NewProvider(d.goose, pool, d.migrations(), append(opts, goose.WithDisableGlobalRegistry(true))...)
+	if err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return err
+	}
+	have, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	if newest := sources[len(sources)-1].Version; have > newest {
+		return fmt.Errorf("the database has schema %d, this program knows only %d: use a newer program", have, newest)
+	}
+	return nil
+}
+
+// Close lets go of the database. Nothing may be under way.
+func (db *DB) Close() error {
+	var err error
+	if db.writer != nil {
+		err = db.writer.close()
+	}
+	return errors.Join(err, db.pool.Close())
+}
+
+// Single tells whether this process is the only one that may write for long: a SQLite file has one gateway.
+func (db *DB) Single() bool { return db.writer != nil }
+
+// Ping tells whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.pool.PingContext(ctx); err != nil {
+		return db.explain(err)
+	}
+	return nil
+}
+
+// Outboxed gets a value when this process has committed outbox rows.
+func (db *DB) Outboxed() <-chan struct{} { return db.outboxed }
+
+// Filed gets a value when this process has committed inbound items that wait to be read.
+func (db *DB) Filed() <-chan struct{} { return db.filed }
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Update runs fn in one transaction: all that it wrote is durable when Update returns nil, and none of it otherwise.
+// fn may run more than once and must do nothing but use tx; concurrent calls may share a commit.
+func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	tx := &Tx{db: db}
+	var err error
+	if db.writer != nil {
+		err = db.writer.update(ctx, func(x queryer) error { return tx.run(x, fn) })
+	} else {
+		err = db.updatePool(ctx, tx, fn)
+	}
+	if err != nil {
+		return db.explain(err)
+	}
+	if tx.outboxed {
+		wake(db.outboxed)
+	}
+	if tx.filed {
+		wake(db.filed)
+	}
+	if tx.reconfigured {
+		db.mu.Lock()
+		db.org = nil
+		db.mu.Unlock()
+	}
+	return nil
+}
+
+func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) error {
+	for try := 0; ; try++ {
+		err := func() error {
+			t, err := db.pool.BeginTx(ctx, nil)
+			if err != nil {
+				return err
+			}
+			if err := tx.run(t, fn); err != nil {
+				if r := t.Rollback(); r != nil && !errors.Is(r, sql.ErrTxDone) {
+					return errors.Join(err, r)
+				}
+				return err
+			}
+			return t.Commit()
+		}()
+		if err == nil || try == 5 || !db.d.isRetry(err) {
+			return err
+		}
+	}
+}
+
+// explain gives database trouble the kind Unavailable, so that callers can say "try again" and mean it.
+func (db *DB) explain(err error) error {
+	if _, ok := errors.AsType[*desk.Error](err); ok {
+		return err
+	}
+	if db.d.isOutOfReach(err) || errors.Is(err, errClosed) {
+		return &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; try again in a moment", Err: err}
+	}
+	return err
+}
+
+// Tx is a transaction. It is valid inside the function that Update gave it to, in that goroutine alone.
+type Tx struct {
+	reads
+	db           *DB
+	outboxed     bool
+	filed        bool
+	reconfigured bool
+}
+
+func (tx *Tx) run(x queryer, fn func(*Tx) error) error {
+	*tx = Tx{db: tx.db, reads: reads{x: x, d: tx.db.d}}
+	return fn(tx)
+}
+
+// Now gives the time to stamp rows with.
+func (tx *Tx) Now() time.Time { return tx.db.now() }
+
+func (tx *Tx) exec(ctx context.Context, query string, args ...any) error {
+	_, err := tx.x.ExecContext(ctx, query, args...)
+	return err
+}
+
+// changed runs a statement and tells how many rows it touched.
+func (tx *Tx) changed(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := tx.x.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// queryer is what *sql.DB, *sql.Tx and the SQLite writer have in common.
+type queryer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// reads are the queries; a DB asks its pool, a Tx its transaction.
+type reads struct {
+	x queryer
+	d dialect
+}
+
+// NewID makes an id that sorts after those made before it.
+func NewID() desk.ID { return desk.ID(uuid.Must(uuid.NewV7()).String()) }
+
+// collect runs a query and scans each row.
+func collect[T any](ctx context.Context, x queryer, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := x.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+type scanner interface{ Scan(dest ...any) error }
+
+// one turns "no rows" into desk.NotFound.
+func one[T any](what string, v T, err error) (T, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		var zero T
+		return zero, desk.Missing(what)
+	}
+	return v, err
+}
+
+// placeholders gives "$from, $from+1, …" for n values.
+func placeholders(from, n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", from+i)
+	}
+	return b.String()
+}
+
+func anys[T any](vs []T) []any {
+	out := make([]any, len(vs))
+	for i, v := range vs {
+		out[i] = v
+	}
+	return out
+}
+
+// seal encrypts a secret for the database; unseal opens it again.
+func (db *DB) seal(plain []byte) []byte {
+	nonce := make([]byte, db.aead.NonceSize())
+	_, _ = rand.Read(nonce) // crypto/rand.Read never fails since Go 1.24
+	return db.aead.Seal(nonce, nonce, plain, nil)
+}
+
+func (db *DB) unseal(sealed []byte) ([]byte, error) {
+	n := db.aead.NonceSize()
+	if len(sealed) < n {
+		return nil, errors.New("a stored secret is cut short")
+	}
+	plain, err := db.aead.Open(nil, sealed[:n], sealed[n:], nil)
+	if err != nil {
+		return nil, errors.New("a stored secret can't be opened: was secret_key changed?")
+	}
+	return plain, nil
+}

@@ -1,0 +1,394 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"postern/desk"
+)
+
+// scoped gives the condition that a ticket (alias t) is in scope; its one argument is $n. It is the only place where a
+// scope becomes SQL.
+func scoped(s desk.Scope, n int) (string, any) {
+	if s.Everything() {
+		return fmt.Sprintf(`($%d = '')`, n), ""
+	}
+	return fmt.Sprintf(`($%[1]d <> '' AND (t.contact_id = $%[1]d OR EXISTS
+		(SELECT 1 FROM participants p WHERE p.ticket_id = t.id AND p.contact_id = $%[1]d AND p.role <> 'mentioned')))`, n), s.Contact()
+}
+
+// seen gives the condition that a message (alias m) may be seen in the scope.
+func seen(s desk.Scope) string {
+	if s.Everything() {
+		return `TRUE`
+	}
+	return `NOT m.internal`
+}
+
+const ticketColumns = `t.id, t.number, t.subject, t.pipeline, t.status, t.mailbox_id, t.contact_id, t.company_id, t.source, t.properties,
+	t.created_at, t.last_activity_at, t.last_customer`
+
+func scanTicket(row scanner) (t desk.Ticket, err error) {
+	err = row.Scan(ticketFields(&t)...)
+	return t, err
+}
+
+func ticketFields(t *desk.Ticket) []any {
+	return []any{
+		&t.ID, &t.Number, &t.Subject, &t.Pipeline, &t.Status, &t.MailboxID, &t.ContactID, &t.CompanyID, &t.Source,
+		packed[map[string]string]{&t.Properties}, millis{&t.CreatedAt}, millis{&t.LastActivityAt}, &t.LastCustomer,
+	}
+}
+
+// Ticket finds a ticket in scope, with its participants. One that is out of scope is NotFound, as one that never was.
+func (r reads) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticket, error) {
+	cond, arg := scoped(s, 2)
+	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = $1 AND `+cond, id, arg))
+	if err != nil {
+		return one("ticket", t, err)
+	}
+	t.Participants, err = r.participants(ctx, t.ID)
+	return t, err
+}
+
+// TicketByNumber is Ticket by the number people use.
+func (r reads) TicketByNumber(ctx context.Context, s desk.Scope, number int64) (desk.Ticket, error) {
+	cond, arg := scoped(s, 2)
+	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.number = $1 AND `+cond, number, arg))
+	if err != nil {
+		return one("ticket", t, err)
+	}
+	t.Participants, err = r.participants(ctx, t.ID)
+	return t, err
+}
+
+func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Participant, error) {
+	return collect(ctx, r.x, func(row scanner) (p desk.Participant, err error) {
+		err = row.Scan(&p.ContactID, &p.Name, &p.Email, &p.Role)
+		return p, err
+	}, `SELECT contact_id, name, email, role FROM participants WHERE ticket_id = $1 ORDER BY role DESC, email`, ticket)
+}
+
+// Tickets lists the tickets in scope, newest first, with their participants.
+func (r reads) Tickets(ctx context.Context, s desk.Scope, p Page) ([]desk.Ticket, error) {
+	cond, arg := scoped(s, 1)
+	ts, err := collect(ctx, r.x, scanTicket, `SELECT `+ticketColumns+` FROM tickets t WHERE `+cond+` AND t.id < $2 ORDER BY t.id DESC LIMIT $3`,
+		arg, p.before(), p.limit())
+	if err != nil {
+		return nil, err
+	}
+	for i := range ts {
+		if ts[i].Participants, err = r.participants(ctx, ts[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	return ts, nil
+}
+
+// TicketLine is a ticket as a list shows it.
+type TicketLine struct {
+	desk.Ticket
+	LastAuthor desk.Author // of the newest message in scope
+	LastReply  string      // the first 300 characters of what it says
+	HasFiles   bool
+}
+
+// TicketLines lists the tickets in scope by their last activity, newest first, and counts them all. closed says which:
+// only those with (true) or without (false) one of the statuses; nil statuses: every ticket.
+func (r reads) TicketLines(ctx context.Context, s desk.Scope, statuses []string, closed bool, offset, limit int) ([]TicketLine, int, error) {
+	cond, arg := scoped(s, 1)
+	args := []any{arg}
+	if len(statuses) > 0 {
+		not := ` NOT`
+		if closed {
+			not = ``
+		}
+		cond += ` AND t.status` + not + ` IN (` + placeholders(2, len(statuses)) + `)`
+		args = append(args, anys(statuses)...)
+	}
+	var total int
+	if err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond, args...).Scan(&total); err != nil {
+		return nil, 0, err
+	}
+	n := len(args)
+	query := `SELECT ` + ticketColumns + `, COALESCE(m.author_kind, ''), COALESCE(m.author_name, ''), COALESCE(m.author_email, ''), COALESCE(m.contact_id, ''),
+			COALESCE(substr(m.reply, 1, 300), ''), EXISTS (SELECT 1 FROM attachments a JOIN messages m ON m.id = a.message_id WHERE m.ticket_id = t.id AND ` + seen(s) + `)
+		FROM (SELECT * FROM tickets t WHERE ` + cond + fmt.Sprintf(` ORDER BY t.last_activity_at DESC, t.id DESC LIMIT $%d OFFSET $%d) t`, n+1, n+2) + `
+		LEFT JOIN messages m ON m.id = (SELECT m.id FROM messages m WHERE m.ticket_id = t.id AND ` + seen(s) + ` ORDER BY m.created_at DESC, m.id DESC LIMIT 1)
+		ORDER BY t.last_activity_at DESC, t.id DESC`
+	lines, err := collect(ctx, r.x, func(row scanner) (l TicketLine, err error) {
+		err = row.Scan(append(ticketFields(&l.Ticket), &l.LastAuthor.Kind, &l.LastAuthor.Name, &l.LastAuthor.Email, &l.LastAuthor.ContactID, &l.LastReply, &l.HasFiles)...)
+		return l, err
+	}, query, append(args, limit, offset)...)
+	return lines, total, err
+}
+
+// CountWithStatus counts the tickets in scope that have the status.
+func (r reads) CountWithStatus(ctx context.Context, s desk.Scope, status string) (int, error) {
+	cond, arg := scoped(s, 1)
+	var n int
+	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond+` AND t.status = $2`, arg, status).Scan(&n)
+	return n, err
+}
+
+// NextNumber takes the next ticket number.
+func (tx *Tx) NextNumber(ctx context.Context) (n int64, err error) {
+	err = tx.x.QueryRowContext(ctx, tx.d.nextNumber).Scan(&n)
+	return n, err
+}
+
+// AddTicket stores a new ticket with its participants.
+func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
+	if t.Properties == nil {
+		t.Properties = map[string]string{}
+	}
+	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
+		created_at, last_activity_at, last_customer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		t.ID, t.Number, clip(t.Subject, 1000), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
+		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer); err != nil {
+		return err
+	}
+	for _, p := range t.Participants {
+		if err := tx.AddParticipant(ctx, t.ID, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddParticipant gives somebody a part in a ticket. Who was merely mentioned gets the new role; who has a part keeps it.
+func (tx *Tx) AddParticipant(ctx context.Context, ticket desk.ID, p desk.Participant) error {
+	return tx.exec(ctx, `INSERT INTO participants (ticket_id, email, contact_id, name, role) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (ticket_id, email) DO UPDATE SET role = $5, contact_id = $3 WHERE participants.role = 'mentioned' AND $5 <> 'mentioned'`,
+		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role)
+}
+
+// ChangeTicket stores a ticket's subject, pipeline, status, mailbox, properties and times.
+func (tx *Tx) ChangeTicket(ctx context.Context, t desk.Ticket) error {
+	if t.Properties == nil {
+		t.Properties = map[string]string{}
+	}
+	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8 WHERE id = $1`,
+		t.ID, clip(t.Subject, 1000), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer)
+}
+
+// AddConversation stores a new conversation.
+func (tx *Tx) AddConversation(ctx context.Context, c desk.Conversation) error {
+	return tx.exec(ctx, `INSERT INTO conversations (id, ticket_id, mailbox_id, channel, created_at) VALUES ($1, $2, $3, $4, $5)`,
+		c.ID, c.TicketID, c.MailboxID, c.Channel, ms(c.CreatedAt))
+}
+
+// Conversations lists a ticket's conversations, oldest first.
+func (r reads) Conversations(ctx context.Context, ticket desk.ID) ([]desk.Conversation, error) {
+	return collect(ctx, r.x, func(row scanner) (c desk.Conversation, err error) {
+		err = row.Scan(&c.ID, &c.TicketID, &c.MailboxID, &c.Channel, millis{&c.CreatedAt})
+		return c, err
+	}, `SELECT id, ticket_id, mailbox_id, channel, created_at FROM conversations WHERE ticket_id = $1 ORDER BY id`, ticket)
+}
+
+const messageColumns = `m.id, m.ticket_id, m.conversation_id, m.mailbox_id, m.author_kind, m.author_name, m.author_email, m.contact_id, m.source, m.internal,
+	m.subject, m.text, m.reply, m.html, m.recipients, m.message_id, m.refs, m.class, m.trust, m.reasons, COALESCE(m.ledger_id, ''), m.created_at`
+
+type recipients struct{ To, Cc []desk.Address }
+
+func scanMessage(row scanner) (m desk.Message, err error) {
+	var rs recipients
+	err = row.Scan(&m.ID, &m.TicketID, &m.ConversationID, &m.MailboxID, &m.Author.Kind, &m.Author.Name, &m.Author.Email, &m.Author.ContactID, &m.Source, &m.Internal,
+		&m.Subject, &m.Text, &m.Reply, &m.HTML, packed[recipients]{&rs}, &m.MessageID, packed[[]desk.MessageID]{&m.References}, &m.Class, &m.Trust,
+		packed[[]string]{&m.Reasons}, &m.LedgerID, millis{&m.CreatedAt})
+	m.To, m.Cc = rs.To, rs.Cc
+	return m, err
+}
+
+// Messages lists a ticket's messages in scope, oldest first, with attachments and delivery. The caller has checked that
+// the ticket itself is in scope.
+func (r reads) Messages(ctx context.Context, s desk.Scope, ticket desk.ID) ([]desk.Message, error) {
+	ms, err := collect(ctx, r.x, scanMessage, `SELECT `+messageColumns+` FROM messages m WHERE m.ticket_id = $1 AND `+seen(s)+` ORDER BY m.created_at, m.id`, ticket)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[desk.ID]int, len(ms))
+	for i, m := range ms {
+		at[m.ID] = i
+	}
+	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var id desk.ID
+		a, err := scanAttachment(row, &id)
+		if i, ok := at[id]; ok {
+			ms[i].Attachments = append(ms[i].Attachments, a)
+		}
+		return struct{}{}, err
+	}, `SELECT a.message_id, `+attachmentColumns+` FROM attachments a JOIN messages m ON m.id = a.message_id WHERE m.ticket_id = $1 ORDER BY a.message_id, a.position`, ticket)
+	if err != nil {
+		return nil, err
+	}
+	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var id desk.ID
+		var d desk.Delivery
+		err := row.Scan(&id, &d.State, &d.Error)
+		if i, ok := at[id]; ok {
+			ms[i].Delivery = worse(ms[i].Delivery, d)
+		}
+		return struct{}{}, err
+	}, `SELECT o.subject_id, o.state, o.last_error FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> ''`, ticket)
+	return ms, err
+}
+
+func worse(a, b desk.Delivery) desk.Delivery {
+	rank := map[desk.EffectState]int{
+		desk.EffectSent: 1, desk.EffectSending: 2, desk.EffectPending: 3, desk.EffectDeferred: 4, desk.EffectUnknown: 5, desk.EffectFailed: 6,
+	}
+	if rank[b.State] > rank[a.State] {
+		return b
+	}
+	return a
+}
+
+// Message finds one message in scope, with its attachments.
+func (r reads) Message(ctx context.Context, s desk.Scope, id desk.ID) (desk.Message, error) {
+	cond, arg := scoped(s, 2)
+	m, err := scanMessage(r.x.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages m JOIN tickets t ON t.id = m.ticket_id
+		WHERE m.id = $1 AND `+cond+` AND `+seen(s), id, arg))
+	if err != nil {
+		return one("message", m, err)
+	}
+	m.Attachments, err = collect(ctx, r.x, func(row scanner) (desk.Attachment, error) {
+		var id desk.ID
+		return scanAttachment(row, &id)
+	}, `SELECT a.message_id, `+attachmentColumns+` FROM attachments a WHERE a.message_id = $1 ORDER BY a.position`, id)
+	return m, err
+}
+
+// MessagePage lists a ticket's messages in scope, newest first.
+func (r reads) MessagePage(ctx context.Context, s desk.Scope, ticket desk.ID, p Page) ([]desk.Message, error) {
+	all, err := r.Messages(ctx, s, ticket)
+	if err != nil {
+		return nil, err
+	}
+	var out []desk.Message
+	for i := len(all) - 1; i >= 0 && len(out) < p.limit(); i-- {
+		if string(all[i].ID) < p.before() {
+			out = append(out, all[i])
+		}
+	}
+	return out, nil
+}
+
+const attachmentColumns = `a.id, a.name, a.type, a.size, a.sha256, a.inline, a.content_id`
+
+func scanAttachment(row scanner, message *desk.ID) (a desk.Attachment, err error) {
+	err = row.Scan(message, &a.ID, &a.Name, &a.Type, &a.Size, &a.SHA256, &a.Inline, &a.ContentID)
+	return a, err
+}
+
+// Attachment finds a file of a message in scope.
+func (r reads) Attachment(ctx context.Context, s desk.Scope, id desk.ID) (desk.Attachment, error) {
+	cond, arg := scoped(s, 2)
+	var message desk.ID
+	a, err := scanAttachment(r.x.QueryRowContext(ctx, `SELECT a.message_id, `+attachmentColumns+` FROM attachments a
+		JOIN messages m ON m.id = a.message_id JOIN tickets t ON t.id = m.ticket_id WHERE a.id = $1 AND `+cond+` AND `+seen(s), id, arg), &message)
+	return one("file", a, err)
+}
+
+// AddMessage stores a message with its attachments, and makes its Message-ID known for replies. It answers false, and
+// stores nothing, if a message with this id is there already (a form sent twice).
+func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
+	n, err := tx.changed(ctx, `INSERT INTO messages (id, ticket_id, conversation_id, mailbox_id, author_kind, author_name, author_email, contact_id, source, internal,
+		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING`,
+		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
+		clip(m.Subject, 1000), clean(m.Text), clean(m.Reply), clean(m.HTML), clean(pack(recipients{m.To, m.Cc})), clip(string(m.MessageID), 998),
+		clean(pack(m.References)), m.Class, m.Trust, clean(pack(m.Reasons)), nullable(string(m.LedgerID)), ms(m.CreatedAt))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	for i, a := range m.Attachments {
+		if a.ID == "" {
+			a.ID = NewID()
+		}
+		if err := tx.exec(ctx, `INSERT INTO attachments (id, message_id, position, name, type, size, sha256, inline, content_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			a.ID, m.ID, i, clip(a.Name, 255), clip(a.Type, 255), a.Size, a.SHA256, a.Inline, clip(a.ContentID, 998)); err != nil {
+			return false, err
+		}
+	}
+	if m.MailboxID == "" {
+		return true, nil
+	}
+	return true, tx.AddMessageIDs(ctx, m.MailboxID, m.TicketID, m.ID, m.MessageID)
+}
+
+// AddMessageIDs makes ids known under which a reply to the message may name it. Empty ones are passed over.
+func (tx *Tx) AddMessageIDs(ctx context.Context, mailbox, ticket, message desk.ID, mids ...desk.MessageID) error {
+	for _, mid := range usableIDs(mids) {
+		if err := tx.exec(ctx, `INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+			mailbox, clip(string(mid), 998), ticket, message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// KnownID is a Message-ID that belongs to a ticket.
+type KnownID struct {
+	MessageID desk.MessageID
+	TicketID  desk.ID
+}
+
+// KnownIDs tells which of the ids belong to tickets of the mailbox, in the order of mids.
+func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) ([]KnownID, error) {
+	mids = usableIDs(mids)
+	if len(mids) == 0 {
+		return nil, nil
+	}
+	found, err := collect(ctx, r.x, func(row scanner) (k KnownID, err error) {
+		err = row.Scan(&k.MessageID, &k.TicketID)
+		return k, err
+	}, `SELECT mid, ticket_id FROM message_ids WHERE mailbox_id = $1 AND mid IN (`+placeholders(2, len(mids))+`) ORDER BY ticket_id`, append([]any{mailbox}, anys(mids)...)...)
+	if err != nil {
+		return nil, err
+	}
+	var out []KnownID
+	for _, mid := range mids {
+		for _, k := range found {
+			if k.MessageID == mid {
+				out = append(out, k)
+			}
+		}
+	}
+	return out, nil
+}
+
+// ThreadIDs gives the Message-IDs of a ticket's conversation in a mailbox, oldest first: what a mail that carries the
+// conversation on puts into References. Notes are left out, except in the agents' own mailbox.
+func (r reads) ThreadIDs(ctx context.Context, conversation desk.ID, before time.Time, notes bool) ([]desk.MessageID, error) {
+	cond := ` AND NOT m.internal`
+	if notes {
+		cond = ``
+	}
+	return collect(ctx, r.x, func(row scanner) (m desk.MessageID, err error) {
+		err = row.Scan(&m)
+		return m, err
+	}, `SELECT m.message_id FROM messages m WHERE m.conversation_id = $1 AND m.created_at < $2 AND m.message_id <> ''`+cond+` ORDER BY m.created_at, m.id`, conversation, ms(before))
+}
+
+// ReplyToken is a signed reply address that we gave out.
+type ReplyToken struct {
+	Token     string
+	MailboxID desk.ID
+	TicketID  desk.ID
+	Email     string
+}
+
+// AddReplyToken stores a token that a reply address carries.
+func (tx *Tx) AddReplyToken(ctx context.Context, t ReplyToken) error {
+	return tx.exec(ctx, `INSERT INTO reply_tokens (token, mailbox_id, ticket_id, email) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+		t.Token, t.MailboxID, t.TicketID, t.Email)
+}
+
+// ReplyToken finds a token that we gave out. The caller verifies its signature.
+func (r reads) ReplyToken(ctx context.Context, token string) (ReplyToken, error) {
+	t := ReplyToken{Token: token}
+	err := r.x.QueryRowContext(ctx, `SELECT mailbox_id, ticket_id, email FROM reply_tokens WHERE token = $1`, token).Scan(&t.MailboxID, &t.TicketID, &t.Email)
+	return one("token", t, err)
+}
