@@ -183,15 +183,6 @@ func (p *process) stop(sig syscall.Signal) error {
 	return nil
 }
 
-func (p *process) pid() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cmd == nil {
-		return 0
-	}
-	return p.cmd.Process.Pid
-}
-
 // freePort names a port that nobody listens on at the moment. Somebody may take it before the caller does, so callers
 // try again with another one.
 func freePort() (int, error) {

@@ -1,0 +1,47 @@
+# Called alone, make lists what it can do.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+GOFILES = git ls-files -co --exclude-standard -- '*.go' | while read -r f; do if [ -e "$$f" ]; then echo "$$f"; fi; done
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/gateway and bin/worker
+	go build -o bin/ ./cmd/...
+
+.PHONY: fmt
+fmt: ## format the code
+	@$(GOFILES) | xargs -r gofmt -w
+
+.PHONY: check
+check: ## what can be told without running the programs: format, vet, staticcheck, layers, generated files, go.mod
+	@bad=$$($(GOFILES) | xargs -r gofmt -l); if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go test ./internal/archtest
+	script/generated
+	go mod tidy -diff
+
+.PHONY: test
+test: ## all tests; installs the servers they need first
+	script/setup
+	go test ./...
+
+.PHONY: test-long
+test-long: ## all tests with the race detector, in random order, three times
+	script/setup
+	go test -race -shuffle=on -count=3 -timeout=60m ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	script/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## the ratios of docs/architecture.md, section 10
+	script/setup
+	go test -run='^$$' -bench=. -benchtime=1x -timeout=60m ./...
