@@ -260,3 +260,31 @@ func usableIDs(mids []desk.MessageID) []desk.MessageID {
 	}
 	return out
 }
+
+// AddOrphan remembers which mails an ignored item answers: when one of them turns up later, the item is read again.
+func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.MessageID) error {
+	for _, mid := range usableIDs(answers) {
+		if err := tx.exec(ctx, `INSERT INTO orphans (mailbox_id, mid, ledger_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			e.MailboxID, clip(string(mid), 998), e.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReopenOrphans puts the ignored items that answer one of the mails back to pending: their ticket is there now.
+func (tx *Tx) ReopenOrphans(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) error {
+	for _, mid := range usableIDs(mids) {
+		found, err := collect(ctx, tx.x, scanID, `DELETE FROM orphans WHERE mailbox_id = $1 AND mid = $2 RETURNING ledger_id`, mailbox, clip(string(mid), 998))
+		if err != nil {
+			return err
+		}
+		for _, id := range found {
+			if err := tx.exec(ctx, `UPDATE ledger SET outcome = 'pending', reason = '', done_at = 0 WHERE id = $1 AND outcome = 'ignored'`, id); err != nil {
+				return err
+			}
+			tx.filed = true
+		}
+	}
+	return nil
+}

@@ -206,6 +206,12 @@ CREATE TABLE message_ids (
     subject_id TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, mid, ticket_id)
 );
+CREATE TABLE orphans (
+    mailbox_id TEXT NOT NULL,
+    mid        TEXT NOT NULL,
+    ledger_id  TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, mid, ledger_id)
+);
 CREATE TABLE reply_tokens (
     token      TEXT PRIMARY KEY,
     mailbox_id TEXT NOT NULL,
@@ -283,6 +289,7 @@ DROP TABLE passwords;
 DROP TABLE welcomes;
 DROP TABLE outbox;
 DROP TABLE reply_tokens;
+DROP TABLE orphans;
 DROP TABLE message_ids;
 DROP TABLE attachments;
 DROP TABLE messages;

@@ -1,0 +1,162 @@
+package desk
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Facts are what is known about an inbound mail when it is decided where it belongs. They are looked up by the caller;
+// deciding itself does no I/O.
+type Facts struct {
+	Mail      Mail
+	Role      FolderRole
+	OwnCopy   bool // we wrote it: its Message-ID and its content are an outbox row's
+	Duplicate bool // the mailbox has the same mail already
+	FromOurs  bool // From is an address of one of our mailboxes
+	Verified  bool // the trusted receiver's DMARC vouches for From (tier V1)
+
+	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to
+	Token   string  // for whom that token was made
+	ByRef   *Ticket // the ticket of the first reference that is known
+	Ref     MessageID
+}
+
+// Decision says where an inbound mail belongs, and why.
+type Decision struct {
+	Outcome  Outcome
+	Ticket   *Ticket // the one it joins, or is held for
+	Author   AuthorKind
+	Internal bool
+	Trust    Trust
+	Reason   string   // of the outcome, for the ledger
+	Reasons  []string // everything that was weighed, for people who ask why
+}
+
+// Decide tells where an inbound mail belongs (ARCHITECTURE section 3, REQUIREMENTS M7 and M12). A mail joins a ticket by a
+// token or a reference that only somebody who has its mail can know, and only if its sender has a part in the ticket;
+// it is never joined by its subject.
+func Decide(f Facts) Decision {
+	switch {
+	case f.OwnCopy:
+		return settled(OwnCopy, "we wrote this mail ourselves")
+	case f.Duplicate:
+		return settled(Duplicate, "the same mail is there already")
+	case f.Role == Sent:
+		return decideSent(f)
+	}
+	return decideInbox(f)
+}
+
+func settled(o Outcome, reason string) Decision {
+	return Decision{Outcome: o, Reason: reason, Reasons: []string{reason}}
+}
+
+// decideSent is about what agents wrote in their mail client.
+func decideSent(f Facts) Decision {
+	t, why := candidate(f)
+	if t == nil {
+		return settled(Ignored, "sent mail of no ticket")
+	}
+	d := Decision{Outcome: Appended, Ticket: t, Author: Agent, Trust: V1, Reasons: []string{why}}
+	d.Reason = "an agent's answer, found in the Sent folder"
+	for _, a := range append(append([]Address{}, f.Mail.To...), f.Mail.Cc...) {
+		if TakesPart(t.Participants, a.Email) {
+			d.Reasons = append(d.Reasons, d.Reason, "public: it went to a customer of the ticket")
+			return d
+		}
+	}
+	d.Internal = true
+	d.Reasons = append(d.Reasons, d.Reason, "internal: no customer of the ticket is in To or Cc")
+	return d
+}
+
+func decideInbox(f Facts) Decision {
+	t, why := candidate(f)
+	d := Decision{Ticket: t, Author: Customer, Reasons: reasonsOf(why, f)}
+	switch f.Mail.Class {
+	case Bounce, Receipt, Complaint, Automatic:
+		return decideMachine(f, d)
+	case Human, List:
+	}
+	switch {
+	case f.FromOurs:
+		// Whoever writes as the support address without being found in Sent may be anybody (REQUIREMENTS H5).
+		return d.as(Held, "it says it comes from our own address, but it is not in the Sent folder")
+	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
+		return d.as(Held, "it does not say clearly who it is from")
+	case t == nil:
+		if f.Verified {
+			d.Trust = V1
+		}
+		return d.as(NewTicket, "it belongs to no ticket yet")
+	case !TakesPart(t.Participants, f.Mail.From.Email):
+		return d.as(Held, fmt.Sprintf("its sender has no part in ticket #%d", t.Number))
+	}
+	d.Trust = trust(f, t)
+	if d.Trust == V0 {
+		d.Reasons = append(d.Reasons, "sender not verified")
+	}
+	return d.as(Appended, why)
+}
+
+// decideMachine is about mail that no human wrote: it never opens a ticket.
+func decideMachine(f Facts, d Decision) Decision {
+	if d.Ticket == nil {
+		return d.as(Automated, fmt.Sprintf("%s mail that belongs to no ticket", f.Mail.Class))
+	}
+	d.Author, d.Internal = System, true
+	if f.Mail.Class == Automatic {
+		if !TakesPart(d.Ticket.Participants, f.Mail.From.Email) {
+			return d.as(Held, fmt.Sprintf("automatic mail whose sender has no part in ticket #%d", d.Ticket.Number))
+		}
+		d.Author = Customer
+	}
+	return d.as(Appended, fmt.Sprintf("%s mail about this ticket, for agents only", f.Mail.Class))
+}
+
+func (d Decision) as(o Outcome, reason string) Decision {
+	d.Outcome, d.Reason = o, reason
+	d.Reasons = append(d.Reasons, reason)
+	return d
+}
+
+// candidate is the ticket that the mail points to: a token tells more than a reference.
+func candidate(f Facts) (*Ticket, string) {
+	switch {
+	case f.ByToken != nil:
+		return f.ByToken, fmt.Sprintf("signed reply address of ticket #%d", f.ByToken.Number)
+	case f.ByRef != nil:
+		return f.ByRef, fmt.Sprintf("answers %s of ticket #%d", f.Ref, f.ByRef.Number)
+	}
+	return nil, ""
+}
+
+func reasonsOf(why string, f Facts) []string {
+	var rs []string
+	if why != "" {
+		rs = append(rs, why)
+	}
+	return append(rs, f.Mail.Reasons...)
+}
+
+// trust is the tier of a participant's mail: the reply token that was made for this very sender raises it by one.
+func trust(f Facts, t *Ticket) Trust {
+	tier := V0
+	if f.Verified {
+		tier = V1
+	}
+	if f.ByToken == t && f.Token == f.Mail.From.Email {
+		tier++
+	}
+	return tier
+}
+
+// RoleAddress tells whether an address belongs to a function of a mail system that must never be answered
+// automatically (RFC 2142, REQUIREMENTS L4).
+func RoleAddress(email string) bool {
+	switch strings.NewReplacer("-", "", "_", "", ".", "").Replace(LocalPart(email)) {
+	case "mailerdaemon", "postmaster", "noreply", "donotreply", "abuse", "bounce", "bounces", "root", "daemon", "hostmaster", "webmaster", "listserv", "majordomo":
+		return true
+	}
+	return false
+}

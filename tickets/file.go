@@ -1,0 +1,277 @@
+package tickets
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
+)
+
+// FileMail puts a mail that was read from a mailbox where it belongs and settles its ledger row, as part of the caller's
+// transaction. A row that somebody else has settled is left alone.
+func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, mail desk.Mail) error {
+	mb, ok := org.Mailbox(e.MailboxID)
+	if !ok {
+		return desk.Missing("mailbox of item " + string(e.ID))
+	}
+	facts, err := d.facts(ctx, tx, org, mb, e, mail)
+	if err != nil {
+		return err
+	}
+	decision := desk.Decide(facts)
+	e.Outcome, e.Reason, e.Subject, e.From = decision.Outcome, decision.Reason, mail.Subject, mail.From.Email
+	if decision.Ticket != nil {
+		e.TicketID = decision.Ticket.ID
+	}
+	m := messageOf(e, mail, decision)
+	switch decision.Outcome {
+	case desk.NewTicket:
+		e.TicketID, err = d.fileNew(ctx, tx, org, mb, e, mail, m)
+	case desk.Appended:
+		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, m)
+	case desk.Ignored:
+		err = tx.AddOrphan(ctx, e, ids(mail))
+	}
+	if err != nil {
+		return err
+	}
+	mine, err := tx.Settle(ctx, e)
+	if err == nil && !mine {
+		err = &desk.Error{Kind: desk.Conflict, Text: "item " + string(e.ID) + " was filed by somebody else"}
+	}
+	return err
+}
+
+func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, error) {
+	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email)}
+	var err error
+	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, append([]desk.MessageID{mail.MessageID}, mail.OriginalIDs...), mail.Fingerprint); err != nil || f.OwnCopy {
+		return f, err
+	}
+	first, err := tx.SeenBefore(ctx, mb.ID, mail.MessageID, mail.Fingerprint, e.ID)
+	if f.Duplicate = first != ""; err != nil || f.Duplicate {
+		return f, err
+	}
+	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
+		return f, err
+	}
+	known, err := tx.KnownIDs(ctx, mb.ID, ids(mail))
+	if err != nil || len(known) == 0 {
+		return f, err
+	}
+	t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), known[0].TicketID)
+	f.ByRef, f.Ref = &t, known[0].MessageID
+	return f, err
+}
+
+// ids lists what a mail answers, the most telling first: In-Reply-To, then References from the newest back; for a report
+// about a mail of ours, that mail.
+func ids(mail desk.Mail) []desk.MessageID {
+	out := make([]desk.MessageID, 0, len(mail.InReplyTo)+len(mail.References)+1)
+	if mail.BouncedMessageID != "" {
+		out = append(out, mail.BouncedMessageID)
+	}
+	out = append(out, mail.InReplyTo...)
+	for i := len(mail.References) - 1; i >= 0; i-- {
+		out = append(out, mail.References[i])
+	}
+	return out
+}
+
+// byToken finds the ticket of a reply address that we signed, among the addresses the mail was sent to.
+func (d *Desk) byToken(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mail desk.Mail) (*desk.Ticket, string, error) {
+	addresses := append([]string(nil), mail.DeliveredTo...)
+	for _, a := range append(append([]desk.Address(nil), mail.To...), mail.Cc...) {
+		addresses = append(addresses, a.Email)
+	}
+	for _, a := range addresses {
+		token, ok := mailmsg.TokenIn(a, mb.Address)
+		if !ok {
+			continue
+		}
+		known, err := tx.ReplyToken(ctx, token)
+		if desk.KindOf(err) == desk.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		if known.MailboxID != mb.ID || !d.keys.Verify(token, mailmsg.ForReply, string(mb.ID), string(known.TicketID), known.Email) {
+			continue
+		}
+		t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), known.TicketID)
+		return &t, known.Email, err
+	}
+	return nil, "", nil
+}
+
+func messageOf(e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) desk.Message {
+	m := desk.Message{
+		ID: store.NewID(), MailboxID: e.MailboxID, Source: desk.FromMail, Internal: decision.Internal, Subject: mail.Subject,
+		Author: desk.Author{Kind: decision.Author, Name: mail.From.Name, Email: mail.From.Email},
+		Text:   mail.Text, Reply: mail.Reply, HTML: mail.HTML, To: mail.To, Cc: mail.Cc, MessageID: mail.MessageID,
+		Class: mail.Class, Trust: decision.Trust, Reasons: decision.Reasons, Attachments: mail.Attachments, LedgerID: e.ID, CreatedAt: e.InternalDate,
+	}
+	m.References = append(append(m.References, mail.References...), mail.InReplyTo...)
+	if m.CreatedAt.IsZero() {
+		m.CreatedAt = e.ReceivedAt
+	}
+	return m
+}
+
+func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, m desk.Message) (desk.ID, error) {
+	c, isNew, err := d.contactFor(ctx, tx, mail.From, m.CreatedAt)
+	if err != nil {
+		return "", err
+	}
+	t, err := newTicket(ctx, tx, org, mb.Pipeline, desk.Ticket{
+		Subject: mail.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: desk.FromMail, CreatedAt: m.CreatedAt, LastCustomer: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	t.Participants = participants(org, c, mail)
+	if err := tx.AddTicket(ctx, t); err != nil {
+		return "", err
+	}
+	m.TicketID, m.Author.ContactID = t.ID, c.ID
+	if m.ConversationID, err = d.startConversation(ctx, tx, &t, mb.ID, desk.FromMail, m.CreatedAt); err != nil {
+		return "", err
+	}
+	if _, err := tx.AddMessage(ctx, m); err != nil {
+		return "", err
+	}
+	if err := tx.ReopenOrphans(ctx, mb.ID, append([]desk.MessageID{m.MessageID}, mail.OriginalIDs...)); err != nil {
+		return "", err
+	}
+	if isNew && mayAnswer(tx.Now(), mb, e, mail) {
+		_, err = d.Welcome(ctx, tx, org, mb, c, m.Trust)
+	}
+	return t.ID, err
+}
+
+// mayAnswer tells whether a mail may cause automatic mail (REQUIREMENTS L1, L2, L4, L11).
+func mayAnswer(now time.Time, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) bool {
+	live := now.Sub(e.InternalDate) < liveFor && !e.InternalDate.Before(mb.Since)
+	return live && mail.Class.AnswersAllowed() && !mail.SuppressAnswers && !mail.NullReturnPath
+}
+
+// participants are the requester, and those a customer merely named in Cc or To.
+func participants(org *store.Organisation, c desk.Contact, mail desk.Mail) []desk.Participant {
+	ps := []desk.Participant{{ContactID: c.ID, Name: c.Name, Email: mail.From.Email, Role: desk.Requester}}
+	for _, a := range append(append([]desk.Address(nil), mail.To...), mail.Cc...) {
+		if a.Email != mail.From.Email && a.Email != "" && !org.IsOurs(a.Email) && len(ps) < 50 {
+			ps = append(ps, desk.Participant{Name: a.Name, Email: a.Email, Role: desk.Mentioned})
+		}
+	}
+	return ps
+}
+
+func (d *Desk) fileAppended(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, t *desk.Ticket, m desk.Message) error {
+	m.TicketID = t.ID
+	for _, p := range t.Participants {
+		if p.Email == m.Author.Email && m.Author.Kind == desk.Customer {
+			m.Author.ContactID = p.ContactID
+		}
+	}
+	var err error
+	if m.ConversationID, err = d.conversation(ctx, tx, t, mb.ID, desk.FromMail, m.CreatedAt); err != nil {
+		return err
+	}
+	if _, err := d.addMessage(ctx, tx, org, t, m); err != nil {
+		return err
+	}
+	return tx.ReopenOrphans(ctx, mb.ID, []desk.MessageID{m.MessageID})
+}
+
+// contactFor finds the contact with the address, or adds one and puts it with the company that owns the domain.
+func (d *Desk) contactFor(ctx context.Context, tx *store.Tx, from desk.Address, at time.Time) (desk.Contact, bool, error) {
+	c, err := tx.ContactByEmail(ctx, from.Email)
+	if desk.KindOf(err) != desk.NotFound {
+		return c, false, err
+	}
+	c = desk.Contact{ID: store.NewID(), Name: strings.TrimSpace(from.Name), Addresses: []string{from.Email}, CreatedAt: at}
+	company, err := tx.CompanyForEmail(ctx, from.Email)
+	switch {
+	case err == nil:
+		c.Companies = []desk.ID{company}
+	case desk.KindOf(err) != desk.NotFound:
+		return c, false, err
+	}
+	added, err := tx.AddContact(ctx, c)
+	if err != nil || added {
+		return c, added, err
+	}
+	c, err = tx.ContactByEmail(ctx, from.Email)
+	return c, false, err
+}
+
+// Submission is what a form post says, once its body is read and its fields are mapped.
+type Submission struct {
+	Email       string // normalised
+	Name        string
+	Subject     string
+	Text        string
+	Attachments []desk.Attachment
+	Reasons     []string
+}
+
+// newContactsPerHour is how many new contacts one form may have welcomed in an hour: an open form must not become a way
+// to send mail to strangers (REQUIREMENTS L9).
+const newContactsPerHour = 20
+
+// FileForm makes a ticket of a form post and settles its ledger row, as part of the caller's transaction. Whoever typed
+// the address is not proved to own it, whatever signed the post (REQUIREMENTS W9).
+func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, form desk.Form, s Submission) error {
+	mb, ok := org.Mailbox(form.MailboxID)
+	if !ok {
+		return desk.Missing("mailbox of form " + form.Name)
+	}
+	c, isNew, err := d.contactFor(ctx, tx, desk.Address{Name: s.Name, Email: s.Email}, e.ReceivedAt)
+	if err != nil {
+		return err
+	}
+	pipeline := form.Pipeline
+	if pipeline == "" {
+		pipeline = mb.Pipeline
+	}
+	m := desk.Message{
+		Author: desk.Author{Kind: desk.Customer, Name: first(s.Name, c.Name), Email: s.Email, ContactID: c.ID}, Source: desk.FromForm, Subject: s.Subject,
+		Attachments: s.Attachments, LedgerID: e.ID, CreatedAt: e.ReceivedAt, Trust: desk.V0,
+		Reasons: append([]string{"posted to form " + form.Name, "sender not verified: the address was typed into a form"}, s.Reasons...),
+	}
+	typed(&m, s.Text)
+	t, err := d.open(ctx, tx, org, mb, pipeline, c, desk.Address{Name: m.Author.Name, Email: s.Email}, m)
+	if err != nil {
+		return err
+	}
+	if isNew {
+		n, err := tx.Hit(ctx, "welcome by form "+string(form.ID), time.Hour, false)
+		if err != nil {
+			return err
+		}
+		if n <= newContactsPerHour {
+			if _, err := d.Welcome(ctx, tx, org, mb, c, desk.V0); err != nil {
+				return err
+			}
+		}
+	}
+	e.Outcome, e.Reason, e.TicketID, e.Subject, e.From = desk.NewTicket, "posted to form "+form.Name, t.ID, s.Subject, s.Email
+	mine, err := tx.Settle(ctx, e)
+	if err == nil && !mine {
+		err = &desk.Error{Kind: desk.Conflict, Text: "item " + string(e.ID) + " was filed by somebody else"}
+	}
+	return err
+}
+
+func first(names ...string) string {
+	for _, n := range names {
+		if n = strings.TrimSpace(n); n != "" {
+			return n
+		}
+	}
+	return ""
+}

@@ -1,0 +1,178 @@
+// Package tickets makes every change to a ticket: filing what came in, answering, opening, changing. Each change is one
+// transaction together with the outbox rows it causes, so that either all of it happens or nothing.
+package tickets
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"time"
+
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/safehtml"
+	"postern/store"
+)
+
+// Desk makes changes to tickets. It may be used by many goroutines.
+type Desk struct {
+	db   *store.DB
+	keys *mailmsg.Keyring
+}
+
+// New makes a Desk on a database; keys sign what it gives out.
+func New(db *store.DB, keys *mailmsg.Keyring) *Desk { return &Desk{db: db, keys: keys} }
+
+// LinkLife is how long the link in a welcome mail works.
+const LinkLife = 72 * time.Hour
+
+// liveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
+const liveFor = 30 * time.Minute
+
+// addMessage stores a message in a ticket and brings the ticket up to date. It answers false if it is there already.
+func (d *Desk) addMessage(ctx context.Context, tx *store.Tx, org *store.Organisation, t *desk.Ticket, m desk.Message) (bool, error) {
+	added, err := tx.AddMessage(ctx, m)
+	if err != nil || !added {
+		return false, err
+	}
+	t.Status = desk.StatusAfter(org.Settings.Pipelines, *t, m)
+	if m.CreatedAt.After(t.LastActivityAt) && !m.Internal {
+		t.LastActivityAt = m.CreatedAt
+		t.LastCustomer = m.Author.Kind == desk.Customer
+	}
+	return true, tx.ChangeTicket(ctx, *t)
+}
+
+// conversation finds the ticket's conversation in the mailbox, or starts one. mailbox may be "": a conversation that is
+// in no mailbox.
+func (d *Desk) conversation(ctx context.Context, tx *store.Tx, t *desk.Ticket, mailbox desk.ID, channel desk.Source, at time.Time) (desk.ID, error) {
+	cs, err := tx.Conversations(ctx, t.ID)
+	if err != nil {
+		return "", err
+	}
+	for i := len(cs) - 1; i >= 0; i-- {
+		if cs[i].MailboxID == mailbox {
+			return cs[i].ID, nil
+		}
+	}
+	return d.startConversation(ctx, tx, t, mailbox, channel, at)
+}
+
+func (d *Desk) startConversation(ctx context.Context, tx *store.Tx, t *desk.Ticket, mailbox desk.ID, channel desk.Source, at time.Time) (desk.ID, error) {
+	c := desk.Conversation{ID: store.NewID(), TicketID: t.ID, MailboxID: mailbox, Channel: channel, CreatedAt: at}
+	return c.ID, tx.AddConversation(ctx, c)
+}
+
+// newTicket fills in what every new ticket has.
+func newTicket(ctx context.Context, tx *store.Tx, org *store.Organisation, pipeline string, t desk.Ticket) (desk.Ticket, error) {
+	if pipeline == "" {
+		pipeline = org.Settings.Pipelines[0].Key
+	}
+	t.ID, t.Pipeline, t.LastActivityAt = store.NewID(), pipeline, t.CreatedAt
+	t.Status = desk.Open
+	for _, p := range org.Settings.Pipelines {
+		if p.Key == pipeline && len(p.Statuses) > 0 {
+			t.Status = p.Statuses[0].Key
+		}
+	}
+	if t.Subject = strings.TrimSpace(t.Subject); t.Subject == "" {
+		t.Subject = "(no subject)"
+	}
+	var err error
+	t.Number, err = tx.NextNumber(ctx)
+	return t, err
+}
+
+// text fills Text, Reply and HTML of a message that was typed in plain text.
+func typed(m *desk.Message, text string) {
+	m.Text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
+	m.Reply = m.Text
+	m.HTML = safehtml.FromText(m.Text)
+	m.Class = desk.Human
+}
+
+// ours gives a message that was written here its Message-ID in the mailbox, and makes the ticket's root known there.
+func (d *Desk) ours(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m *desk.Message) error {
+	m.MailboxID = mb.ID
+	m.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, m.TicketID, m.ID, mb.MIDDomain)
+	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, "", mailmsg.RootID(d.keys, mb.ID, m.TicketID, mb.MIDDomain))
+}
+
+// putInInbox has a customer's message appear in the agents' mailbox.
+func (d *Desk) putInInbox(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m desk.Message) error {
+	return tx.AddEffect(ctx, desk.Effect{
+		ID: store.NewID(), Kind: desk.PutInInbox, MailboxID: mb.ID, TicketID: m.TicketID, SubjectID: m.ID, ContactID: m.Author.ContactID,
+		Recipient: mb.Address, Trust: m.Trust, MessageID: m.MessageID, CreatedAt: m.CreatedAt,
+	})
+}
+
+// mailCustomers sends an agent's message to the customers who take part in the ticket.
+func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, t desk.Ticket, m desk.Message) error {
+	for _, p := range t.Participants {
+		if p.Role == desk.Mentioned || p.Email == "" || org.IsOurs(p.Email) {
+			continue
+		}
+		if mb.SubAddress {
+			token := d.keys.Token(mailmsg.ForReply, string(mb.ID), string(t.ID), p.Email)
+			if err := tx.AddReplyToken(ctx, store.ReplyToken{Token: token, MailboxID: mb.ID, TicketID: t.ID, Email: p.Email}); err != nil {
+				return err
+			}
+		}
+		if err := tx.AddEffect(ctx, desk.Effect{
+			ID: store.NewID(), Kind: desk.ReplyMail, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, ContactID: p.ContactID,
+			Recipient: p.Email, MessageID: m.MessageID, CreatedAt: m.CreatedAt,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Welcome sends a contact the welcome mail, if that is switched on, the mailbox can send and the address never had one.
+// How sure we are of the address decides which text it gets (REQUIREMENTS L9). It is part of the caller's transaction.
+func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, c desk.Contact, trust desk.Trust) (bool, error) {
+	email := c.LoginAddress()
+	w := org.Settings.Welcome
+	full := trust >= desk.V1
+	switch {
+	case email == "" || mb.SMTP == "" || org.IsOurs(email) || desk.RoleAddress(email) || c.Disabled:
+		return false, nil
+	case full && !w.Enabled, !full && !(w.Enabled && w.NeutralEnabled):
+		return false, nil
+	}
+	first, err := tx.Welcomed(ctx, email)
+	if err != nil || !first {
+		return false, err
+	}
+	template := "neutral"
+	if full {
+		template = "full"
+	}
+	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, SetPassword, LinkLife)
+}
+
+// Purposes of one-time links.
+const (
+	SetPassword = "set-password"
+	SignIn      = "sign-in"
+)
+
+// SendLink mails a contact a one-time link from the mailbox. kind says which mail it is. It is part of the caller's
+// transaction.
+func (d *Desk) SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string, life time.Duration) error {
+	return d.sendLink(ctx, tx, mb, c, kind, "", purpose, life)
+}
+
+func (d *Desk) sendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, template, purpose string, life time.Duration) error {
+	now := tx.Now()
+	e := desk.Effect{
+		ID: store.NewID(), Kind: kind, MailboxID: mb.ID, ContactID: c.ID, Recipient: c.LoginAddress(), Template: template, CreatedAt: now,
+	}
+	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, "", e.ID, mb.MIDDomain)
+	if err := tx.AddOneTime(ctx, store.OneTime{
+		Hash: sha256.Sum256([]byte(mailmsg.OneTimeSecret(d.keys, e.ID))), Purpose: purpose, ContactID: c.ID, Email: e.Recipient, CreatedAt: now, ExpiresAt: now.Add(life),
+	}); err != nil {
+		return err
+	}
+	return tx.AddEffect(ctx, e)
+}

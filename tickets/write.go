@@ -1,0 +1,347 @@
+package tickets
+
+import (
+	"context"
+
+	"postern/desk"
+	"postern/store"
+)
+
+// open makes a ticket from a customer's words that did not come by mail, and puts it into the agents' inbox.
+func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, pipeline string, c desk.Contact, from desk.Address, m desk.Message) (desk.Ticket, error) {
+	t, err := newTicket(ctx, tx, org, pipeline, desk.Ticket{
+		Subject: m.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: m.Source, CreatedAt: m.CreatedAt, LastCustomer: true,
+		Participants: []desk.Participant{{ContactID: c.ID, Name: first(from.Name, c.Name), Email: from.Email, Role: desk.Requester}},
+	})
+	if err != nil {
+		return t, err
+	}
+	if err := tx.AddTicket(ctx, t); err != nil {
+		return t, err
+	}
+	if m.ID == "" {
+		m.ID = store.NewID()
+	}
+	m.TicketID, m.Subject = t.ID, t.Subject
+	if m.ConversationID, err = d.startConversation(ctx, tx, &t, mb.ID, m.Source, m.CreatedAt); err != nil {
+		return t, err
+	}
+	if err := d.ours(ctx, tx, mb, &m); err != nil {
+		return t, err
+	}
+	if _, err := tx.AddMessage(ctx, m); err != nil {
+		return t, err
+	}
+	return t, d.putInInbox(ctx, tx, mb, m)
+}
+
+// CustomerTicket is what a signed-in customer writes to open a ticket.
+type CustomerTicket struct {
+	Contact desk.Contact
+	Subject string
+	Text    string
+	Files   []desk.Attachment
+	// Nonce is an id that the page made: sent twice, it makes one ticket.
+	Nonce desk.ID
+}
+
+// OpenByCustomer makes a ticket in the default mailbox and puts it into the agents' inbox. The same Nonce again gives
+// the ticket that is there.
+func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Ticket, error) {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return desk.Ticket{}, err
+	}
+	mb, ok := org.DefaultMailbox()
+	if !ok {
+		return desk.Ticket{}, &desk.Error{Kind: desk.Unavailable, Text: "tickets can't be sent yet: no mailbox is connected"}
+	}
+	var t desk.Ticket
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
+		if in.Nonce != "" {
+			m, err := tx.Message(ctx, desk.ScopeOfContact(in.Contact), in.Nonce)
+			if err == nil {
+				t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), m.TicketID)
+				return err
+			}
+			if desk.KindOf(err) != desk.NotFound {
+				return err
+			}
+		}
+		email := in.Contact.LoginAddress()
+		m := desk.Message{
+			ID: in.Nonce, Author: desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: email, ContactID: in.Contact.ID}, Source: desk.FromPortal,
+			Subject: in.Subject, Attachments: in.Files, Trust: desk.V3, Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
+		}
+		typed(&m, in.Text)
+		t, err = d.open(ctx, tx, org, mb, mb.Pipeline, in.Contact, desk.Address{Name: in.Contact.Name, Email: email}, m)
+		return err
+	})
+	return t, err
+}
+
+// CustomerReply is what a signed-in customer answers.
+type CustomerReply struct {
+	Contact desk.Contact
+	Ticket  desk.ID
+	Text    string
+	Files   []desk.Attachment
+	Nonce   desk.ID // as in CustomerTicket
+	Solved  bool    // the customer says that this closes the ticket
+}
+
+// ReplyByCustomer adds a customer's answer to a ticket they take part in, and puts it into the agents' inbox. A ticket
+// that is in no mailbox goes to the default one.
+func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Message, error) {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	var m desk.Message
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
+		t, err := tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), in.Ticket)
+		if err != nil {
+			return err
+		}
+		mb, ok := org.Mailbox(t.MailboxID)
+		if !ok {
+			if mb, ok = org.DefaultMailbox(); !ok {
+				return &desk.Error{Kind: desk.Unavailable, Text: "answers can't be sent yet: no mailbox is connected"}
+			}
+			t.MailboxID = mb.ID
+		}
+		m = desk.Message{
+			ID: in.Nonce, TicketID: t.ID, Source: desk.FromPortal, Subject: t.Subject, Attachments: in.Files, Trust: desk.V3,
+			Author:  desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: in.Contact.LoginAddress(), ContactID: in.Contact.ID},
+			Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
+		}
+		if m.ID == "" {
+			m.ID = store.NewID()
+		}
+		typed(&m, in.Text)
+		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromPortal, m.CreatedAt); err != nil {
+			return err
+		}
+		if err := d.ours(ctx, tx, mb, &m); err != nil {
+			return err
+		}
+		added, err := d.addMessage(ctx, tx, org, &t, m)
+		if err != nil || !added {
+			return err
+		}
+		if in.Solved {
+			if t.Status, err = closedStatus(org, t.Pipeline); err != nil {
+				return err
+			}
+			if err := tx.ChangeTicket(ctx, t); err != nil {
+				return err
+			}
+		}
+		return d.putInInbox(ctx, tx, mb, m)
+	})
+	return m, err
+}
+
+func closedStatus(org *store.Organisation, pipeline string) (string, error) {
+	for _, p := range org.Settings.Pipelines {
+		for _, s := range p.Statuses {
+			if p.Key == pipeline && s.Closed {
+				return s.Key, nil
+			}
+		}
+	}
+	return "", desk.Refuse("status", "pipeline %q has no closed status", pipeline)
+}
+
+// AgentReply is what an agent writes elsewhere than in the mailbox.
+type AgentReply struct {
+	Ticket   desk.ID
+	Agent    desk.Author // Kind is set here
+	Source   desk.Source
+	Text     string
+	Internal bool
+	Files    []desk.Attachment
+}
+
+// ReplyByAgent adds an agent's answer and mails it to the customers of the ticket, or adds an internal note.
+func (d *Desk) ReplyByAgent(ctx context.Context, in AgentReply) (desk.Message, error) {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	var m desk.Message
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
+		t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), in.Ticket)
+		if err != nil {
+			return err
+		}
+		mb, inMailbox := org.Mailbox(t.MailboxID)
+		if !inMailbox && !in.Internal {
+			if mb, inMailbox = org.DefaultMailbox(); inMailbox {
+				t.MailboxID = mb.ID
+			}
+		}
+		in.Agent.Kind = desk.Agent
+		if in.Agent.Name == "" {
+			in.Agent.Name = first(mb.Name, org.Settings.PortalTitle)
+		}
+		m = desk.Message{
+			ID: store.NewID(), TicketID: t.ID, Author: in.Agent, Source: in.Source, Internal: in.Internal, Subject: t.Subject,
+			Attachments: in.Files, Trust: desk.V3, Reasons: []string{"written by an agent"}, CreatedAt: tx.Now(),
+		}
+		typed(&m, in.Text)
+		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, in.Source, m.CreatedAt); err != nil {
+			return err
+		}
+		if inMailbox {
+			if err := d.ours(ctx, tx, mb, &m); err != nil {
+				return err
+			}
+		}
+		if _, err := d.addMessage(ctx, tx, org, &t, m); err != nil || in.Internal {
+			return err
+		}
+		if mb.SMTP == "" {
+			return &desk.Error{Kind: desk.Conflict, Text: "the answer can't be sent: the ticket's mailbox has no SMTP server; add one with gateway mailbox add --smtp"}
+		}
+		return d.mailCustomers(ctx, tx, org, mb, t, m)
+	})
+	return m, err
+}
+
+// AgentTicket is a ticket that an agent enters for a customer, such as a phone call.
+type AgentTicket struct {
+	Contact desk.ID
+	Agent   desk.Author
+	Source  desk.Source
+	Subject string
+	Text    string
+	Mailbox desk.ID // where it is to go; "" with Mail: the default mailbox; "" without: none, until the customer answers
+	Mail    bool    // send the text to the customer
+	Files   []desk.Attachment
+}
+
+// OpenByAgent makes a ticket for a contact, and mails it to them if asked.
+func (d *Desk) OpenByAgent(ctx context.Context, in AgentTicket) (desk.Ticket, desk.Message, error) {
+	var t desk.Ticket
+	var m desk.Message
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return t, m, err
+	}
+	mb, inMailbox := org.Mailbox(in.Mailbox)
+	switch {
+	case in.Mailbox != "" && !inMailbox:
+		return t, m, desk.Refuse("mailbox_id", "there is no such mailbox")
+	case in.Mail && !inMailbox:
+		if mb, inMailbox = org.DefaultMailbox(); !inMailbox {
+			return t, m, desk.Refuse("mail", "no mailbox is connected that could send the mail")
+		}
+	}
+	if in.Mail && mb.SMTP == "" {
+		return t, m, desk.Refuse("mail", "the mailbox %s has no SMTP server to send with", mb.Address)
+	}
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
+		c, err := tx.Contact(ctx, in.Contact)
+		if err != nil {
+			return err
+		}
+		if in.Mail && c.LoginAddress() == "" {
+			return desk.Refuse("mail", "the contact has no address to send a mail to")
+		}
+		now := tx.Now()
+		if t, err = newTicket(ctx, tx, org, mb.Pipeline, desk.Ticket{
+			Subject: in.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: in.Source, CreatedAt: now,
+			Participants: []desk.Participant{{ContactID: c.ID, Name: c.Name, Email: c.LoginAddress(), Role: desk.Requester}},
+		}); err != nil {
+			return err
+		}
+		if c.LoginAddress() == "" {
+			t.Participants = nil
+		}
+		if err := tx.AddTicket(ctx, t); err != nil {
+			return err
+		}
+		in.Agent.Kind = desk.Agent
+		if in.Agent.Name == "" {
+			in.Agent.Name = first(mb.Name, org.Settings.PortalTitle)
+		}
+		m = desk.Message{
+			ID: store.NewID(), TicketID: t.ID, Author: in.Agent, Source: in.Source, Subject: t.Subject, Attachments: in.Files, Trust: desk.V3,
+			Reasons: []string{"entered by an agent"}, CreatedAt: now,
+		}
+		typed(&m, in.Text)
+		if m.ConversationID, err = d.startConversation(ctx, tx, &t, mb.ID, in.Source, now); err != nil {
+			return err
+		}
+		if inMailbox {
+			if err := d.ours(ctx, tx, mb, &m); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.AddMessage(ctx, m); err != nil || !in.Mail {
+			return err
+		}
+		return d.mailCustomers(ctx, tx, org, mb, t, m)
+	})
+	return t, m, err
+}
+
+// Change says what to change of a ticket; nil leaves it as it is.
+type Change struct {
+	Status     *string
+	Subject    *string
+	Properties map[string]string // merged; an empty value removes the property
+}
+
+// Change changes a ticket that the scope sees.
+func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c Change) (desk.Ticket, error) {
+	var t desk.Ticket
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return t, err
+	}
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
+		if t, err = tx.Ticket(ctx, scope, ticket); err != nil {
+			return err
+		}
+		if c.Status != nil {
+			if err := desk.CheckStatus(org.Settings.Pipelines, t.Pipeline, *c.Status); err != nil {
+				return err
+			}
+			t.Status = *c.Status
+		}
+		if c.Subject != nil {
+			if t.Subject = *c.Subject; first(t.Subject) == "" {
+				return desk.Refuse("subject", "a ticket needs a subject")
+			}
+		}
+		for k, v := range c.Properties {
+			if t.Properties == nil {
+				t.Properties = map[string]string{}
+			}
+			if t.Properties[k] = v; v == "" {
+				delete(t.Properties, k)
+			}
+		}
+		return tx.ChangeTicket(ctx, t)
+	})
+	return t, err
+}
+
+// CloseByCustomer closes a ticket for a customer who takes part in it.
+func (d *Desk) CloseByCustomer(ctx context.Context, c desk.Contact, ticket desk.ID) (desk.Ticket, error) {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return desk.Ticket{}, err
+	}
+	t, err := d.db.Ticket(ctx, desk.ScopeOfContact(c), ticket)
+	if err != nil {
+		return t, err
+	}
+	status, err := closedStatus(org, t.Pipeline)
+	if err != nil {
+		return t, err
+	}
+	return d.Change(ctx, desk.ScopeOfContact(c), ticket, Change{Status: &status})
+}
