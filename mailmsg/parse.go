@@ -1,24 +1,55 @@
 package mailmsg
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"postern/desk"
+	"postern/safehtml"
 )
 
 // Limits bound what Parse takes from one mail. Past a limit the rest is kept as an attachment.
 type Limits struct {
 	Size        int64 // bytes of the whole mail
 	Parts       int
-	Depth       int
-	Fields      int // header fields of one part
-	HeaderBytes int // bytes of one part's header
-	Text        int // bytes of one text part that are read as text
+	Depth       int // of multiparts in each other
+	Fields      int // of one header
+	HeaderBytes int // of one header
+	Text        int // bytes of a text part that are read as text; all of them together: twice as many
 }
 
 // DefaultLimits gives what REQUIREMENTS I7 says.
 func DefaultLimits() Limits {
 	return Limits{Size: 150 << 20, Parts: 1000, Depth: 50, Fields: 2000, HeaderBytes: 1 << 20, Text: 1 << 20}
+}
+
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	if l.Size > 0 {
+		d.Size = l.Size
+	}
+	if l.Parts > 0 {
+		d.Parts = l.Parts
+	}
+	if l.Depth > 0 {
+		d.Depth = l.Depth
+	}
+	if l.Fields > 0 {
+		d.Fields = l.Fields
+	}
+	if l.HeaderBytes > 0 {
+		d.HeaderBytes = l.HeaderBytes
+	}
+	if l.Text > 0 {
+		d.Text = l.Text
+	}
+	return d
 }
 
 // ParseOptions say how Parse reads.
@@ -30,10 +61,488 @@ type ParseOptions struct {
 	Attach func(io.Reader) (sha256 string, size int64, err error)
 }
 
-// Parse reads one mail.
-func Parse(r io.Reader, o ParseOptions) (desk.Mail, error) {
-	_, err := io.Copy(io.Discard, r)
-	return desk.Mail{}, err
+// Parse reads one mail from its first to its last byte. It fails only where r or Attach does, or by a mistake of its own
+// (which it answers as an error, never as a panic): bytes that are no mail give a desk.Mail with what could be read, and
+// its Defects. Attachments stream to Attach; the bytes in memory are bounded by the limits, not by the mail.
+// Pictures in the HTML still have their "cid:" references.
+func Parse(r io.Reader, o ParseOptions) (m desk.Mail, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			m, err = desk.Mail{}, fmt.Errorf("parse mail: %v", v)
+		}
+	}()
+	p := &parser{o: o, limits: o.Limits.orDefault()}
+	p.src = newSource(r, p.limits.Size)
+	if err := p.read(); err != nil {
+		return desk.Mail{}, fmt.Errorf("parse mail: %w", err)
+	}
+	return p.mail, nil
 }
 
-func mediaTypeToken(s string) string { return s }
+type parser struct {
+	o       ParseOptions
+	limits  Limits
+	src     *source
+	mail    desk.Mail
+	parts   int
+	text    int // bytes of text taken so far
+	reports reports
+}
+
+// piece is what one part adds to the body: text, HTML, or the two as alternatives.
+type piece struct{ text, html string }
+
+func (p *parser) read() error {
+	h, err := p.header(true)
+	if err != nil {
+		return err
+	}
+	p.envelope(h)
+	pieces, err := p.entity(h, 0, "")
+	if err != nil {
+		return err
+	}
+	if p.src.cut {
+		p.truncated("the mail is longer than %d bytes", p.limits.Size)
+		rest := io.MultiReader(bytes.NewReader(slices.Clone(p.src.buf[p.src.pos:p.src.end])), p.src.rest())
+		if err := p.attach(rest, desk.Attachment{Name: "rest-of-message.bin", Type: "application/octet-stream"}); err != nil {
+			return err
+		}
+	}
+	if p.src.err != nil {
+		return p.src.err
+	}
+	p.compose(merge(pieces))
+	p.classify(h)
+	p.mail.Fingerprint = fingerprint(p.mail)
+	return nil
+}
+
+// envelope reads what the header says about the mail itself.
+func (p *parser) envelope(h header) {
+	m := &p.mail
+	m.Subject = headerLine(h.get("Subject"))
+	m.From, m.FromUnsure = sender(h)
+	for name, list := range map[string]*[]desk.Address{"To": &m.To, "Cc": &m.Cc, "Reply-To": &m.ReplyTo} {
+		for _, v := range h.all(name) {
+			found, _ := parseAddresses(v)
+			*list = append(*list, found...)
+		}
+	}
+	m.DeliveredTo = deliveredTo(h)
+	for _, v := range h.all("Return-Path") {
+		if strings.Join(strings.Fields(v), "") == "<>" {
+			m.NullReturnPath = true
+		}
+	}
+	m.Date = parseDate(h.get("Date"))
+	m.MessageID, _ = ParseMessageID(h.get("Message-ID"))
+	m.InReplyTo = ParseMessageIDs(strings.Join(h.all("In-Reply-To"), " "))
+	m.References = ParseMessageIDs(strings.Join(h.all("References"), " "))
+	m.OriginalIDs = originalIDs(h)
+	switch from := len(h.all("From")); {
+	case from == 0:
+		p.defect("there is no From line")
+	case from > 1:
+		p.defect("there is more than one From line")
+	case m.FromUnsure:
+		p.defect("the From line can be read in more than one way")
+	}
+	if h.has("Date") && m.Date.IsZero() {
+		p.defect("the date can't be read")
+	}
+}
+
+// header reads the header that begins here. What goes over its limits becomes an attachment.
+func (p *parser) header(root bool) (header, error) {
+	r := headerReader{limits: p.limits, defect: p.defect}
+	h := r.read(p.src, root)
+	if r.over {
+		p.truncated("a header has more than %d fields or %d bytes", p.limits.Fields, p.limits.HeaderBytes)
+		if err := p.attach(r.rest(p.src), desk.Attachment{Name: "rest-of-header.txt", Type: "text/plain"}); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// entity reads one part, whose header has been read, up to the boundary that ends it.
+func (p *parser) entity(h header, depth int, parent string) ([]piece, error) {
+	var ct value
+	if raw := h.get("Content-Type"); raw != "" {
+		ct = parseValue(raw)
+	}
+	mediaType := mediaTypeToken(ct.main)
+	switch {
+	case mediaType == "" && parent == "multipart/digest":
+		mediaType = "message/rfc822"
+	case mediaType == "":
+		mediaType = "text/plain"
+		if ct.main != "" && ct.main != "text" {
+			p.defect("a content type can't be read")
+			if parent != "" {
+				mediaType = "application/octet-stream"
+			}
+		}
+	}
+	if !strings.HasPrefix(mediaType, "multipart/") {
+		return p.leaf(h, ct, mediaType, parent)
+	}
+	if depth >= p.limits.Depth {
+		p.truncated("parts are nested deeper than %d", p.limits.Depth)
+		return nil, p.attach(p.src.open(), desk.Attachment{Name: "nested-parts.bin", Type: "application/octet-stream"})
+	}
+	if mediaType == "multipart/report" {
+		p.reports.kind(ct.param("report-type"))
+	}
+	return p.multipart(h, ct, mediaType, depth)
+}
+
+func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]piece, error) {
+	src := p.src
+	boundary := strings.TrimRight(ct.param("boundary"), " \t\r\n")
+	if boundary == "" || len(boundary) > maxBoundary/2 {
+		if boundary = p.guessBoundary(); boundary == "" {
+			p.defect("a multipart has no boundary")
+			return p.leaf(h, value{main: "text/plain"}, "text/plain", "")
+		}
+		p.defect("a multipart doesn't say its boundary")
+	}
+	level := len(src.boundaries)
+	src.boundaries = append(src.boundaries, boundary)
+	preamble, over, err := readUpTo(src.open(), p.textLeft())
+	if err != nil {
+		return nil, err
+	}
+	if src.level != level && !over {
+		src.boundaries = src.boundaries[:level]
+		if len(bytes.TrimSpace(preamble)) == 0 {
+			p.defect("a multipart has no parts")
+			return nil, nil
+		}
+		p.defect("a multipart's boundary never appears")
+		return []piece{{text: p.decoded(preamble, "")}}, nil
+	}
+	if over { // a preamble nobody writes; it is not shown, but kept
+		p.truncated("the text before a multipart's first part is too long")
+		rest := io.MultiReader(bytes.NewReader(preamble), &body{s: src})
+		if err := p.attach(rest, desk.Attachment{Name: "preamble.txt", Type: "text/plain"}); err != nil {
+			return nil, err
+		}
+	}
+	var children [][]piece
+	ended := false
+	for src.level == level {
+		if src.closing {
+			// Behind the last boundary there is an epilogue, and rarely, where mails were glued together, another part.
+			ended = true
+			if err := discard(src.open()); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if p.parts++; p.parts > p.limits.Parts {
+			p.truncated("there are more than %d parts", p.limits.Parts)
+			src.boundaries = nil
+			return flatten(children, mediaType), p.attach(src.open(), desk.Attachment{Name: "rest-of-message.bin", Type: "application/octet-stream"})
+		}
+		src.level = -1
+		partHeader, err := p.header(false)
+		if err != nil {
+			return nil, err
+		}
+		pieces, err := p.entity(partHeader, depth+1, mediaType)
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, pieces)
+	}
+	if !ended {
+		p.defect("a multipart ends before its last boundary")
+	}
+	if len(src.boundaries) > level {
+		src.boundaries = src.boundaries[:level]
+	}
+	return flatten(children, mediaType), nil
+}
+
+// guessBoundary finds the boundary of a multipart that doesn't tell it: a "--" line with a part's header behind.
+func (p *parser) guessBoundary() string {
+	src := p.src
+	for src.end-src.pos < 4096 && !src.eof && src.end < len(src.buf) || src.pos > 0 && src.end == len(src.buf) && src.end-src.pos < 4096 {
+		src.fill()
+	}
+	have := src.buf[src.pos:src.end]
+	for n := 0; n < 200 && len(have) > 0; n++ {
+		line, rest, _ := bytes.Cut(have, []byte("\n"))
+		line = bytes.TrimRight(line, " \t\r")
+		if len(line) > 4 && len(line) < 100 && bytes.HasPrefix(line, []byte("--")) && len(rest) > 8 && strings.EqualFold(string(rest[:8]), "content-") {
+			return string(line[2:])
+		}
+		have = rest
+	}
+	return ""
+}
+
+// flatten makes the body of a multipart of the bodies of its parts.
+func flatten(children [][]piece, mediaType string) []piece {
+	if mediaType != "multipart/alternative" {
+		return slices.Concat(children...)
+	}
+	// The first that is text and the last that is HTML are the same body twice.
+	var out piece
+	for _, pieces := range children {
+		m := merge(pieces)
+		switch {
+		case m.html != "":
+			out.html = m.html
+			if out.text == "" {
+				out.text = m.text
+			}
+		case strings.TrimSpace(out.text) == "":
+			out.text = m.text
+		}
+	}
+	if out == (piece{}) {
+		return nil
+	}
+	return []piece{out}
+}
+
+// merge puts pieces one after the other, as one.
+func merge(pieces []piece) piece {
+	switch len(pieces) {
+	case 0:
+		return piece{}
+	case 1:
+		return pieces[0]
+	}
+	html, text := false, false
+	for _, x := range pieces {
+		html = html || x.html != ""
+		text = text || strings.TrimSpace(x.text) != ""
+	}
+	var out piece
+	var texts, htmls []string
+	for _, x := range pieces {
+		if html {
+			if x.html == "" {
+				htmls = append(htmls, safehtml.FromText(x.text))
+			} else {
+				htmls = append(htmls, x.html)
+			}
+		}
+		if !text {
+			continue
+		}
+		if strings.TrimSpace(x.text) == "" && x.html != "" {
+			x.text = safehtml.Text(x.html)
+		}
+		if x.text = strings.Trim(x.text, "\n"); x.text != "" {
+			texts = append(texts, x.text)
+		}
+	}
+	out.text, out.html = strings.Join(texts, "\n\n"), strings.Join(htmls, "\n")
+	return out
+}
+
+// leaf reads a part that is no multipart.
+func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, error) {
+	b := p.src.open()
+	r, known := decoder(b, h.get("Content-Transfer-Encoding"))
+	if !known {
+		p.defect("a part's encoding is unknown")
+	}
+	disposition := parseValue(h.get("Content-Disposition"))
+	name := disposition.param("filename")
+	if name == "" {
+		name = ct.param("name")
+	}
+	file := desk.Attachment{
+		Name:   name,
+		Type:   mediaType,
+		Inline: firstToken(disposition.main) == "inline" || disposition.main == "" && (parent == "multipart/related" || h.has("Content-ID")),
+	}
+	if id, ok := ParseMessageID(h.get("Content-ID")); ok {
+		file.ContentID = string(id)
+	}
+	attached := firstToken(disposition.main) == "attachment"
+	switch {
+	case (mediaType == "text/plain" || mediaType == "text/html") && !attached && (name == "" || parent == ""):
+		return p.textPart(r, ct, mediaType, file)
+	case reportType(mediaType):
+		return nil, p.report(r, mediaType, file)
+	}
+	return nil, p.attach(r, file)
+}
+
+// textPart reads a part that people read.
+func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Attachment) ([]piece, error) {
+	room := p.textLeft()
+	if room == 0 {
+		p.truncated("there is more text than is shown")
+		return nil, p.attach(r, file)
+	}
+	raw, over, err := readUpTo(r, room)
+	if err != nil {
+		return nil, err
+	}
+	if over {
+		// Cut at the end of a line, or at least of a character.
+		cut := bytes.LastIndexByte(raw, '\n') + 1
+		if cut < len(raw)/2 {
+			cut = len(raw)
+			for k := 1; k < utf8.UTFMax && k < len(raw); k++ {
+				if utf8.RuneStart(raw[len(raw)-k]) {
+					if !utf8.FullRune(raw[len(raw)-k:]) {
+						cut = len(raw) - k
+					}
+					break
+				}
+			}
+		}
+		rest := bytes.Clone(raw[cut:])
+		raw = raw[:cut]
+		p.truncated("a text is longer than %d bytes", p.limits.Text)
+		file.Name = "rest-of-text.txt"
+		if mediaType == "text/html" {
+			file.Name = "rest-of-text.html"
+		}
+		if err := p.attach(io.MultiReader(bytes.NewReader(rest), r), file); err != nil {
+			return nil, err
+		}
+	}
+	p.text += len(raw)
+	text := p.decoded(raw, ct.param("charset"))
+	if mediaType == "text/html" {
+		return []piece{{html: text}}, nil
+	}
+	if strings.EqualFold(ct.param("format"), "flowed") {
+		text = unflow(text, strings.EqualFold(ct.param("delsp"), "yes"))
+	}
+	if strings.Contains(text, "begin ") {
+		var err error
+		if text, err = p.uuencoded(text); err != nil {
+			return nil, err
+		}
+	}
+	return []piece{{text: text}}, nil
+}
+
+// decoded makes text of bytes, with "\n" at the end of lines.
+func (p *parser) decoded(raw []byte, charset string) string {
+	text := decodeText(raw, charset)
+	if strings.IndexByte(text, '\r') >= 0 {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
+	}
+	return text
+}
+
+func (p *parser) textLeft() int { return max(0, min(p.limits.Text, 2*p.limits.Text-p.text)) }
+
+// compose makes text and HTML of what the parts gave, each from the other if there is only one.
+func (p *parser) compose(body piece) {
+	m := &p.mail
+	var spans []safehtml.Span
+	m.Text = strings.Trim(body.text, "\n")
+	if strings.TrimSpace(m.Text) == "" && body.html != "" {
+		m.Text, spans = safehtml.Read(body.html)
+	}
+	if body.html != "" {
+		m.HTML = safehtml.Clean(body.html, safehtml.Options{KeepCID: true})
+	} else {
+		m.HTML = safehtml.FromText(m.Text)
+	}
+	f := Fold(m.Text, spans)
+	m.Reply, m.Quoted, m.Signature = f.Reply, f.Quoted, f.Signature
+}
+
+// attach keeps a file.
+func (p *parser) attach(r io.Reader, a desk.Attachment) error {
+	keep := p.o.Attach
+	if keep == nil {
+		keep = hashOnly
+	}
+	sum, size, err := keep(r)
+	if err != nil {
+		return fmt.Errorf("keep attachment: %w", err)
+	}
+	// Whatever keep left, the next part begins behind it.
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return err
+	}
+	a.SHA256, a.Size = sum, size
+	if a.Name == "" {
+		a.Name = "attachment" + extensionFor(a.Type)
+	}
+	a.Name = SafeFileName(a.Name)
+	p.mail.Attachments = append(p.mail.Attachments, a)
+	return nil
+}
+
+func hashOnly(r io.Reader) (string, int64, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), n, err
+}
+
+func (p *parser) truncated(format string, args ...any) {
+	p.mail.Truncated = true
+	p.defect(fmt.Sprintf(format, args...))
+}
+
+// defect notes what was wrong, each thing once.
+func (p *parser) defect(what string) {
+	if !slices.Contains(p.mail.Defects, what) {
+		p.mail.Defects = append(p.mail.Defects, what)
+	}
+}
+
+// readUpTo reads at most limit bytes; over tells that there are more.
+func readUpTo(r io.Reader, limit int) (out []byte, over bool, err error) {
+	out = make([]byte, 0, min(limit+1, 4<<10))
+	for {
+		if len(out) == cap(out) {
+			out = slices.Grow(out, len(out))
+		}
+		n, err := r.Read(out[len(out):min(cap(out), limit+1)])
+		out = out[:len(out)+n]
+		switch {
+		case len(out) > limit:
+			return out, true, nil
+		case err == io.EOF:
+			return out, false, nil
+		case err != nil:
+			return nil, false, err
+		}
+	}
+}
+
+func discard(b *body) error {
+	for len(b.next(sourceBuffer)) > 0 {
+	}
+	return b.s.err
+}
+
+// extensionFor gives the suffix of a file that came without a name.
+func extensionFor(mediaType string) string {
+	switch mediaType {
+	case "message/rfc822", "message/global", "text/rfc822-headers":
+		return ".eml"
+	case "image/jpeg":
+		return ".jpg"
+	case "image/png", "image/gif", "image/webp", "image/bmp", "application/pdf", "application/zip", "text/csv", "text/html":
+		return "." + mediaType[strings.IndexByte(mediaType, '/')+1:]
+	case "image/svg+xml":
+		return ".svg"
+	case "text/plain", "message/delivery-status", "message/disposition-notification", "message/feedback-report":
+		return ".txt"
+	case "text/calendar":
+		return ".ics"
+	case "text/vcard", "text/x-vcard":
+		return ".vcf"
+	case "application/ms-tnef":
+		return ".dat"
+	}
+	return ".bin"
+}

@@ -1,0 +1,336 @@
+package mailmsg
+
+import (
+	"net/mail"
+	"strings"
+	"unicode"
+
+	"postern/desk"
+)
+
+const (
+	maxAddresses   = 1000
+	maxAddressText = 256 << 10
+)
+
+// parseAddresses reads the addresses of a header value, and keeps what can be used of each. sure is false where a value can
+// be read in more than one way, or is not written as RFC 5322 wants it (REQUIREMENTS A2).
+func parseAddresses(s string) (list []desk.Address, sure bool) {
+	sure = true
+	if len(s) > maxAddressText {
+		s, sure = s[:maxAddressText], false
+	}
+	for s != "" && len(list) < maxAddresses {
+		item, rest, group := nextAddress(s)
+		s = rest
+		if group {
+			sure = false
+		}
+		if strings.TrimSpace(item) == "" {
+			continue
+		}
+		a, ok := parseAddress(item)
+		if !ok {
+			sure = false
+		}
+		if a.Email != "" {
+			list = append(list, a)
+		}
+	}
+	return list, sure
+}
+
+// nextAddress cuts off what stands before the next "," or ";" outside of quotes, comments and angle brackets. group is set
+// where a group's name stood before it, or its end behind it.
+func nextAddress(s string) (item, rest string, group bool) {
+	quoted, comment, angle := false, 0, false
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && (quoted || comment > 0):
+			i++
+		case quoted:
+			quoted = c != '"'
+		case c == '(':
+			comment++
+		case comment > 0:
+			if c == ')' {
+				comment--
+			}
+		case c == '"':
+			// a quote that is never closed is a character like any other
+			quoted = strings.IndexByte(s[i+1:], '"') >= 0
+		case c == '<':
+			angle = true
+		case c == '>':
+			angle = false
+		case angle:
+			// a "<" that is not closed before the next address is a slip of the pen
+			if c == ',' && (strings.IndexByte(s[i:], '>') < 0 || strings.IndexByte(s[start:i], '@') >= 0) {
+				return s[start:i], s[i+1:], group
+			}
+		case c == ':' && !group:
+			// "undisclosed-recipients:;", but not "mailto:ann@example.com"
+			if name := strings.TrimSpace(s[start:i]); !strings.EqualFold(name, "mailto") && !strings.Contains(name, "@") {
+				group = true
+				start = i + 1
+			}
+		case c == ',':
+			return s[start:i], s[i+1:], group
+		case c == ';':
+			return s[start:i], s[i+1:], group
+		}
+	}
+	return s[start:], "", group
+}
+
+// parseAddress reads one address.
+func parseAddress(s string) (a desk.Address, sure bool) {
+	sure = true
+	display, spec, comment := "", "", ""
+	open := unquotedIndex(s, '<')
+	if open >= 0 {
+		display = s[:open]
+		inner := s[open+1:]
+		if end := strings.LastIndexByte(inner, '>'); end >= 0 {
+			if strings.TrimSpace(inner[end+1:]) != "" {
+				sure = false
+			}
+			inner = inner[:end]
+		} else {
+			sure = false
+		}
+		if strings.ContainsAny(inner, "<>") {
+			sure = false
+			inner = lastWithAt(inner, "<>")
+		}
+		spec = inner
+	} else {
+		spec, comment = stripComments(s)
+		if comment != "" && strings.Contains(spec, "@") {
+			display = comment
+		}
+	}
+	spec = strings.TrimSpace(spec)
+	if rest, ok := cutPrefixFold(spec, "mailto:"); ok {
+		spec, sure = rest, false
+	}
+	if strings.HasPrefix(spec, "@") {
+		if _, after, ok := strings.Cut(spec, ":"); ok { // an obsolete route: <@relay:ann@example.com>
+			spec, sure = after, false
+		}
+	}
+	if strings.ContainsAny(spec, " \t\r\n") {
+		sure = false
+		words := spec
+		spec = strings.Trim(lastWithAt(words, " \t\r\n"), `"'()`)
+		if open < 0 && display == "" {
+			before, _, _ := strings.Cut(words, spec)
+			display = before
+		}
+	}
+	if strings.Contains(spec, "=?") || strings.ContainsAny(spec, `"()\`) {
+		sure = false
+	}
+	if email, ok := desk.NormalizeEmail(spec); ok {
+		a.Email = email
+	} else {
+		sure = false
+		a.Email = roughEmail(spec)
+	}
+	a.Name = displayName(display)
+	return a, sure
+}
+
+// roughEmail keeps an address that breaks the rules but may work, such as one with two dots in its local part; "" if it
+// can't be one.
+func roughEmail(spec string) string {
+	spec = strings.ToLower(strings.ToValidUTF8(spec, ""))
+	spec = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf) {
+			return -1
+		}
+		return r
+	}, spec)
+	spec = strings.Trim(spec, `<>,;'"`)
+	at := strings.LastIndexByte(spec, '@')
+	if at <= 0 || at == len(spec)-1 || len(spec) > 254 || strings.ContainsAny(spec[at+1:], `<>()[]",;:\`) {
+		return ""
+	}
+	return spec
+}
+
+// displayName decodes a name: quotes and comments off, encoded words read even inside quotes, nothing invisible left.
+func displayName(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return ""
+	}
+	if strings.ContainsAny(s, `"\`) {
+		s = unquote(s)
+	}
+	s = headerLine(s)
+	// "'Ann'" and encoded quotes around the whole name
+	for len(s) >= 2 && (s[0] == '"' && s[len(s)-1] == '"' || s[0] == '\'' && s[len(s)-1] == '\'') {
+		s = strings.TrimSpace(s[1 : len(s)-1])
+	}
+	s = strings.Map(func(r rune) rune {
+		if bidiOrZeroWidth(r) {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) > 500 {
+		s = strings.ToValidUTF8(s[:500], "")
+	}
+	return strings.TrimSpace(s)
+}
+
+// bidiOrZeroWidth covers what makes a text look like another one. The joiners are left: Persian and emoji need them.
+func bidiOrZeroWidth(r rune) bool {
+	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x200B || r == 0x200E || r == 0x200F || r == 0x2060 || r == 0xFEFF || r == 0x061C
+}
+
+// unquote takes quotes and backslashes away.
+func unquote(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			b.WriteByte(s[i])
+		case s[i] == '"':
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+func unquotedIndex(s string, c byte) int {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == '"':
+			quoted = !quoted && strings.IndexByte(s[i+1:], '"') >= 0
+		case s[i] == c && !quoted:
+			return i
+		}
+	}
+	return -1
+}
+
+// stripComments takes "(…)" out and gives the first one's content.
+func stripComments(s string) (without, comment string) {
+	if strings.IndexByte(s, '(') < 0 {
+		return s, ""
+	}
+	var out, in strings.Builder
+	depth, seen, quoted := 0, 0, false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && i+1 < len(s) && (quoted || depth > 0):
+			i++
+			if depth == 0 {
+				out.WriteByte(c)
+				out.WriteByte(s[i])
+			} else if seen == 1 {
+				in.WriteByte(s[i])
+			}
+		case c == '"' && depth == 0:
+			quoted = !quoted
+			out.WriteByte(c)
+		case c == '(' && !quoted:
+			if depth == 0 {
+				seen++
+			} else if seen == 1 {
+				in.WriteByte(c)
+			}
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+			if depth > 0 && seen == 1 {
+				in.WriteByte(c)
+			}
+		case depth > 0:
+			if seen == 1 {
+				in.WriteByte(c)
+			}
+		default:
+			out.WriteByte(c)
+		}
+	}
+	return out.String(), in.String()
+}
+
+// lastWithAt gives the last piece of s, cut at any of the characters, that has an "@".
+func lastWithAt(s, cut string) string {
+	out := ""
+	for piece := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
+		if strings.Contains(piece, "@") || out == "" {
+			out = piece
+		}
+	}
+	return out
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+		return s[len(prefix):], true
+	}
+	return s, false
+}
+
+// sender decides who a mail is from: the one address of its one From field (REQUIREMENTS A1, A2). unsure is set where
+// anything about that is in doubt; the address is then for reading only.
+func sender(h header) (from desk.Address, unsure bool) {
+	fields := h.all("From")
+	if len(fields) == 0 {
+		return desk.Address{}, true
+	}
+	list, sure := parseAddresses(fields[0])
+	if len(list) == 0 {
+		return desk.Address{Name: displayName(fields[0])}, true
+	}
+	if len(fields) > 1 || len(list) > 1 {
+		return desk.Address{}, true
+	}
+	if !sure || len(fields[0]) > 4096 || hasHiddenCharacters(fields[0]) {
+		return list[0], true
+	}
+	// A second reader, written by others: where both understand the value they have to agree.
+	if others, err := mail.ParseAddressList(fields[0]); err == nil {
+		if len(others) != 1 || !strings.EqualFold(others[0].Address, list[0].Email) {
+			return list[0], true
+		}
+	}
+	return list[0], false
+}
+
+// hasHiddenCharacters tells of control and bidirectional characters, also inside encoded words.
+func hasHiddenCharacters(s string) bool {
+	hidden := func(r rune) bool {
+		return unicode.IsControl(r) && r != '\t' || bidiOrZeroWidth(r)
+	}
+	return strings.ContainsFunc(s, hidden) || strings.Contains(s, "=?") && strings.ContainsFunc(decodeWords(s), hidden)
+}
+
+// deliveredTo gives the addresses the mail was delivered to, as the servers on the way noted them.
+func deliveredTo(h header) []string {
+	var out []string
+	for i := range h {
+		switch strings.ToLower(h[i].name) {
+		case "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to":
+			list, _ := parseAddresses(h[i].value)
+			for _, a := range list {
+				if len(out) < 100 {
+					out = append(out, a.Email)
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,86 @@
+package mailmsg
+
+// introduction holds the words that introduce a quote in one language, in lower case.
+type introduction struct {
+	language string
+	openers  []string // what it begins with
+	verbs    []string // what it holds
+}
+
+var introductions = []introduction{
+	{"en", []string{"on", "at", "in", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}, []string{"wrote", "writes", "said"}},
+	{"de", []string{"am", "den", "der", "von", "mo", "di", "mi", "do", "fr", "sa", "so", "montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonntag"}, []string{"schrieb", "geschrieben"}},
+	{"fr", []string{"le", "du"}, []string{"a écrit", "écrit", "a ecrit"}},
+	{"es", []string{"el", "en"}, []string{"escribió", "escribio", "escribe"}},
+	{"it", []string{"il", "in data", "lun", "mar", "mer", "gio", "ven", "sab", "dom"}, []string{"ha scritto", "scrive", "scritto"}},
+	{"pt", []string{"em", "no", "a", "seg", "ter", "qua", "qui", "sex", "sáb", "dom"}, []string{"escreveu"}},
+	{"nl", []string{"op", "ma", "di", "wo", "do", "vr", "za", "zo"}, []string{"schreef", "geschreven"}},
+	{"pl", []string{"w dniu", "dnia", "pon", "wt", "śr", "czw", "pt", "sob", "niedz"}, []string{"napisał", "pisze", "napisa"}},
+	{"sv", []string{"den", "på", "mån", "tis", "ons", "tors", "fre", "lör", "sön"}, []string{"skrev"}},
+	{"da", []string{"den", "på", "d.", "man", "tir", "tor", "lør", "søn"}, []string{"skrev"}},
+	{"no", []string{"den", "på", "man", "tir"}, []string{"skrev"}},
+	{"fi", []string{"ma", "ti", "ke", "to", "pe", "la", "su"}, []string{"kirjoitti"}},
+	{"cs", []string{"dne", "v", "po", "út", "st", "čt", "pá", "so", "ne"}, []string{"napsal"}},
+	{"sk", []string{"dňa", "v"}, []string{"napísal"}},
+	{"hu", []string{"ezt írta", "2"}, []string{"ezt írta", "írta"}},
+	{"ro", []string{"pe", "în"}, []string{"a scris"}},
+	{"ru", []string{"пн", "вт", "ср", "чт", "пт", "сб", "вс", "понедельник", "вторник", "среда", "четверг", "пятница", "суббота", "воскресенье", "1", "2", "3", "0"}, []string{"написал", "пишет", "писал"}},
+	{"uk", []string{"пн", "вт", "ср", "чт", "пт", "сб", "нд", "1", "2", "3", "0"}, []string{"написав", "пише"}},
+	{"tr", []string{"0", "1", "2", "3"}, []string{"şunu yazdı", "yazdı", "yazmış"}},
+	{"el", []string{"στις", "την", "on"}, []string{"έγραψε"}},
+	{"ja", []string{"0", "1", "2", "3", "on"}, []string{"のメール", "書きました", "wrote"}},
+	{"zh", []string{"在", "於", "于", "1", "2"}, []string{"写道", "寫道", "写到"}},
+	{"ko", []string{"1", "2"}, []string{"작성", "님이"}},
+	{"he", []string{"בתאריך", "ב-", "on"}, []string{"כתב", "מאת"}},
+	{"ar", []string{"في", "بتاريخ"}, []string{"كتب"}},
+	{"vi", []string{"vào", "on"}, []string{"đã viết"}},
+}
+
+// originalMessage holds what stands between dashes above a quoted mail. Forwarded mail is not here: it is what the sender
+// wants to be read.
+var originalMessage = []string{
+	"original message", "original appointment", "ursprüngliche nachricht", "ursprüngliche mail", "originalnachricht", "original-nachricht", "originalmail", "message d'origine", "message original",
+	"message initial", "mensaje original", "messaggio originale", "messaggio orginale", "mensagem original", "oorspronkelijk bericht", "oorspronkelijke bericht", "wiadomość oryginalna", "oryginalna wiadomość", "ursprungligt meddelande",
+	"originalmeddelande", "oprindelig meddelelse", "opprinnelig melding", "original meddelelse", "alkuperäinen viesti", "původní zpráva", "původní e-mail", "pôvodná správa", "eredeti üzenet", "mesaj original", "исходное сообщение",
+	"оригинальное сообщение", "пересылаемое сообщение", "вихідне повідомлення", "özgün ileti", "orijinal mesaj", "元のメッセージ", "オリジナルメッセージ", "原始邮件", "原始郵件", "原邮件", "원본 메시지", "αρχικό μήνυμα", "reply message", "reply separator",
+}
+
+// answerAbove holds the marks that helpdesks write above the history.
+var answerAbove = []string{
+	"reply above this line", "reply above the line", "type your reply above", "write your reply above", "antworten sie oberhalb dieser", "antwort oberhalb dieser linie",
+	"répondez au-dessus de cette ligne", "responda por encima de esta línea", "rispondi sopra questa riga", "responda acima desta linha", "reageer boven deze regel",
+}
+
+// deviceLines begin what telephones and programs add below an answer.
+var deviceLines = []string{
+	"sent from my ", "sent from mail for ", "sent from outlook", "sent from yahoo", "sent from samsung", "sent from proton", "sent via ", "sent with proton", "sent using ", "get outlook for ", "download outlook", "von meinem ", "gesendet von ", "gesendet mit ",
+	"envoyé de mon ", "envoyé depuis ", "envoyé à partir ", "enviado desde mi ", "enviado desde ", "enviado do meu ", "enviado de meu ", "enviado a partir", "inviato da ", "verzonden vanaf ", "verstuurd vanaf ", "verzonden met ", "wysłane z ", "skickat från ", "skickades från ", "sendt fra ", "lähetetty ", "odesláno z ", "odoslané z ",
+	"отправлено с ", "отправлено из ", "надіслано з ", "iphone'umdan gönderildi", "iphoneから送信", "从我的 iphone", "发自我的", "發自我的", "나의 iphone에서",
+}
+
+// The fields of a quoted mail's header.
+const (
+	labelFrom = iota
+	labelSent
+	labelTo
+	labelCc
+	labelSubject
+)
+
+var labels = map[string]int{
+	"from": labelFrom, "von": labelFrom, "de": labelFrom, "da": labelFrom, "van": labelFrom, "od": labelFrom, "från": labelFrom, "fra": labelFrom, "lähettäjä": labelFrom, "feladó": labelFrom,
+	"от": labelFrom, "від": labelFrom, "kimden": labelFrom, "gönderen": labelFrom, "差出人": labelFrom, "发件人": labelFrom, "寄件者": labelFrom, "보낸 사람": labelFrom, "από": labelFrom, "מאת": labelFrom, "de la": labelFrom, "expéditeur": labelFrom, "absender": labelFrom, "送信者": labelFrom,
+
+	"sent": labelSent, "date": labelSent, "gesendet": labelSent, "datum": labelSent, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelSent, "data": labelSent, "inviato": labelSent,
+	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelSent, "lähetetty": labelSent, "päivämäärä": labelSent, "päiväys": labelSent, "odesláno": labelSent,
+	"odoslané": labelSent, "elküldve": labelSent, "dátum": labelSent, "отправлено": labelSent, "дата": labelSent, "надіслано": labelSent, "gönderildi": labelSent, "tarih": labelSent, "送信日時": labelSent, "日時": labelSent, "日付": labelSent, "发送时间": labelSent, "日期": labelSent, "寄件日期": labelSent,
+	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelSent, "ημερομηνία": labelSent, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelSent, "sent on": labelSent,
+
+	"to": labelTo, "an": labelTo, "à": labelTo, "para": labelTo, "a": labelTo, "aan": labelTo, "do": labelTo, "till": labelTo, "til": labelTo, "vastaanottaja": labelTo, "komu": labelTo, "címzett": labelTo, "pre": labelTo, "кому": labelTo, "kime": labelTo, "alıcı": labelTo,
+	"宛先": labelTo, "收件人": labelTo, "收件者": labelTo, "받는 사람": labelTo, "προς": labelTo, "către": labelTo, "אל": labelTo, "empfänger": labelTo, "destinataire": labelTo, "pro": labelTo,
+
+	"cc": labelCc, "kopie": labelCc, "copie": labelCc, "copia": labelCc, "cópia": labelCc, "dw": labelCc, "kopia": labelCc, "kopi": labelCc, "kopio": labelCc, "копия": labelCc, "копія": labelCc, "bilgi": labelCc, "抄送": labelCc, "副本": labelCc, "참조": labelCc,
+
+	"subject": labelSubject, "betreff": labelSubject, "objet": labelSubject, "asunto": labelSubject, "oggetto": labelSubject, "assunto": labelSubject, "onderwerp": labelSubject, "temat": labelSubject, "ämne": labelSubject, "emne": labelSubject, "aihe": labelSubject,
+	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject,
+}

@@ -1,0 +1,107 @@
+package mailmsg
+
+import (
+	"strings"
+)
+
+// decodeWords decodes a header value for people: encoded words (RFC 2047) wherever they stand, and plain bytes beyond ASCII.
+// Neighbouring words in one charset are decoded together, because mailers cut characters in two.
+func decodeWords(s string) string {
+	if !strings.Contains(s, "=?") {
+		return decodeText([]byte(s), "")
+	}
+	var out strings.Builder
+	var pending []byte
+	pendingCharset := ""
+	flush := func() {
+		if pending != nil {
+			out.WriteString(decodeText(pending, pendingCharset))
+			pending = nil
+		}
+	}
+	for s != "" {
+		i := strings.Index(s, "=?")
+		if i < 0 {
+			break
+		}
+		name, raw, rest, ok := cutWord(s[i:])
+		if !ok {
+			flush()
+			out.WriteString(decodeText([]byte(s[:i+2]), ""))
+			s = s[i+2:]
+			if !strings.Contains(s, "?=") {
+				break
+			}
+			continue
+		}
+		between := s[:i]
+		if pending == nil || strings.Trim(between, " \t\r\n") != "" {
+			flush()
+			out.WriteString(decodeText([]byte(between), ""))
+		}
+		if pending != nil && name != pendingCharset {
+			flush()
+		}
+		if pending == nil {
+			pending = []byte{}
+		}
+		pendingCharset = name
+		pending = append(pending, raw...)
+		s = rest
+	}
+	flush()
+	out.WriteString(decodeText([]byte(s), ""))
+	return out.String()
+}
+
+// cutWord takes the encoded word that s begins with.
+func cutWord(s string) (charset string, raw []byte, rest string, ok bool) {
+	body := s[2:]
+	q := strings.IndexByte(body, '?')
+	if q <= 0 || q > 64 || q+2 >= len(body) || body[q+2] != '?' {
+		return "", nil, "", false
+	}
+	charset = strings.ToLower(body[:q])
+	charset, _, _ = strings.Cut(charset, "*") // RFC 2231 section 5 adds the language
+	if strings.ContainsAny(charset, " \t\"<>@") {
+		return "", nil, "", false
+	}
+	encoding, text := body[q+1]|0x20, body[q+3:]
+	end := strings.Index(text, "?=")
+	if end < 0 || encoding != 'b' && encoding != 'q' {
+		return "", nil, "", false
+	}
+	// "=?utf-8?q?a?=3D?=": the first "?=" may belong to a badly written "?" before an encoded character.
+	if encoding == 'q' {
+		for end+3 < len(text) && unhex(text[end+2]) >= 0 && unhex(text[end+3]) >= 0 {
+			next := strings.Index(text[end+2:], "?=")
+			if next < 0 || next > 75 || strings.Contains(text[end+2:end+2+next], "=?") {
+				break
+			}
+			end += 2 + next
+		}
+	}
+	rest = text[end+2:]
+	text = text[:end]
+	if encoding == 'b' {
+		return charset, cleanBase64(text), rest, true
+	}
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '_':
+			out = append(out, ' ')
+		case text[i] == '=' && i+2 < len(text) && unhex(text[i+1]) >= 0 && unhex(text[i+2]) >= 0:
+			out = append(out, byte(unhex(text[i+1])<<4|unhex(text[i+2])))
+			i += 2
+		default:
+			out = append(out, text[i])
+		}
+	}
+	return charset, out, rest, true
+}
+
+// headerLine decodes a header value into one line for people.
+func headerLine(s string) string {
+	return strings.Join(strings.Fields(cleanLine(decodeWords(s))), " ")
+}
