@@ -1,0 +1,258 @@
+// Package smtp hands finished mail to a mailbox's submission server (RFC 6409): the bytes as they are, over connections
+// that are kept for a while, with an answer that tells delivered, refused, not sent and unknown apart.
+package smtp
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/textproto"
+	"time"
+
+	gomail "github.com/wneessen/go-mail/smtp"
+
+	"postern/desk"
+	"postern/mailconn"
+)
+
+// Options are a Sender's. The zero value is good.
+type Options struct {
+	// MaxPerHost is how many connections there are to one server at most; zero: 4.
+	MaxPerHost int
+	// Idle is how long a connection is kept without a mail to send; zero: 60 s.
+	Idle time.Duration
+	// Timeout is how long a server may take for the answer to a command, or for taking another piece of a mail; zero: 60 s.
+	Timeout time.Duration
+	// EndTimeout is the same for the answer to a whole mail; zero: 2 min. A short one makes more mails ambiguous.
+	EndTimeout time.Duration
+	// RootCAs are trusted instead of the system's, if set.
+	RootCAs *x509.CertPool
+}
+
+// Sender sends mail. Its methods may be called from several goroutines.
+type Sender struct {
+	options Options
+	pool    *pool
+}
+
+// New gives a Sender, which must be closed.
+func New(o Options) *Sender {
+	if o.MaxPerHost <= 0 {
+		o.MaxPerHost = 4
+	}
+	if o.Idle <= 0 {
+		o.Idle = 60 * time.Second
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 60 * time.Second
+	}
+	if o.EndTimeout <= 0 {
+		o.EndTimeout = 2 * time.Minute
+	}
+	return &Sender{options: o, pool: &pool{max: o.MaxPerHost, idle: o.Idle, hosts: map[string]*host{}}}
+}
+
+// Close ends the connections that are kept. A mail that is being sent is finished; a new one is not begun.
+func (s *Sender) Close() { s.pool.close() }
+
+// Send hands one mail for one recipient to the mailbox's server and gives the text of the server's final answer, which
+// may tell under what id it keeps the mail. An empty envelopeFrom is the null sender. Body writes the mail and is called
+// once at most. Its line ends become CRLF, dots are stuffed (RFC 5321 section 4.5.2); all else is sent as it is.
+//
+// With a nil error the server has the mail. A *Refusal is the server's own word, and a *mailconn.Problem one about
+// reaching it or signing in: nothing was sent. ErrAmbiguous: nobody can tell. Any other error, ctx's among them, comes
+// from before the end of the mail: nothing was delivered, and it may be sent again.
+func (s *Sender) Send(ctx context.Context, m desk.Mailbox, envelopeFrom, rcpt string, body func(io.Writer) error) (reply string, err error) {
+	config, err := s.config(m)
+	if err != nil {
+		return "", err
+	}
+	e, err := newEnvelope(envelopeFrom, rcpt)
+	if err != nil {
+		return "", err
+	}
+	for fresh := false; ; fresh = true {
+		conn, err := s.pool.take(ctx, config, fresh)
+		if err != nil {
+			return "", err
+		}
+		reply, keep, err := s.transact(ctx, conn, e, body)
+		if keep {
+			s.pool.release(config, conn)
+		} else {
+			conn.drop()
+			s.pool.release(config, nil)
+		}
+		if errors.Is(err, errStale) {
+			s.pool.forget(config)
+			continue
+		}
+		return reply, err
+	}
+}
+
+func (s *Sender) config(m desk.Mailbox) (mailconn.SMTPConfig, error) {
+	if m.SMTP == "" {
+		return mailconn.SMTPConfig{}, &mailconn.Problem{
+			What: "the mailbox " + m.Address + " has no server to send by", Do: "Give it an SMTP URL", Permanent: true,
+		}
+	}
+	config, err := mailconn.ParseSMTP(m.SMTP)
+	if err != nil {
+		return mailconn.SMTPConfig{}, &mailconn.Problem{What: "the SMTP URL of " + m.Address + " can't be used", Do: "Correct it", Err: err, Permanent: true}
+	}
+	config.RootCAs = s.options.RootCAs
+	if config.User != "" {
+		config = config.WithPassword(m.Secrets.SMTPPassword)
+	}
+	return config, nil
+}
+
+type envelope struct {
+	from, to string
+	utf8     bool // a local part is not ASCII
+}
+
+func newEnvelope(from, to string) (e envelope, err error) {
+	var utf8From, utf8To bool
+	if e.from, utf8From, err = envelopeAddress(from); err != nil {
+		return envelope{}, err
+	}
+	if e.to, utf8To, err = envelopeAddress(to); err != nil {
+		return envelope{}, err
+	}
+	if e.to == "<>" {
+		return envelope{}, &Refusal{Code: 553, Enhanced: "5.1.3", Text: "there is no recipient", Stage: StageAddress}
+	}
+	e.utf8 = utf8From || utf8To
+	return e, nil
+}
+
+// errStale says that a kept connection was dead when it was used again. Nothing was sent on it.
+var errStale = errors.New("the connection was closed while it was kept")
+
+// transact sends one mail over a connection, and tells whether that may be kept. MAIL is the probe of a connection that
+// was kept: it costs no round trip more than a mail needs.
+func (s *Sender) transact(ctx context.Context, conn *connection, e envelope, body func(io.Writer) error) (reply string, keep bool, err error) {
+	stop := context.AfterFunc(ctx, conn.drop)
+	defer func() {
+		if !stop() { // ctx ended, and closed the connection
+			keep = false
+			if err != nil && !errors.Is(err, ErrAmbiguous) {
+				err = ctx.Err()
+			}
+		}
+	}()
+	client := conn.client
+	if e.utf8 {
+		if ok, _ := client.Extension("SMTPUTF8"); !ok {
+			return "", true, &Refusal{
+				Code: 550, Enhanced: "5.6.7", Stage: StageAddress,
+				Text: fmt.Sprintf("the server can't send to or from addresses with letters such as those in %s", e.to),
+			}
+		}
+	}
+	client.SkipSMTPUTF8(!e.utf8)
+	command := func(stage string, f func() error) (bool, error) {
+		if err := client.UpdateDeadline(s.options.Timeout); err != nil {
+			return false, err
+		}
+		return s.judge(conn, stage, f())
+	}
+	if keep, err := command(StageMail, func() error { return client.Mail(e.from) }); err != nil {
+		return "", keep, err
+	}
+	if keep, err := command(StageRcpt, func() error { return client.Rcpt(e.to) }); err != nil {
+		return "", keep, err
+	}
+	var data io.WriteCloser
+	if keep, err := command(StageData, func() (err error) { data, err = client.Data(); return err }); err != nil {
+		return "", keep, err
+	}
+	w := &pieces{client: client, w: data, timeout: s.options.Timeout}
+	if err := body(w); err != nil {
+		return "", false, s.unfinished(client, w, err)
+	}
+	if w.err != nil { // body did not mind
+		return "", false, s.unfinished(client, w, w.err)
+	}
+	return s.end(conn, data)
+}
+
+// judge reads the outcome of a command. After a refusal the mail is taken back, so that the connection can be kept.
+func (s *Sender) judge(conn *connection, stage string, err error) (keep bool, _ error) {
+	if err == nil {
+		return true, nil
+	}
+	e, isReply := errors.AsType[*textproto.Error](err)
+	if conn.reused && stage == StageMail && (!isReply || e.Code == 421) {
+		return false, errStale
+	}
+	if !isReply {
+		return false, fmt.Errorf("at %s: %w", stage, err)
+	}
+	if stage == StageMail && (e.Code == 530 || e.Code == 535 || e.Code == 538) {
+		return false, &mailconn.Problem{
+			What: "the server wants somebody to sign in before it sends mail", Do: "Put user name and password into the SMTP URL",
+			Err: err, Permanent: true, SignIn: true,
+		}
+	}
+	if e.Code != 421 {
+		keep = conn.client.UpdateDeadline(s.options.Timeout) == nil && conn.client.Reset() == nil
+	}
+	return keep, refusal(stage, e)
+}
+
+// unfinished tells why a mail was not written to its end. A server that had enough may have said so before it closed.
+func (s *Sender) unfinished(client *gomail.Client, w *pieces, err error) error {
+	if w.err == nil {
+		return fmt.Errorf("compose the mail: %w", err)
+	}
+	if client.UpdateDeadline(time.Second) == nil {
+		_, _, reply := client.Text.ReadResponse(250)
+		if e, ok := errors.AsType[*textproto.Error](reply); ok {
+			return refusal(StageEnd, e)
+		}
+	}
+	return fmt.Errorf("at %s: %w", StageData, w.err)
+}
+
+// end writes the final dot and waits for the server's word.
+func (s *Sender) end(conn *connection, data io.WriteCloser) (reply string, keep bool, err error) {
+	if err := conn.client.UpdateDeadline(s.options.EndTimeout); err != nil {
+		return "", false, err
+	}
+	if err := data.Close(); err != nil {
+		if e, ok := errors.AsType[*textproto.Error](err); ok {
+			return "", e.Code != 421, refusal(StageEnd, e)
+		}
+		return "", false, fmt.Errorf("%w: %w", ErrAmbiguous, err)
+	}
+	if d, ok := data.(*gomail.DataCloser); ok {
+		_, reply = splitEnhanced(d.ServerResponse())
+	}
+	return reply, true, nil
+}
+
+// pieces gives every piece of a mail its own time, so that a large mail may take long while the server still reads.
+type pieces struct {
+	client  *gomail.Client
+	w       io.Writer
+	timeout time.Duration
+	err     error // what the connection said; not what the body's writer did
+}
+
+// Write passes a piece on.
+func (p *pieces) Write(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	if p.err = p.client.UpdateDeadline(p.timeout); p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.w.Write(b)
+	p.err = err
+	return n, err
+}
