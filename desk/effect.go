@@ -14,6 +14,12 @@ const (
 	PutInInbox   EffectKind = "mailbox.append" // a customer's message, into the agents' inbox
 )
 
+// Purposes of one-time links.
+const (
+	LinkSetPassword = "set-password"
+	LinkSignIn      = "sign-in"
+)
+
 // Queue says which asynq queue carries the effect.
 func (k EffectKind) Queue() string {
 	if k == PutInInbox {
@@ -73,6 +79,12 @@ type Effect struct {
 	Fingerprint string // of the mail composed; how our own copy is known when it comes back
 	Unknowns    int    // how often it was unknown; a second copy is possible only where this is not zero
 	DoneAt      time.Time
+}
+
+// DueEffect is an outbox row that waits to be done.
+type DueEffect struct {
+	ID    ID
+	Queue string
 }
 
 // Backoff gives the pause before the attempt that follows n failed ones: 10 s, 30 s, 2 min, 10 min, 30 min, 1 h, then

@@ -1,6 +1,9 @@
 package desk
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Settings are the organisation's: what the operator decides, stored in the database. The zero value is not usable;
 // start from DefaultSettings.
@@ -41,24 +44,23 @@ func DefaultSettings() Settings {
 	}
 }
 
-// CheckWelcome refuses a template that leaves its reader with no way in: neither the link nor credentials. The neutral
-// text must also not say anything the sender chose.
+// CheckWelcome refuses a template that leaves its reader with no way in: it needs the link to set a password. A password
+// in a mail is refused, and so is a neutral text that says anything the sender chose.
 func CheckWelcome(w Welcome) error {
-	way := func(s string) bool {
-		return strings.Contains(s, "{{portal.set_password_link}}") ||
-			strings.Contains(s, "{{portal.username}}") && strings.Contains(s, "{{portal.password}}")
-	}
-	if w.Enabled && !way(w.Body) {
-		return Refuse("welcome.body", "the welcome mail needs {{portal.set_password_link}}, or both {{portal.username}} and {{portal.password}}")
-	}
-	if !w.NeutralEnabled {
-		return nil
-	}
-	if !strings.Contains(w.NeutralBody, "{{portal.set_password_link}}") {
-		return Refuse("welcome.neutral_body", "the neutral welcome mail needs {{portal.set_password_link}}")
+	for _, t := range []struct {
+		on          bool
+		field, body string
+	}{{w.Enabled, "welcome.body", w.Subject + w.Body}, {w.NeutralEnabled, "welcome.neutral_body", w.NeutralSubject + w.NeutralBody}} {
+		used := Snippets(t.body)
+		if slices.Contains(used, "portal.password") {
+			return Refuse(t.field, "{{portal.password}} is not available: mail is stored and read by many; use {{portal.set_password_link}}")
+		}
+		if t.on && !slices.Contains(used, "portal.set_password_link") {
+			return Refuse(t.field, "the mail needs {{portal.set_password_link}}, or its reader has no way in")
+		}
 	}
 	for _, snippet := range Snippets(w.NeutralSubject + w.NeutralBody) {
-		if !strings.HasPrefix(snippet, "portal.") || snippet == "portal.password" || snippet == "portal.username" {
+		if !strings.HasPrefix(snippet, "portal.") || snippet == "portal.username" {
 			return Refuse("welcome.neutral_body", "{{%s}} must not be in the neutral welcome mail: its reader has not proved who they are", snippet)
 		}
 	}

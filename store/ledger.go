@@ -130,9 +130,6 @@ func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte) (bo
 			return false, err
 		}
 	}
-	if e.Outcome == desk.Pending {
-		tx.filed = true
-	}
 	return true, nil
 }
 
@@ -145,9 +142,9 @@ func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
 	return e, err
 }
 
-// PendingOf lists inbound items of a mailbox that wait to be read, oldest first.
-func (r reads) PendingOf(ctx context.Context, mailbox desk.ID, limit int) ([]desk.LedgerEntry, error) {
-	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 ORDER BY id LIMIT $2`, mailbox, limit)
+// PendingOf lists inbound items of a mailbox that wait to be read and came after the item named, oldest first.
+func (r reads) PendingOf(ctx context.Context, mailbox, after desk.ID, limit int) ([]desk.LedgerEntry, error) {
+	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND id > $2 ORDER BY id LIMIT $3`, mailbox, after, limit)
 }
 
 // PendingForms lists form posts that wait to be read, oldest first.
@@ -229,7 +226,6 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 	if err == nil && n == 0 {
 		err = desk.Missing("quarantined item")
 	}
-	tx.filed = true
 	return err
 }
 
@@ -283,7 +279,6 @@ func (tx *Tx) ReopenOrphans(ctx context.Context, mailbox desk.ID, mids []desk.Me
 			if err := tx.exec(ctx, `UPDATE ledger SET outcome = 'pending', reason = '', done_at = 0 WHERE id = $1 AND outcome = 'ignored'`, id); err != nil {
 				return err
 			}
-			tx.filed = true
 		}
 	}
 	return nil

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -33,15 +35,9 @@ func scanEffect(row scanner) (e desk.Effect, err error) {
 	return e, err
 }
 
-// DueEffect is a row that waits to be done.
-type DueEffect struct {
-	ID    desk.ID
-	Queue string
-}
-
 // DueEffects lists rows that are due, oldest first.
-func (r reads) DueEffects(ctx context.Context, now time.Time, limit int) ([]DueEffect, error) {
-	return collect(ctx, r.x, func(row scanner) (d DueEffect, err error) {
+func (r reads) DueEffects(ctx context.Context, now time.Time, limit int) ([]desk.DueEffect, error) {
+	return collect(ctx, r.x, func(row scanner) (d desk.DueEffect, err error) {
 		err = row.Scan(&d.ID, &d.Queue)
 		return d, err
 	}, `SELECT id, queue FROM outbox WHERE state IN ('pending', 'deferred', 'unknown') AND next_try <= $1 ORDER BY next_try, id LIMIT $2`, ms(now), limit)
@@ -88,10 +84,31 @@ func (db *DB) ExpireClaims(ctx context.Context, owner string, everybody bool) (i
 	return n, err
 }
 
-// NoteFingerprint stores what the mail of a claimed row is known by when it comes back to us. It must be durable before
-// the first byte leaves.
-func (tx *Tx) NoteFingerprint(ctx context.Context, id desk.ID, fingerprint string) error {
-	return tx.exec(ctx, `UPDATE outbox SET fingerprint = $2 WHERE id = $1`, id, fingerprint)
+// NoteFingerprints stores what the mails of claimed rows are known by when they come back to us. It must be durable
+// before the first byte leaves.
+func (db *DB) NoteFingerprints(ctx context.Context, es []desk.Effect) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for _, e := range es {
+			if err := tx.exec(ctx, `UPDATE outbox SET fingerprint = $2 WHERE id = $1`, e.ID, e.Fingerprint); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Release gives claimed rows back that nobody has begun to send, as if they had not been claimed.
+func (db *DB) Release(ctx context.Context, es []desk.Effect) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		for _, e := range es {
+			if err := tx.exec(ctx, `UPDATE outbox SET state = CASE WHEN unknowns > 0 THEN 'unknown' WHEN attempt > 1 THEN 'deferred' ELSE 'pending' END,
+				attempt = attempt - 1 WHERE id = $1 AND owner = $2 AND epoch = $3 AND state = 'sending'`, e.ID, e.Owner, e.Epoch); err != nil {
+				return err
+			}
+			tx.outboxed = true
+		}
+		return nil
+	})
 }
 
 // Finish writes down how a claimed row ended: its State, LastError, NextTry and DoneAt. It fails with Conflict if the
@@ -143,4 +160,21 @@ func (r reads) EffectCounts(ctx context.Context) (map[desk.EffectState]int64, er
 		return nil, fmt.Errorf("count the outbox: %w", err)
 	}
 	return counts, nil
+}
+
+// Template is a text that mails are made from. Its version names exactly this text for ever.
+type Template struct{ Subject, Body string }
+
+// KeepTemplate stores a template under its version, so that a row that names it sends the same text whenever it is tried.
+func (tx *Tx) KeepTemplate(ctx context.Context, t Template) (version string, err error) {
+	sum := sha256.Sum256([]byte(t.Subject + "\x00" + t.Body))
+	version = hex.EncodeToString(sum[:16])
+	return version, tx.exec(ctx, `INSERT INTO templates (version, subject, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, version, clean(t.Subject), clean(t.Body))
+}
+
+// Template finds the text of a version.
+func (r reads) Template(ctx context.Context, version string) (Template, error) {
+	var t Template
+	err := r.x.QueryRowContext(ctx, `SELECT subject, body FROM templates WHERE version = $1`, version).Scan(&t.Subject, &t.Body)
+	return one("template", t, err)
 }

@@ -41,8 +41,8 @@ type DB struct {
 	aead   cipher.AEAD
 	now    func() time.Time
 
-	// outboxed gets a value when a commit has added outbox rows; filed when one has added inbound items.
-	outboxed, filed chan struct{}
+	// outboxed gets a value when a commit has added outbox rows.
+	outboxed chan struct{}
 
 	mu  sync.Mutex // guards org
 	org *Organisation
@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{aead: aead, now: o.Now, outboxed: make(chan struct{}, 1), filed: make(chan struct{}, 1)}
+	db := &DB{aead: aead, now: o.Now, outboxed: make(chan struct{}, 1)}
 	if o.URL != "" {
 		err = db.openPostgres(ctx, o.URL)
 	} else {
@@ -164,16 +164,6 @@ func (db *DB) Ping(ctx context.Context) error {
 // Outboxed gets a value when this process has committed outbox rows.
 func (db *DB) Outboxed() <-chan struct{} { return db.outboxed }
 
-// Filed gets a value when this process has committed inbound items that wait to be read.
-func (db *DB) Filed() <-chan struct{} { return db.filed }
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // Update runs fn in one transaction: all that it wrote is durable when Update returns nil, and none of it otherwise.
 // fn may run more than once and must do nothing but use tx; concurrent calls may share a commit.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
@@ -188,10 +178,10 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		return db.explain(err)
 	}
 	if tx.outboxed {
-		wake(db.outboxed)
-	}
-	if tx.filed {
-		wake(db.filed)
+		select {
+		case db.outboxed <- struct{}{}:
+		default: // somebody has been told already
+		}
 	}
 	if tx.reconfigured {
 		db.mu.Lock()
@@ -238,7 +228,6 @@ type Tx struct {
 	reads
 	db           *DB
 	outboxed     bool
-	filed        bool
 	reconfigured bool
 }
 

@@ -3,7 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
+	"slices"
 
 	"postern/desk"
 )
@@ -61,6 +61,12 @@ func (r reads) TicketByNumber(ctx context.Context, s desk.Scope, number int64) (
 	}
 	t.Participants, err = r.participants(ctx, t.ID)
 	return t, err
+}
+
+// TicketNumber finds the number of a ticket.
+func (r reads) TicketNumber(ctx context.Context, id desk.ID) (n int64, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT number FROM tickets WHERE id = $1`, id).Scan(&n)
+	return one("ticket", n, err)
 }
 
 func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Participant, error) {
@@ -359,17 +365,15 @@ func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.Messag
 	return out, nil
 }
 
-// ThreadIDs gives the Message-IDs of a ticket's conversation in a mailbox, oldest first: what a mail that carries the
-// conversation on puts into References. Notes are left out, except in the agents' own mailbox.
-func (r reads) ThreadIDs(ctx context.Context, conversation desk.ID, before time.Time, notes bool) ([]desk.MessageID, error) {
-	cond := ` AND NOT m.internal`
-	if notes {
-		cond = ``
-	}
-	return collect(ctx, r.x, func(row scanner) (m desk.MessageID, err error) {
+// ThreadIDs gives the Message-IDs of the newest public messages of a conversation, oldest first: what a mail that
+// carries the conversation on puts into References.
+func (r reads) ThreadIDs(ctx context.Context, conversation desk.ID, most int) ([]desk.MessageID, error) {
+	mids, err := collect(ctx, r.x, func(row scanner) (m desk.MessageID, err error) {
 		err = row.Scan(&m)
 		return m, err
-	}, `SELECT m.message_id FROM messages m WHERE m.conversation_id = $1 AND m.created_at < $2 AND m.message_id <> ''`+cond+` ORDER BY m.created_at, m.id`, conversation, ms(before))
+	}, `SELECT m.message_id FROM messages m WHERE m.conversation_id = $1 AND m.message_id <> '' AND NOT m.internal ORDER BY m.created_at DESC, m.id DESC LIMIT $2`, conversation, most)
+	slices.Reverse(mids)
+	return mids, err
 }
 
 // ReplyToken is a signed reply address that we gave out.

@@ -83,7 +83,7 @@ func newTicket(ctx context.Context, tx *store.Tx, org *store.Organisation, pipel
 	return t, err
 }
 
-// text fills Text, Reply and HTML of a message that was typed in plain text.
+// typed fills Text, Reply and HTML of a message that was typed in plain text.
 func typed(m *desk.Message, text string) {
 	m.Text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	m.Reply = m.Text
@@ -91,11 +91,22 @@ func typed(m *desk.Message, text string) {
 	m.Class = desk.Human
 }
 
-// ours gives a message that was written here its Message-ID in the mailbox, and makes the ticket's root known there.
+// longestChain is how many ids of a conversation a mail of ours names beside the ticket's root: enough for every mail
+// client to group by, and a header that no server cuts.
+const longestChain = 20
+
+// ours gives a message that was written here its Message-ID in the mailbox and the ids it answers, and makes the
+// ticket's root known there.
 func (d *Desk) ours(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m *desk.Message) error {
 	m.MailboxID = mb.ID
 	m.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, m.TicketID, m.ID, mb.MIDDomain)
-	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, "", mailmsg.RootID(d.keys, mb.ID, m.TicketID, mb.MIDDomain))
+	chain, err := tx.ThreadIDs(ctx, m.ConversationID, longestChain)
+	if err != nil {
+		return err
+	}
+	root := mailmsg.RootID(d.keys, mb.ID, m.TicketID, mb.MIDDomain)
+	m.References = append([]desk.MessageID{root}, chain...)
+	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, "", root)
 }
 
 // putInInbox has a customer's message appear in the agents' mailbox.
@@ -144,18 +155,16 @@ func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if err != nil || !first {
 		return false, err
 	}
-	template := "neutral"
+	text := store.Template{Subject: w.NeutralSubject, Body: w.NeutralBody}
 	if full {
-		template = "full"
+		text = store.Template{Subject: w.Subject, Body: w.Body}
 	}
-	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, SetPassword, LinkLife)
+	template, err := tx.KeepTemplate(ctx, text)
+	if err != nil {
+		return false, err
+	}
+	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, desk.LinkSetPassword, LinkLife)
 }
-
-// Purposes of one-time links.
-const (
-	SetPassword = "set-password"
-	SignIn      = "sign-in"
-)
 
 // SendLink mails a contact a one-time link from the mailbox. kind says which mail it is. It is part of the caller's
 // transaction.

@@ -186,6 +186,7 @@ CREATE TABLE messages (
     created_at      BIGINT NOT NULL
 );
 CREATE INDEX messages_ticket ON messages (ticket_id, created_at, id);
+CREATE INDEX messages_conversation ON messages (conversation_id, created_at);
 CREATE UNIQUE INDEX messages_ledger ON messages (ledger_id) WHERE ledger_id IS NOT NULL;
 CREATE TABLE attachments (
     id         TEXT PRIMARY KEY,
@@ -248,6 +249,11 @@ CREATE INDEX outbox_sending ON outbox (lease_until) WHERE state = 'sending';
 CREATE INDEX outbox_message_id ON outbox (mailbox_id, message_id);
 CREATE INDEX outbox_subject ON outbox (subject_id);
 
+CREATE TABLE templates (
+    version TEXT PRIMARY KEY,
+    subject TEXT NOT NULL,
+    body    TEXT NOT NULL
+);
 CREATE TABLE welcomes (
     email TEXT PRIMARY KEY,
     at    BIGINT NOT NULL
@@ -287,6 +293,7 @@ DROP TABLE sessions;
 DROP TABLE one_time;
 DROP TABLE passwords;
 DROP TABLE welcomes;
+DROP TABLE templates;
 DROP TABLE outbox;
 DROP TABLE reply_tokens;
 DROP TABLE orphans;

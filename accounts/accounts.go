@@ -1,0 +1,280 @@
+// Package accounts is about people who sign in and programs that hold a token: passwords, one-time links, API tokens.
+package accounts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+
+	"postern/desk"
+	"postern/store"
+)
+
+// Mailer sends a contact a mail with a one-time link, as part of a transaction.
+type Mailer interface {
+	SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string, life time.Duration) error
+}
+
+// Accounts signs people and programs in.
+type Accounts struct {
+	db     *store.DB
+	mailer Mailer
+	params *argon2id.Params
+	dummy  string // a hash that nobody's password has
+}
+
+// New makes Accounts. It costs one hash.
+func New(db *store.DB, mailer Mailer) (*Accounts, error) {
+	// OWASP's second choice for argon2id: 19 MiB, two passes, one lane; enough, and small machines stay responsive.
+	params := &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+	dummy, err := argon2id.CreateHash(rand.Text(), params)
+	return &Accounts{db: db, mailer: mailer, params: params, dummy: dummy}, err
+}
+
+// The bounds of a password (REQUIREMENTS P1). Any characters will do, and it is checked exactly as typed.
+const (
+	MinPassword = 8
+	MaxPassword = 256
+)
+
+// CheckPassword refuses what would be guessed first. It takes the contact's own names into account.
+func CheckPassword(password string, c desk.Contact) error {
+	switch n := len([]rune(password)); {
+	case n < MinPassword:
+		return desk.Refuse("password", "Choose a password of at least %d characters", MinPassword)
+	case n > MaxPassword:
+		return desk.Refuse("password", "Choose a password of at most %d characters", MaxPassword)
+	}
+	low := strings.ToLower(password)
+	if common(low) || slices.Contains(c.Addresses, low) || c.Username != "" && low == c.Username {
+		return desk.Refuse("password", "This password is too easy to guess. Choose another one")
+	}
+	return nil
+}
+
+// Rates of wrong sign-ins and of mails (REQUIREMENTS P7): nobody is locked out for good.
+const (
+	freeTries  = 5
+	tryWindow  = 15 * time.Minute
+	linksHour  = 3
+	linksPerIP = 20
+)
+
+// ErrWrongPair says that name and password don't belong together; which of them is wrong is not said.
+var ErrWrongPair = &desk.Error{Kind: desk.Unauthenticated, Text: "The address or the password is not right"} //nolint:gochecknoglobals // never changes
+
+// SignIn finds the contact that has the address or user name and the password. The answer for an unknown name is the
+// same as for a wrong password, and takes the same work. Too many wrong tries from one place for one name are TooMany
+// for some minutes.
+func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk.Contact, error) {
+	key := "sign-in " + strings.ToLower(strings.TrimSpace(login)) + " " + ip
+	tries, until, err := a.db.Hits(ctx, key, time.Now())
+	if err != nil {
+		return desk.Contact{}, err
+	}
+	if tries >= freeTries {
+		return desk.Contact{}, &desk.Error{Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + until.UTC().Format("15:04") + " UTC, or have a link mailed to you"}
+	}
+	c, hash, err := a.credentials(ctx, login)
+	if err != nil {
+		return desk.Contact{}, err
+	}
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	if err != nil {
+		return desk.Contact{}, err
+	}
+	if !match || c.ID == "" {
+		return desk.Contact{}, errors.Join(ErrWrongPair, a.db.Update(ctx, func(tx *store.Tx) error {
+			_, err := tx.Hit(ctx, key, tryWindow, false)
+			return err
+		}))
+	}
+	if tries > 0 {
+		err = a.db.Update(ctx, func(tx *store.Tx) error { return tx.ForgetHits(ctx, key) })
+	}
+	return c, err
+}
+
+// credentials gives a contact that may sign in and its hash; or nobody, and a hash to compare with all the same.
+func (a *Accounts) credentials(ctx context.Context, login string) (desk.Contact, string, error) {
+	c, err := a.db.ContactByLogin(ctx, login)
+	if desk.KindOf(err) == desk.NotFound || err == nil && c.Disabled {
+		return desk.Contact{}, a.dummy, nil
+	}
+	if err != nil {
+		return c, "", err
+	}
+	p, err := a.db.Password(ctx, c.ID)
+	if desk.KindOf(err) == desk.NotFound {
+		return desk.Contact{}, a.dummy, nil
+	}
+	return c, p.Hash, err
+}
+
+// Links that people ask for.
+type linkKind struct {
+	kind    desk.EffectKind
+	purpose string
+	life    time.Duration
+}
+
+// RequestSignIn mails a link to sign in by, if the name belongs to somebody who may. It answers the same in every case.
+func (a *Accounts) RequestSignIn(ctx context.Context, login, ip string) error {
+	return a.request(ctx, login, ip, linkKind{desk.SignInMail, desk.LinkSignIn, 15 * time.Minute})
+}
+
+// RequestPassword mails a link to choose a new password by, as RequestSignIn does.
+func (a *Accounts) RequestPassword(ctx context.Context, login, ip string) error {
+	return a.request(ctx, login, ip, linkKind{desk.PasswordMail, desk.LinkSetPassword, time.Hour})
+}
+
+func (a *Accounts) request(ctx context.Context, login, ip string, l linkKind) error {
+	org, err := a.db.Organisation(ctx)
+	if err != nil {
+		return err
+	}
+	return a.db.Update(ctx, func(tx *store.Tx) error {
+		n, err := tx.Hit(ctx, "links to "+ip, time.Hour, false)
+		if err != nil {
+			return err
+		}
+		if n > linksPerIP {
+			return &desk.Error{Kind: desk.TooMany, Text: "Too many links were asked for from here. Try again in an hour"}
+		}
+		c, err := tx.ContactByLogin(ctx, login)
+		if desk.KindOf(err) == desk.NotFound || err == nil && (c.Disabled || c.LoginAddress() == "") {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		mb, ok := org.DefaultMailbox()
+		if !ok || mb.SMTP == "" {
+			return nil
+		}
+		sent, err := tx.OneTimesSince(ctx, c.ID, l.purpose, tx.Now().Add(-time.Hour))
+		if err != nil || sent >= linksHour {
+			return err
+		}
+		return a.mailer.SendLink(ctx, tx, mb, c, l.kind, l.purpose, l.life)
+	})
+}
+
+// ErrLink says that a link is not, or no longer, of use. Which of the two is not said to strangers.
+var ErrLink = &desk.Error{Kind: desk.Gone, Text: "This link has been used or has expired"} //nolint:gochecknoglobals // never changes
+
+// Link tells for whom an unused link of the purpose is, without spending it: programs open links before people do
+// (REQUIREMENTS P4). Anything else is ErrLink.
+func (a *Accounts) Link(ctx context.Context, secret, purpose string) (desk.Contact, error) {
+	return peek(ctx, a.db, time.Now(), secret, purpose)
+}
+
+type linkReader interface {
+	OneTime(ctx context.Context, hash [32]byte) (store.OneTime, error)
+	Contact(ctx context.Context, id desk.ID) (desk.Contact, error)
+}
+
+func peek(ctx context.Context, r linkReader, now time.Time, secret, purpose string) (desk.Contact, error) {
+	if secret == "" {
+		return desk.Contact{}, ErrLink
+	}
+	o, err := r.OneTime(ctx, sha256.Sum256([]byte(secret)))
+	if desk.KindOf(err) == desk.NotFound {
+		return desk.Contact{}, ErrLink
+	}
+	if err != nil {
+		return desk.Contact{}, err
+	}
+	if o.Purpose != purpose || !o.UsedAt.IsZero() || !now.Before(o.ExpiresAt) {
+		return desk.Contact{}, ErrLink
+	}
+	c, err := r.Contact(ctx, o.ContactID)
+	if err == nil && (c.Disabled || !slices.Contains(c.Addresses, o.Email)) {
+		return c, ErrLink // the address is no longer this person's
+	}
+	return c, err
+}
+
+// SignInByLink spends a sign-in link.
+func (a *Accounts) SignInByLink(ctx context.Context, secret string) (desk.Contact, error) {
+	var c desk.Contact
+	err := a.db.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if c, err = peek(ctx, tx, tx.Now(), secret, desk.LinkSignIn); err != nil {
+			return err
+		}
+		return spend(ctx, tx, secret)
+	})
+	return c, err
+}
+
+func spend(ctx context.Context, tx *store.Tx, secret string) error {
+	ok, err := tx.SpendOneTime(ctx, sha256.Sum256([]byte(secret)))
+	if err == nil && !ok {
+		return ErrLink
+	}
+	return err
+}
+
+// SetPasswordByLink spends a link and sets the contact's password. All sessions and other links of the contact end. A
+// password that is refused does not spend the link.
+func (a *Accounts) SetPasswordByLink(ctx context.Context, secret, password string) (desk.Contact, error) {
+	c, err := a.Link(ctx, secret, desk.LinkSetPassword)
+	if err != nil {
+		return c, err
+	}
+	if err := CheckPassword(password, c); err != nil {
+		return c, err
+	}
+	hash, err := argon2id.CreateHash(password, a.params) // not inside the transaction: it takes its time
+	if err != nil {
+		return c, err
+	}
+	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		if err := spend(ctx, tx, secret); err != nil {
+			return err
+		}
+		return tx.PutPassword(ctx, c.ID, store.Password{Hash: hash, ChangedAt: tx.Now()})
+	})
+	return c, err
+}
+
+// tokenPrefix lets people and scanners know what they found.
+const tokenPrefix = "pst_"
+
+// CreateToken makes an API token and gives its secret, which can't be had again.
+func (a *Accounts) CreateToken(ctx context.Context, name string, scopes []string) (string, error) {
+	if strings.TrimSpace(name) == "" {
+		return "", desk.Refuse("name", "give the token a name, so that you know later what it was for")
+	}
+	if len(scopes) == 0 {
+		scopes = []string{desk.ScopeRead, desk.ScopeWrite}
+	}
+	for _, s := range scopes {
+		if !slices.Contains(desk.Scopes(), s) {
+			return "", desk.Refuse("scope", "there is no scope %q; there are %s", s, strings.Join(desk.Scopes(), ", "))
+		}
+	}
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // never fails since Go 1.24
+	secret := tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	return secret, a.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.AddToken(ctx, desk.Token{ID: store.NewID(), Name: name, Scopes: scopes, CreatedAt: tx.Now()}, sha256.Sum256([]byte(secret)))
+	})
+}
+
+// Token finds the token with the secret; anything else is Unauthenticated.
+func (a *Accounts) Token(ctx context.Context, secret string) (desk.Token, error) {
+	t, err := a.db.TokenByHash(ctx, sha256.Sum256([]byte(secret)))
+	if desk.KindOf(err) == desk.NotFound {
+		return t, &desk.Error{Kind: desk.Unauthenticated, Text: "this token is not known; make one with gateway token create"}
+	}
+	return t, err
+}

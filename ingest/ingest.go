@@ -1,0 +1,202 @@
+// Package ingest takes one inbound item exactly once: it keeps the bytes and a ledger row, reads them, and hands what
+// they say to tickets. What feeds it (a mailbox, a form post) lies beside it.
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"postern/blob"
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
+	"postern/tickets"
+)
+
+// Options are what an Ingest needs.
+type Options struct {
+	DB    *store.DB
+	Desk  *tickets.Desk
+	Blobs blob.Store
+	Log   *slog.Logger
+}
+
+// Ingest keeps and reads inbound items. Its methods may be called from many goroutines.
+type Ingest struct {
+	Options
+	pack    *zstd.Encoder
+	unpack  *zstd.Decoder
+	started time.Time
+
+	mu    sync.Mutex // guards wakes
+	wakes map[desk.ID]chan struct{}
+}
+
+// maxInDB is how many bytes of an item, compressed, lie in its database row; more go to the blob store.
+const maxInDB = 64 << 10
+
+// New makes an Ingest.
+func New(o Options) (*Ingest, error) {
+	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, err
+	}
+	unpack, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(2*desk.MaxInlineRaw))
+	if err != nil {
+		return nil, err
+	}
+	return &Ingest{Options: o, pack: pack, unpack: unpack, started: time.Now(), wakes: map[desk.ID]chan struct{}{}}, nil
+}
+
+// Folder tells how far a folder of a mailbox is read.
+func (g *Ingest) Folder(ctx context.Context, mailbox desk.ID, name string) (desk.Folder, error) {
+	return g.DB.Folder(ctx, mailbox, name)
+}
+
+// Keep makes what a watcher saw durable and moves the folder's cursor. After that the mail may be gone from the server:
+// nothing is lost, and no mail can hold up another.
+func (g *Ingest) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch) error {
+	raws := make([][]byte, len(b.Items))
+	for i := range b.Items {
+		it := &b.Items[i]
+		if it.Raw == nil {
+			continue
+		}
+		packed, sha, err := g.keepRaw(ctx, it.Raw)
+		if err != nil {
+			return err
+		}
+		raws[i], it.RawSHA256 = packed, sha
+	}
+	if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.Keep(ctx, l, b, raws) }); err != nil {
+		return fmt.Errorf("keep %d mails of %s: %w", len(b.Items), b.Folder, err)
+	}
+	g.Wake(b.MailboxID)
+	return nil
+}
+
+// keepRaw decides where the bytes lie: packed in the database, or under the SHA-256 in the blob store.
+func (g *Ingest) keepRaw(ctx context.Context, raw []byte) (packed []byte, sha string, err error) {
+	if packed = g.pack.EncodeAll(raw, make([]byte, 0, len(raw)/2+64)); len(packed) <= maxInDB {
+		return packed, "", nil
+	}
+	sha, _, err = g.Blobs.Put(ctx, bytes.NewReader(raw))
+	return nil, sha, err
+}
+
+// KeepDelivery makes a form post durable. It answers false for one that came before. A body over desk.MaxInlineRaw is in
+// the blob store already, under e.RawSHA256, and raw is nil.
+func (g *Ingest) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte) (desk.LedgerEntry, bool, error) {
+	var packed []byte
+	if raw != nil {
+		var err error
+		if packed, e.RawSHA256, err = g.keepRaw(ctx, raw); err != nil {
+			return e, false, err
+		}
+	}
+	var fresh bool
+	err := g.DB.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		e, fresh, err = tx.KeepDelivery(ctx, e, packed)
+		return err
+	})
+	if err == nil && fresh {
+		g.Wake(forms)
+	}
+	return e, fresh, err
+}
+
+// Raw opens the bytes of an item, as they came.
+func (g *Ingest) Raw(ctx context.Context, e desk.LedgerEntry) (io.ReadCloser, error) {
+	if e.RawSHA256 != "" {
+		return g.Blobs.Open(ctx, e.RawSHA256)
+	}
+	packed, err := g.DB.Raws(ctx, []desk.ID{e.ID})
+	if err != nil {
+		return nil, err
+	}
+	return g.unpacked(packed[e.ID])
+}
+
+func (g *Ingest) unpacked(packed []byte) (io.ReadCloser, error) {
+	if packed == nil {
+		return nil, desk.Missing("the bytes of the item")
+	}
+	raw, err := g.unpack.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the stored bytes are damaged: %w", err)
+	}
+	return io.NopCloser(bytes.NewReader(raw)), nil
+}
+
+// forms stands for all forms where a mailbox's id is asked for.
+const forms desk.ID = "forms"
+
+// Wake has the reader of a mailbox look for pending items now.
+func (g *Ingest) Wake(mailbox desk.ID) {
+	select {
+	case g.waker(mailbox) <- struct{}{}:
+	default:
+	}
+}
+
+func (g *Ingest) waker(mailbox desk.ID) chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, ok := g.wakes[mailbox]
+	if !ok {
+		c = make(chan struct{}, 1)
+		g.wakes[mailbox] = c
+	}
+	return c
+}
+
+// lookEvery is how often a reader looks by itself: for what another process kept or put back.
+const lookEvery = 2 * time.Second
+
+// rest waits until there may be something to do, longer after trouble. It answers false when ctx has ended.
+func (g *Ingest) rest(ctx context.Context, mailbox desk.ID, trouble bool) bool {
+	wake := g.waker(mailbox)
+	if trouble {
+		wake = nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-wake:
+	case <-time.After(lookEvery):
+	}
+	return true
+}
+
+// read parses an item's bytes. A reader that panics is an error like any other: the mail goes to quarantine.
+func (g *Ingest) read(ctx context.Context, raw io.Reader) (mail desk.Mail, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.Log.ErrorContext(ctx, "the reader panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = fmt.Errorf("the reader panicked: %v", p)
+		}
+	}()
+	return mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: func(r io.Reader) (string, int64, error) { return g.Blobs.Put(ctx, r) }})
+}
+
+// quarantine parks an item that can't be read, with its reason.
+func (g *Ingest) quarantine(ctx context.Context, e desk.LedgerEntry, reason error) error {
+	g.Log.ErrorContext(ctx, "an item can't be read; it is in quarantine", slog.String("ledger_id", string(e.ID)), slog.String("error", reason.Error()))
+	e.Outcome, e.Reason = desk.Quarantined, reason.Error()
+	return g.DB.Update(ctx, func(tx *store.Tx) error { _, err := tx.Settle(ctx, e); return err })
+}
+
+// passing tells whether an error will go away by itself, so that the item must wait and not be judged.
+func passing(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || desk.KindOf(err) == desk.Unavailable || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

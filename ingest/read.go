@@ -1,0 +1,297 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"postern/desk"
+	"postern/store"
+)
+
+// perBatch is how many mails share a transaction.
+const perBatch = 100
+
+// ReadMailbox reads the kept mails of a mailbox, in the order in which they came, until ctx ends. Only the process that
+// holds the mailbox's lease may run it: a reply must not overtake its parent.
+func (g *Ingest) ReadMailbox(ctx context.Context, mailbox desk.ID) error {
+	log := g.Log.With(slog.String("component", "ingest"), slog.String("mailbox_id", string(mailbox)))
+	first := true
+	for {
+		n, err := 0, error(nil)
+		if first {
+			n, err = g.readCarefully(ctx, mailbox)
+			first = err != nil
+		} else {
+			n, err = g.pass(ctx, mailbox)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			log.WarnContext(ctx, "kept mails wait", slog.String("error", err.Error()))
+		}
+		if n > 0 && err == nil {
+			continue
+		}
+		if !g.rest(ctx, mailbox, err != nil) {
+			return nil
+		}
+	}
+}
+
+// readCarefully reads what an earlier process may have died over: one by one, counting before each, so that a mail that
+// ends the program is known by its count (REQUIREMENTS I7, F3). Two batches may have been under way.
+func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID) (int, error) {
+	left, err := g.DB.PendingOf(ctx, mailbox, "", 2*perBatch)
+	if err != nil {
+		return 0, err
+	}
+	for i, e := range left {
+		if ctx.Err() != nil {
+			return i, nil
+		}
+		if e.Attempts >= desk.MaxAttempts {
+			if err := g.quarantine(ctx, e, fmt.Errorf("reading it ended the program %d times", e.Attempts)); err != nil {
+				return i, err
+			}
+			continue
+		}
+		if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.CountAttempts(ctx, []desk.ID{e.ID}) }); err != nil {
+			return i, err
+		}
+		if err := g.fileOne(ctx, g.parse(ctx, e, nil)); err != nil {
+			return i, err
+		}
+	}
+	return len(left), nil
+}
+
+// parsed is an item and what its bytes say.
+type parsed struct {
+	entry desk.LedgerEntry
+	mail  desk.Mail
+	err   error
+}
+
+// pass reads everything that is pending now. While one batch is filed the next is parsed.
+func (g *Ingest) pass(ctx context.Context, mailbox desk.ID) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches := make(chan []parsed, 1)
+	var loadErr error
+	go func() {
+		defer close(batches)
+		loadErr = g.load(ctx, mailbox, batches)
+	}()
+	n := 0
+	for batch := range batches {
+		if err := g.file(ctx, batch); err != nil {
+			cancel()
+			for range batches { //nolint:revive // let the loader end
+			}
+			return n, err
+		}
+		n += len(batch)
+	}
+	return n, loadErr
+}
+
+func (g *Ingest) load(ctx context.Context, mailbox desk.ID, out chan<- []parsed) error {
+	var after desk.ID
+	for {
+		entries, err := g.DB.PendingOf(ctx, mailbox, after, perBatch)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		after = entries[len(entries)-1].ID
+		batch, err := g.parseAll(ctx, entries)
+		if err != nil {
+			return err
+		}
+		select {
+		case out <- batch:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (g *Ingest) parseAll(ctx context.Context, entries []desk.LedgerEntry) ([]parsed, error) {
+	var inDB []desk.ID
+	for _, e := range entries {
+		if e.RawSHA256 == "" {
+			inDB = append(inDB, e.ID)
+		}
+	}
+	raws, err := g.DB.Raws(ctx, inDB)
+	if err != nil {
+		return nil, err
+	}
+	batch := make([]parsed, len(entries))
+	var wg sync.WaitGroup
+	const readers = 2
+	for w := range readers {
+		wg.Go(func() {
+			for i := w; i < len(entries); i += readers {
+				batch[i] = g.parse(ctx, entries[i], raws[entries[i].ID])
+			}
+		})
+	}
+	wg.Wait()
+	return batch, nil
+}
+
+// parse reads one item; packed may be nil, then its bytes are looked up.
+func (g *Ingest) parse(ctx context.Context, e desk.LedgerEntry, packed []byte) parsed {
+	var raw io.ReadCloser
+	var err error
+	if packed != nil {
+		raw, err = g.unpacked(packed)
+	} else {
+		raw, err = g.Raw(ctx, e)
+	}
+	if err != nil {
+		return parsed{entry: e, err: err}
+	}
+	mail, err := g.read(ctx, raw)
+	return parsed{entry: e, mail: mail, err: errors.Join(err, raw.Close())}
+}
+
+// file settles a batch in one transaction; if that fails, one by one, so that no mail can hold up another.
+func (g *Ingest) file(ctx context.Context, batch []parsed) error {
+	org, err := g.DB.Organisation(ctx)
+	if err != nil {
+		return err
+	}
+	err = g.update(ctx, func(tx *store.Tx) error {
+		for _, p := range batch {
+			if p.err != nil {
+				return p.err
+			}
+			if err := g.Desk.FileMail(ctx, tx, org, p.entry, p.mail); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil || passing(ctx, err) {
+		return err
+	}
+	for _, p := range batch {
+		if err := g.fileOne(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fileOne settles one item; what can't be filed goes to quarantine. An error means that the item waits.
+func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
+	err := p.err
+	if err == nil {
+		org, orgErr := g.DB.Organisation(ctx)
+		if orgErr != nil {
+			return orgErr
+		}
+		err = g.update(ctx, func(tx *store.Tx) error { return g.Desk.FileMail(ctx, tx, org, p.entry, p.mail) })
+	}
+	switch {
+	case err == nil, desk.KindOf(err) == desk.Conflict: // somebody else settled it
+		return nil
+	case passing(ctx, err):
+		return err
+	}
+	return g.quarantine(ctx, p.entry, err)
+}
+
+// update is DB.Update, with a panic as an error.
+func (g *Ingest) update(ctx context.Context, fn func(tx *store.Tx) error) error {
+	return g.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("filing panicked: %v", p)
+			}
+		}()
+		return fn(tx)
+	})
+}
+
+// ReadForms reads the kept form posts until ctx ends. Any number of processes may run it.
+func (g *Ingest) ReadForms(ctx context.Context) error {
+	for {
+		posts, err := g.DB.PendingForms(ctx, perBatch)
+		for _, e := range posts {
+			if err == nil && ctx.Err() == nil {
+				err = g.readForm(ctx, e)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			g.Log.WarnContext(ctx, "kept form posts wait", slog.String("component", "ingest"), slog.String("error", err.Error()))
+		}
+		if len(posts) == perBatch && err == nil {
+			continue
+		}
+		if !g.rest(ctx, forms, err != nil) {
+			return nil
+		}
+	}
+}
+
+func (g *Ingest) readForm(ctx context.Context, e desk.LedgerEntry) error {
+	if e.ReceivedAt.Before(g.started) { // an earlier process may have died over it
+		if e.Attempts >= desk.MaxAttempts {
+			return g.quarantine(ctx, e, fmt.Errorf("reading it ended the program %d times", e.Attempts))
+		}
+		if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.CountAttempts(ctx, []desk.ID{e.ID}) }); err != nil {
+			return err
+		}
+	}
+	err := g.fileForm(ctx, e)
+	switch {
+	case err == nil, desk.KindOf(err) == desk.Conflict:
+		return nil
+	case passing(ctx, err):
+		return err
+	}
+	return g.quarantine(ctx, e, err)
+}
+
+func (g *Ingest) fileForm(ctx context.Context, e desk.LedgerEntry) error {
+	org, err := g.DB.Organisation(ctx)
+	if err != nil {
+		return err
+	}
+	form, ok := org.FormByID(e.FormID)
+	if !ok {
+		if org, err = g.DB.FreshOrganisation(ctx); err != nil {
+			return err
+		}
+		if form, ok = org.FormByID(e.FormID); !ok {
+			return errors.New("its form is gone")
+		}
+	}
+	raw, err := g.Raw(ctx, e)
+	if err != nil {
+		return err
+	}
+	post, err := ReadPost(e.ContentType, raw, func(r io.Reader) (string, int64, error) { return g.Blobs.Put(ctx, r) })
+	if err = errors.Join(err, raw.Close()); err != nil {
+		return err
+	}
+	s, held := submission(form, post)
+	return g.update(ctx, func(tx *store.Tx) error {
+		if held != "" {
+			e.Outcome, e.Reason, e.Subject = desk.Held, held, s.Subject
+			_, err := tx.Settle(ctx, e)
+			return err
+		}
+		return g.Desk.FileForm(ctx, tx, org, e, form, s)
+	})
+}

@@ -1,0 +1,218 @@
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strconv"
+	"strings"
+
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/safehtml"
+	"postern/store"
+)
+
+//go:embed mail.html
+var layouts embed.FS
+
+var layout = template.Must(template.New("mail.html").Option("missingkey=error").ParseFS(layouts, "mail.html")) //nolint:gochecknoglobals // never changes
+
+// page is what the HTML of our mails is made of.
+type page struct {
+	Lang   string
+	Title  string
+	Portal string
+	Body   template.HTML // harmless: from safehtml
+	Button string
+	Link   string
+	Footer string
+}
+
+// draft composes the mail of a row. It depends on the row and on what the row names, on nothing else: the same row gives
+// the same bytes.
+func (w *Worker) draft(ctx context.Context, org *store.Organisation, mb desk.Mailbox, row desk.Effect) (mailmsg.Draft, error) {
+	d := mailmsg.Draft{
+		From: desk.Address{Name: sender(org, mb), Email: mb.Address}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
+		Headers: []mailmsg.HeaderField{{Name: "X-Postern-Loop", Value: w.Keys.Token(mailmsg.ForLoop)}},
+	}
+	switch row.Kind {
+	case desk.PutInInbox:
+		return d, w.customerMessage(ctx, &d, mb, row)
+	case desk.ReplyMail:
+		return d, w.reply(ctx, &d, org, mb, row)
+	case desk.WelcomeMail:
+		return d, w.welcome(ctx, &d, org, row)
+	case desk.SignInMail:
+		return d, w.link(&d, org, row, "Sign in to "+org.Settings.PortalTitle, "/sign-in/link/",
+			"Hello,\n\nsign in with this link. It works once, for 15 minutes:", "Sign in", "If you did not ask for it, ignore this mail.")
+	case desk.PasswordMail:
+		return d, w.link(&d, org, row, "Choose a new password for "+org.Settings.PortalTitle, "/password/",
+			"Hello,\n\nchoose a new password with this link. It works once, for one hour:", "Choose a password", "If you did not ask for it, ignore this mail. Your password stays as it is.")
+	}
+	return d, fmt.Errorf("%w: nobody knows what %q is", mailmsg.ErrDraft, row.Kind)
+}
+
+func sender(org *store.Organisation, mb desk.Mailbox) string {
+	if mb.Name != "" {
+		return mb.Name
+	}
+	return org.Settings.PortalTitle
+}
+
+// automatic marks a mail that no human wrote (RFC 3834 section 5). The second field asks for no answers by machines, but
+// not for silence about bounces (REQUIREMENTS L3).
+func automatic(d *mailmsg.Draft) {
+	d.Headers = append(d.Headers, mailmsg.HeaderField{Name: "Auto-Submitted", Value: "auto-generated"},
+		mailmsg.HeaderField{Name: "X-Auto-Response-Suppress", Value: "DR, RN, NRN, OOF, AutoReply"})
+}
+
+// customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer.
+func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, mb desk.Mailbox, row desk.Effect) error {
+	m, err := w.DB.Message(ctx, desk.ScopeOfProgram(), row.SubjectID)
+	if err != nil {
+		return err
+	}
+	customer := desk.Address{Name: m.Author.Name, Email: m.Author.Email}
+	if customer.Email == "" {
+		// Nobody to answer by mail; the agents still see who it is.
+		customer.Email = mb.Address
+	} else {
+		d.ReplyTo = []desk.Address{customer}
+	}
+	d.From, d.To = customer, []desk.Address{{Name: mb.Name, Email: mb.Address}}
+	d.Date, d.Text, d.HTML = m.CreatedAt, m.Text, m.HTML
+	w.thread(d, m)
+	w.files(ctx, d, m.Attachments)
+	return nil
+}
+
+// thread puts a mail of ours into its conversation in every mail client: ids for most, the unchanged subject for the rest
+// (REQUIREMENTS M10).
+func (w *Worker) thread(d *mailmsg.Draft, m desk.Message) {
+	d.Subject, d.References = m.Subject, m.References
+	if len(m.References) > 1 { // the first one is the ticket's root, which is no mail
+		d.InReplyTo = m.References[len(m.References)-1]
+		d.Subject = "Re: " + withoutRe(m.Subject)
+	}
+}
+
+func withoutRe(subject string) string {
+	for {
+		rest := strings.TrimSpace(subject)
+		if len(rest) < 3 || !strings.EqualFold(rest[:3], "re:") {
+			return rest
+		}
+		subject = rest[3:]
+	}
+}
+
+func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, as []desk.Attachment) {
+	for _, a := range as {
+		d.Attachments = append(d.Attachments, mailmsg.DraftFile{
+			Name: a.Name, Type: a.Type, ContentID: a.ContentID, Inline: a.Inline,
+			Open: func() (io.ReadCloser, error) { return w.Blobs.Open(ctx, a.SHA256) },
+		})
+	}
+}
+
+// reply is an agent's answer, to one customer.
+func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, org *store.Organisation, mb desk.Mailbox, row desk.Effect) error {
+	m, err := w.DB.Message(ctx, desk.ScopeOfProgram(), row.SubjectID)
+	if err != nil {
+		return err
+	}
+	if m.Internal {
+		return fmt.Errorf("%w: an internal note is never mailed to a customer", mailmsg.ErrDraft)
+	}
+	number, err := w.DB.TicketNumber(ctx, row.TicketID)
+	if err != nil {
+		return err
+	}
+	d.To = []desk.Address{{Email: row.Recipient}}
+	if mb.SubAddress {
+		token := w.Keys.Token(mailmsg.ForReply, string(mb.ID), string(row.TicketID), row.Recipient)
+		if address, ok := mailmsg.ReplyAddress(mb.Address, token); ok {
+			d.ReplyTo = []desk.Address{{Name: d.From.Name, Email: address}}
+		}
+	}
+	w.thread(d, m)
+	w.files(ctx, d, m.Attachments)
+	link := w.BaseURL + "/tickets/" + strconv.FormatInt(number, 10)
+	d.Text = m.Text + "\n\n--\n" + m.Author.Name + "\nAnswer this mail, or answer in the portal:\n" + link + "\n"
+	d.HTML, err = render(page{
+		Lang: org.Settings.DefaultLanguage, Title: m.Subject, Portal: org.Settings.PortalTitle, Body: template.HTML(m.HTML), //nolint:gosec // stored HTML is safehtml's
+		Button: "Answer in the portal", Link: link, Footer: m.Author.Name + " · or simply answer this mail",
+	})
+	return err
+}
+
+// welcome is the mail a new contact gets, in the words that were set when it was decided.
+func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, org *store.Organisation, row desk.Effect) error {
+	t, err := w.DB.Template(ctx, row.Template)
+	if err != nil {
+		return err
+	}
+	c, err := w.DB.Contact(ctx, row.ContactID)
+	if err != nil {
+		return err
+	}
+	link := w.BaseURL + "/password/" + mailmsg.OneTimeSecret(w.Keys, row.ID)
+	values := map[string]string{
+		"portal.name": org.Settings.PortalTitle, "portal.url": w.BaseURL, "portal.set_password_link": link, "portal.username": c.LoginAddress(),
+		"contact.name": nameOf(c), "contact.first_name": firstName(c),
+	}
+	if c.Username != "" {
+		values["portal.username"] = c.Username
+	}
+	if company := c.PrimaryCompany(); company != "" {
+		co, err := w.DB.Company(ctx, company)
+		if err != nil && desk.KindOf(err) != desk.NotFound {
+			return err
+		}
+		values["company.name"] = co.Name
+	}
+	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(t.Subject, values), desk.Expand(t.Body, values)
+	automatic(d)
+	d.HTML, err = render(page{
+		Lang: org.Settings.DefaultLanguage, Title: d.Subject, Portal: org.Settings.PortalTitle, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Button: "Choose a password", Link: link,
+	})
+	return err
+}
+
+func nameOf(c desk.Contact) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.LoginAddress()
+}
+
+func firstName(c desk.Contact) string {
+	name, _, _ := strings.Cut(nameOf(c), " ")
+	return name
+}
+
+// link is a mail that holds a one-time link and nothing else.
+func (w *Worker) link(d *mailmsg.Draft, org *store.Organisation, row desk.Effect, subject, path, before, button, after string) error {
+	link := w.BaseURL + path + mailmsg.OneTimeSecret(w.Keys, row.ID)
+	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, subject
+	d.Text = before + "\n\n" + link + "\n\n" + after + "\n\n" + org.Settings.PortalTitle + "\n"
+	automatic(d)
+	var err error
+	d.HTML, err = render(page{
+		Lang: org.Settings.DefaultLanguage, Title: subject, Portal: org.Settings.PortalTitle,
+		Body:   template.HTML(safehtml.FromText(strings.TrimSuffix(before, ":") + ".")), //nolint:gosec // escaped
+		Button: button, Link: link, Footer: after,
+	})
+	return err
+}
+
+func render(p page) (string, error) {
+	var b bytes.Buffer
+	err := layout.Execute(&b, p)
+	return b.String(), err
+}

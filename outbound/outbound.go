@@ -1,0 +1,284 @@
+// Package outbound does what the outbox says: it composes each mail from its row, hands it to a mail server or puts it
+// into the agents' mailbox, and writes down how that ended. Only the row retries.
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"postern/blob"
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
+)
+
+// Submitter hands a mail to the mailbox's SMTP server.
+type Submitter interface {
+	// Submit sends one mail to one recipient; body writes its bytes. A *Refusal is the server's own answer; ErrAmbiguous
+	// means that the server may have the mail; after any other error it does not have it.
+	Submit(ctx context.Context, mb desk.Mailbox, from, to string, body func(io.Writer) error) (reply string, err error)
+}
+
+// Depositor puts mail into the agents' mailbox.
+type Depositor interface {
+	// Deposit appends a mail of size bytes, which body writes, to INBOX, unread. With again set it does nothing if a mail
+	// with this Message-ID is there.
+	Deposit(ctx context.Context, mb desk.Mailbox, mid desk.MessageID, date time.Time, size int64, body func(io.Writer) error, again bool) error
+	// InSent tells whether the Sent folder has a mail with this Message-ID.
+	InSent(ctx context.Context, mb desk.Mailbox, mid desk.MessageID) (bool, error)
+}
+
+// Refusal is a mail server's own negative answer (RFC 5321 section 4.2, RFC 3463).
+type Refusal struct {
+	Code     int
+	Enhanced string // such as 5.1.1; empty if the server gave none
+	Text     string
+	Stage    string // what it answered to: MAIL, RCPT, DATA
+}
+
+// Error gives the server's words.
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("the mail server answered %d %s to %s: %s", r.Code, r.Enhanced, r.Stage, r.Text)
+}
+
+// Permanent tells whether trying again is of no use.
+func (r *Refusal) Permanent() bool { return r.Code/100 == 5 }
+
+// ErrAmbiguous says that the connection broke when the server may already have had the mail (RFC 1047).
+var ErrAmbiguous = errors.New("the connection broke before the mail server confirmed the mail")
+
+// Options are what a Worker needs.
+type Options struct {
+	DB        *store.DB
+	Keys      *mailmsg.Keyring
+	Blobs     blob.Store
+	Submitter Submitter
+	Depositor Depositor
+	Owner     string // names this process in claims
+	BaseURL   string // of the portal, without a slash at the end
+	Log       *slog.Logger
+}
+
+// Worker does outbox rows.
+type Worker struct{ Options }
+
+// New makes a Worker.
+func New(o Options) *Worker { return &Worker{o} }
+
+const (
+	leaseFor   = 30 * time.Second // renewed while somebody works on the row
+	perClaim   = 10               // few enough that several workers share a short backlog
+	sendWithin = 5 * time.Minute
+)
+
+// Drain does up to limit due rows of a queue. When ctx ends it finishes the row under way and gives the others back.
+func (w *Worker) Drain(ctx context.Context, queue string, limit int) {
+	defer w.keepLease(context.WithoutCancel(ctx))()
+	for limit > 0 && ctx.Err() == nil {
+		rows, err := w.DB.Claim(ctx, queue, w.Owner, min(perClaim, limit), leaseFor)
+		if err != nil {
+			if ctx.Err() == nil {
+				w.Log.WarnContext(ctx, "outbox rows can't be claimed", slog.String("queue", queue), slog.String("error", err.Error()))
+			}
+			return
+		}
+		if len(rows) == 0 {
+			return
+		}
+		limit -= len(rows)
+		w.do(ctx, rows)
+	}
+}
+
+// keepLease renews the claims of this process until the function it gives back is called.
+func (w *Worker) keepLease(ctx context.Context) func() {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(leaseFor / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := w.DB.Renew(ctx, w.Owner, leaseFor); err != nil && ctx.Err() == nil {
+					w.Log.WarnContext(ctx, "claims can't be renewed", slog.String("error", err.Error()))
+				}
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// do composes all rows first, so that one commit stores what they will be known by, and then sends them one by one.
+func (w *Worker) do(ctx context.Context, rows []desk.Effect) {
+	work := context.WithoutCancel(ctx)
+	jobs := make([]job, 0, len(rows))
+	org, err := w.DB.Organisation(work)
+	if err == nil {
+		for _, row := range rows {
+			jobs = append(jobs, w.compose(work, org, row))
+		}
+		err = w.DB.NoteFingerprints(work, effects(jobs))
+	}
+	if err != nil {
+		w.Log.WarnContext(ctx, "outbox rows wait, the database has trouble", slog.String("error", err.Error()))
+		w.release(work, rows)
+		return
+	}
+	for i, j := range jobs {
+		if ctx.Err() != nil {
+			w.release(work, effects(jobs[i:]))
+			return
+		}
+		w.finish(work, w.send(work, j))
+	}
+}
+
+func effects(jobs []job) []desk.Effect {
+	out := make([]desk.Effect, len(jobs))
+	for i, j := range jobs {
+		out[i] = j.row
+	}
+	return out
+}
+
+func (w *Worker) release(ctx context.Context, rows []desk.Effect) {
+	if err := w.DB.Release(ctx, rows); err != nil {
+		// Their lease ends, and then they count as unknown.
+		w.Log.WarnContext(ctx, "claimed outbox rows can't be given back", slog.String("error", err.Error()))
+	}
+}
+
+// job is a row and the mail that was composed from it, or why none could be.
+type job struct {
+	row   desk.Effect
+	mb    desk.Mailbox
+	date  time.Time
+	size  int64
+	write func(io.Writer) error
+	err   error
+}
+
+func (w *Worker) compose(ctx context.Context, org *store.Organisation, row desk.Effect) job {
+	j := job{row: row, date: row.CreatedAt}
+	var ok bool
+	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
+		j.err = fmt.Errorf("%w: its mailbox is gone", mailmsg.ErrDraft)
+		return j
+	}
+	draft, err := w.draft(ctx, org, j.mb, row)
+	if err != nil {
+		j.err = err
+		return j
+	}
+	j.date = draft.Date
+	j.write = func(out io.Writer) error { return mailmsg.Compose(out, draft) }
+	if small(draft) {
+		var b bytes.Buffer
+		if j.err = j.write(&b); j.err != nil {
+			return j
+		}
+		j.write = func(out io.Writer) error { _, err := out.Write(b.Bytes()); return err }
+	}
+	j.size, j.row.Fingerprint, j.err = measure(j.write)
+	return j
+}
+
+// small tells whether a mail may be in memory whole.
+func small(d mailmsg.Draft) bool {
+	return len(d.Attachments) == 0 && len(d.Text)+len(d.HTML) < desk.MaxInlineRaw
+}
+
+// measure writes a mail to nowhere and tells its size, and what it will be known by when it comes back to us.
+func measure(write func(io.Writer) error) (size int64, fingerprint string, err error) {
+	r, out := io.Pipe()
+	count := &counter{out: out}
+	go func() { out.CloseWithError(write(count)) }()
+	mail, err := mailmsg.Parse(r, mailmsg.ParseOptions{})
+	if err != nil {
+		r.CloseWithError(err)
+		return 0, "", fmt.Errorf("read our own mail: %w", err)
+	}
+	_, err = io.Copy(io.Discard, r) // what a parser leaves unread counts too
+	return count.n, mail.Fingerprint, err
+}
+
+type counter struct {
+	out io.Writer
+	n   int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.out.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// send does the row and gives it back as it ended.
+func (w *Worker) send(ctx context.Context, j job) desk.Effect {
+	row := j.row
+	if j.err == nil {
+		ctx, cancel := context.WithTimeout(ctx, sendWithin)
+		j.err = w.deliver(ctx, j)
+		cancel()
+	}
+	now := time.Now()
+	refusal, refused := errors.AsType[*Refusal](j.err)
+	switch {
+	case j.err == nil:
+		row.State, row.LastError, row.DoneAt = desk.EffectSent, "", now
+		return row
+	case errors.Is(j.err, ErrAmbiguous):
+		row.State = desk.EffectUnknown
+	case refused && refusal.Permanent(), errors.Is(j.err, mailmsg.ErrDraft), now.Sub(row.CreatedAt) > desk.GiveUpAfter:
+		row.State, row.DoneAt = desk.EffectFailed, now
+	default:
+		row.State = desk.EffectDeferred
+	}
+	row.LastError = j.err.Error()
+	pause := desk.Backoff(row.Attempt)
+	row.NextTry = now.Add(pause + rand.N(pause/4)) //nolint:gosec // jitter
+	return row
+}
+
+func (w *Worker) deliver(ctx context.Context, j job) error {
+	if j.row.Kind == desk.PutInInbox {
+		return w.Depositor.Deposit(ctx, j.mb, j.row.MessageID, j.date, j.size, j.write, j.row.Attempt > 1)
+	}
+	if j.row.Unknowns > 0 && j.mb.IMAP != "" {
+		// Some servers keep a copy of what they are given: then it need not be sent again (REQUIREMENTS O4).
+		there, err := w.Depositor.InSent(ctx, j.mb, j.row.MessageID)
+		if err != nil {
+			return fmt.Errorf("look for the mail in the Sent folder: %w", err)
+		}
+		if there {
+			return nil
+		}
+	}
+	_, err := w.Submitter.Submit(ctx, j.mb, j.mb.Address, j.row.Recipient, j.write)
+	return err
+}
+
+func (w *Worker) finish(ctx context.Context, row desk.Effect) {
+	log := w.Log.With(slog.String("outbox_id", string(row.ID)), slog.String("kind", string(row.Kind)), slog.Any("recipient", desk.Address{Email: row.Recipient}))
+	switch row.State {
+	case desk.EffectSent:
+		log.DebugContext(ctx, "sent")
+	case desk.EffectFailed:
+		log.ErrorContext(ctx, "can't be sent", slog.String("error", row.LastError))
+	default:
+		log.WarnContext(ctx, "not sent yet", slog.String("state", string(row.State)), slog.Time("next_try", row.NextTry), slog.String("error", row.LastError))
+	}
+	if err := w.DB.Finish(ctx, row); err != nil {
+		log.ErrorContext(ctx, "how a row ended can't be written down; it will count as unknown", slog.String("error", err.Error()))
+	}
+}
