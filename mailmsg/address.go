@@ -287,7 +287,7 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 // sender decides who a mail is from: the one address of its one From field (REQUIREMENTS A1, A2). unsure is set where
 // anything about that is in doubt; the address is then for reading only.
 func sender(h header) (from desk.Address, unsure bool) {
-	fields := h.all("From")
+	fields := h.all("from")
 	if len(fields) == 0 {
 		return desk.Address{}, true
 	}
@@ -322,7 +322,7 @@ func hasHiddenCharacters(s string) bool {
 func deliveredTo(h header) []string {
 	var out []string
 	for i := range h {
-		switch strings.ToLower(h[i].name) {
+		switch h[i].name {
 		case "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to":
 			list, _ := parseAddresses(h[i].value)
 			for _, a := range list {

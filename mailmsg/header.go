@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// field is a field of a header as it came: unfolded, not decoded.
+// field is a field of a header as it came: unfolded, not decoded, its name in lower case.
 type field struct{ name, value string }
 
 // header is what stands before a body.
 type header []field
 
-// get gives the first field of a name, trimmed, or "".
+// get gives the first field of a name, which is written in lower case, or "".
 func (h header) get(name string) string {
 	for i := range h {
-		if strings.EqualFold(h[i].name, name) {
+		if h[i].name == name {
 			return h[i].value
 		}
 	}
@@ -24,7 +24,7 @@ func (h header) get(name string) string {
 
 func (h header) has(name string) bool {
 	for i := range h {
-		if strings.EqualFold(h[i].name, name) {
+		if h[i].name == name {
 			return true
 		}
 	}
@@ -35,7 +35,7 @@ func (h header) has(name string) bool {
 func (h header) all(name string) []string {
 	var out []string
 	for i := range h {
-		if strings.EqualFold(h[i].name, name) {
+		if h[i].name == name {
 			out = append(out, h[i].value)
 		}
 	}
@@ -104,9 +104,10 @@ func (r *headerReader) read(s *source, root bool) header {
 			folding = true
 		default:
 			folding = false
-			start := len(r.block)
+			start, colon := len(r.block), colonOf(line)
 			r.block = append(r.block, line...)
-			r.spans = append(r.spans, span{start, start + colonOf(line), len(r.block)})
+			lower(r.block[start : start+colon])
+			r.spans = append(r.spans, span{start, start + colon, len(r.block)})
 		}
 		inLong = part
 	}
@@ -131,6 +132,14 @@ func (r *headerReader) header() header {
 		}
 	}
 	return h
+}
+
+func lower(name []byte) {
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			name[i] = c | 0x20
+		}
+	}
 }
 
 // colonOf finds the colon after a field name; -1 if the line is no field.

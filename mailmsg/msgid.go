@@ -94,7 +94,7 @@ func cleanID(s string) desk.MessageID {
 func originalIDs(h header) []desk.MessageID {
 	var out []desk.MessageID
 	for i := range h {
-		switch strings.ToLower(h[i].name) {
+		switch h[i].name {
 		case "x-microsoft-original-message-id", "x-google-original-message-id":
 			if id, ok := ParseMessageID(h[i].value); ok && len(out) < maxIDs {
 				out = append(out, id)

@@ -121,26 +121,21 @@ func (p *parser) read() error {
 // envelope reads what the header says about the mail itself.
 func (p *parser) envelope(h header) {
 	m := &p.mail
-	m.Subject = headerLine(h.get("Subject"))
+	m.Subject = headerLine(h.get("subject"))
 	m.From, m.FromUnsure = sender(h)
-	for name, list := range map[string]*[]desk.Address{"To": &m.To, "Cc": &m.Cc, "Reply-To": &m.ReplyTo} {
-		for _, v := range h.all(name) {
-			found, _ := parseAddresses(v)
-			*list = append(*list, found...)
-		}
-	}
+	m.To, m.Cc, m.ReplyTo = addressField(h, "to"), addressField(h, "cc"), addressField(h, "reply-to")
 	m.DeliveredTo = deliveredTo(h)
-	for _, v := range h.all("Return-Path") {
+	for _, v := range h.all("return-path") {
 		if strings.Join(strings.Fields(v), "") == "<>" {
 			m.NullReturnPath = true
 		}
 	}
-	m.Date = parseDate(h.get("Date"))
-	m.MessageID, _ = ParseMessageID(h.get("Message-ID"))
-	m.InReplyTo = ParseMessageIDs(strings.Join(h.all("In-Reply-To"), " "))
-	m.References = ParseMessageIDs(strings.Join(h.all("References"), " "))
+	m.Date = parseDate(h.get("date"))
+	m.MessageID, _ = ParseMessageID(h.get("message-id"))
+	m.InReplyTo = ParseMessageIDs(strings.Join(h.all("in-reply-to"), " "))
+	m.References = ParseMessageIDs(strings.Join(h.all("references"), " "))
 	m.OriginalIDs = originalIDs(h)
-	switch from := len(h.all("From")); {
+	switch from := len(h.all("from")); {
 	case from == 0:
 		p.defect("there is no From line")
 	case from > 1:
@@ -148,9 +143,20 @@ func (p *parser) envelope(h header) {
 	case m.FromUnsure:
 		p.defect("the From line can be read in more than one way")
 	}
-	if h.has("Date") && m.Date.IsZero() {
+	if h.has("date") && m.Date.IsZero() {
 		p.defect("the date can't be read")
 	}
+}
+
+func addressField(h header, name string) []desk.Address {
+	var out []desk.Address
+	for i := range h {
+		if h[i].name == name {
+			list, _ := parseAddresses(h[i].value)
+			out = append(out, list...)
+		}
+	}
+	return out
 }
 
 // header reads the header that begins here. What goes over its limits becomes an attachment.
@@ -169,7 +175,7 @@ func (p *parser) header(root bool) (header, error) {
 // entity reads one part, whose header has been read, up to the boundary that ends it.
 func (p *parser) entity(h header, depth int, parent string) ([]piece, error) {
 	var ct value
-	if raw := h.get("Content-Type"); raw != "" {
+	if raw := h.get("content-type"); raw != "" {
 		ct = parseValue(raw)
 	}
 	mediaType := mediaTypeToken(ct.main)
@@ -349,11 +355,11 @@ func merge(pieces []piece) piece {
 // leaf reads a part that is no multipart.
 func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, error) {
 	b := p.src.open()
-	r, known := decoder(b, h.get("Content-Transfer-Encoding"))
+	r, known := decoder(b, h.get("content-transfer-encoding"))
 	if !known {
 		p.defect("a part's encoding is unknown")
 	}
-	disposition := parseValue(h.get("Content-Disposition"))
+	disposition := parseValue(h.get("content-disposition"))
 	name := disposition.param("filename")
 	if name == "" {
 		name = ct.param("name")
@@ -361,9 +367,9 @@ func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, er
 	file := desk.Attachment{
 		Name:   name,
 		Type:   mediaType,
-		Inline: firstToken(disposition.main) == "inline" || disposition.main == "" && (parent == "multipart/related" || h.has("Content-ID")),
+		Inline: firstToken(disposition.main) == "inline" || disposition.main == "" && (parent == "multipart/related" || h.has("content-id")),
 	}
-	if id, ok := ParseMessageID(h.get("Content-ID")); ok {
+	if id, ok := ParseMessageID(h.get("content-id")); ok {
 		file.ContentID = string(id)
 	}
 	attached := firstToken(disposition.main) == "attachment"

@@ -28,7 +28,7 @@ const (
 // that comes from HTML, else nil. Answers written between the lines of a quote fold nothing, because they mean nothing
 // without it; and if nothing new would be left, all of it is the reply.
 func Fold(text string, spans []safehtml.Span) Folded {
-	f := folding{lines: strings.Split(text, "\n")}
+	f := folding{lines: strings.Split(text, "\n"), marker: containsAny(text, markerHints)}
 	f.parts = make([]part, len(f.lines))
 	f.quoted = make([]bool, len(f.lines))
 	f.mark(spans)
@@ -46,6 +46,7 @@ func Fold(text string, spans []safehtml.Span) Folded {
 
 type folding struct {
 	lines  []string
+	marker bool   // there may be a helpdesk's mark in the text
 	quoted []bool // the line is marked as a quote, by ">" or by the HTML
 	parts  []part
 }
@@ -64,7 +65,7 @@ func (f *folding) mark(spans []safehtml.Span) {
 				f.parts[i] = inSignature
 			}
 		}
-		if strings.HasPrefix(strings.TrimLeft(line, " \t\u00a0"), ">") {
+		if strings.IndexByte(line, '>') >= 0 && strings.HasPrefix(strings.TrimLeft(line, " \t\u00a0"), ">") {
 			f.quoted[i] = true
 		}
 		at += len(line) + 1
@@ -79,7 +80,7 @@ func (f *folding) history() int {
 			continue
 		}
 		switch {
-		case separator(f.lines[i]), f.headerBlock(i):
+		case f.separator(f.lines[i]), f.headerBlock(i):
 			return f.upOverRule(i)
 		}
 		if start, marked, ok := f.introduction(i); ok && !marked {
@@ -161,6 +162,9 @@ const (
 // introduction tells whether a line is the last of one that introduces a quote, where that begins, and whether what
 // follows is marked as a quote.
 func (f *folding) introduction(i int) (start int, marked, ok bool) {
+	if !strings.Contains(f.lines[i], ":") && !strings.Contains(f.lines[i], "：") {
+		return 0, false, false
+	}
 	last := strings.TrimRight(f.lines[i], " \t\u00a0*_")
 	if !strings.HasSuffix(last, ":") && !strings.HasSuffix(last, "：") {
 		return 0, false, false
@@ -264,10 +268,13 @@ func (f *folding) headerBlock(i int) bool {
 
 // label reads the field name a line of such a header begins with.
 func label(line string) (int, bool) {
-	line = strings.TrimLeft(line, " \t\u00a0*>|")
-	if len(line) > 2000 {
+	if len(line) > 80 {
+		line = line[:80]
+	}
+	if strings.IndexByte(line, ':') < 0 && !strings.Contains(line, "：") {
 		return 0, false
 	}
+	line = strings.TrimLeft(line, " \t\u00a0*>|")
 	end := strings.IndexAny(line, ":：")
 	if end <= 0 || end > 40 {
 		return 0, false
@@ -277,21 +284,18 @@ func label(line string) (int, bool) {
 }
 
 // separator tells whether a line stands by itself between answer and history.
-func separator(line string) bool {
+func (f *folding) separator(line string) bool {
 	s := strings.TrimSpace(line)
 	if len(s) < 5 || len(s) > 200 {
 		return false
 	}
-	lower := strings.ToLower(s)
-	for _, words := range answerAbove {
-		if strings.Contains(lower, words) {
-			return true
-		}
+	if f.marker && containsAny(strings.ToLower(s), answerAbove) {
+		return true
 	}
 	if s[0] != '-' && s[0] != '_' && !strings.HasPrefix(s, "—") {
 		return false
 	}
-	inner := strings.Trim(lower, "-_— ")
+	inner := strings.ToLower(strings.Trim(s, "-_— "))
 	if inner == "" {
 		return false
 	}

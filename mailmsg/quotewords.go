@@ -51,6 +51,9 @@ var answerAbove = []string{
 	"répondez au-dessus de cette ligne", "responda por encima de esta línea", "rispondi sopra questa riga", "responda acima desta linha", "reageer boven deze regel",
 }
 
+// markerHints are words of which each of those marks holds one.
+var markerHints = []string{"above", "oberhalb", "au-dessus", "encima", "sopra", "acima", "boven", "ABOVE"}
+
 // deviceLines begin what telephones and programs add below an answer.
 var deviceLines = []string{
 	"sent from my ", "sent from mail for ", "sent from outlook", "sent from yahoo", "sent from samsung", "sent from proton", "sent via ", "sent with proton", "sent using ", "get outlook for ", "download outlook", "von meinem ", "gesendet von ", "gesendet mit ",

@@ -53,20 +53,20 @@ func (p *parser) report(r io.Reader, mediaType string, file desk.Attachment) err
 		p.deliveryStatus(src)
 	case "message/disposition-notification":
 		p.reports.receipt = true
-		p.original(p.block(src).get("Original-Message-ID"))
+		p.original(p.block(src).get("original-message-id"))
 	case "message/feedback-report":
 		p.reports.abuse = true
 		h := p.block(src)
-		for _, v := range h.all("Original-Rcpt-To") {
+		for _, v := range h.all("original-rcpt-to") {
 			p.bounced(desk.BouncedRecipient{Address: reportAddress(v), Action: "complained"})
 		}
 	default:
 		h := p.block(src)
 		if p.reports.typ != "" {
-			p.original(h.get("Message-ID"))
+			p.original(h.get("message-id"))
 		}
 		last := &p.mail.Attachments[len(p.mail.Attachments)-1]
-		if subject := headerLine(h.get("Subject")); subject != "" && file.Name == "" && mediaType != "text/rfc822-headers" {
+		if subject := headerLine(h.get("subject")); subject != "" && file.Name == "" && mediaType != "text/rfc822-headers" {
 			last.Name = SafeFileName(subject + ".eml")
 		}
 	}
@@ -116,16 +116,16 @@ func (p *parser) deliveryStatus(s *source) {
 			}
 			continue
 		}
-		p.original(h.get("X-Original-Message-ID"))
-		address := reportAddress(h.get("Final-Recipient"))
-		if original := reportAddress(h.get("Original-Recipient")); original != "" {
+		p.original(h.get("x-original-message-id"))
+		address := reportAddress(h.get("final-recipient"))
+		if original := reportAddress(h.get("original-recipient")); original != "" {
 			address = original // the one we wrote to
 		}
 		p.bounced(desk.BouncedRecipient{
 			Address:    address,
-			Action:     firstToken(h.get("Action")),
-			Status:     statusCode(h.get("Status")),
-			Diagnostic: diagnostic(h.get("Diagnostic-Code")),
+			Action:     firstToken(h.get("action")),
+			Status:     statusCode(h.get("status")),
+			Diagnostic: diagnostic(h.get("diagnostic-code")),
 		})
 	}
 }
@@ -173,7 +173,7 @@ func (p *parser) plainBounce(h header) bool {
 		text = text[:64<<10]
 	}
 	found := false
-	for _, v := range h.all("X-Failed-Recipients") {
+	for _, v := range h.all("x-failed-recipients") {
 		list, _ := parseAddresses(v)
 		for _, a := range list {
 			p.bounced(desk.BouncedRecipient{Address: a.Email, Action: "failed", Status: statusCode(text), Diagnostic: bounceLine(text)})

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	sourceBuffer = 64 << 10
+	sourceBuffer = 16 << 10
 	maxBoundary  = 512 // longer than RFC 2046 allows; what a boundary line may have, its blanks included
 )
 

@@ -8,7 +8,7 @@ import (
 // Neighbouring words in one charset are decoded together, because mailers cut characters in two.
 func decodeWords(s string) string {
 	if !strings.Contains(s, "=?") {
-		return decodeText([]byte(s), "")
+		return decodePlain(s)
 	}
 	var out strings.Builder
 	var pending []byte
@@ -27,7 +27,7 @@ func decodeWords(s string) string {
 		name, raw, rest, ok := cutWord(s[i:])
 		if !ok {
 			flush()
-			out.WriteString(decodeText([]byte(s[:i+2]), ""))
+			out.WriteString(decodePlain(s[:i+2]))
 			s = s[i+2:]
 			if !strings.Contains(s, "?=") {
 				break
@@ -37,7 +37,7 @@ func decodeWords(s string) string {
 		between := s[:i]
 		if pending == nil || strings.Trim(between, " \t\r\n") != "" {
 			flush()
-			out.WriteString(decodeText([]byte(between), ""))
+			out.WriteString(decodePlain(between))
 		}
 		if pending != nil && name != pendingCharset {
 			flush()
@@ -50,7 +50,7 @@ func decodeWords(s string) string {
 		s = rest
 	}
 	flush()
-	out.WriteString(decodeText([]byte(s), ""))
+	out.WriteString(decodePlain(s))
 	return out.String()
 }
 
@@ -101,7 +101,19 @@ func cutWord(s string) (charset string, raw []byte, rest string, ok bool) {
 	return charset, out, rest, true
 }
 
+// decodePlain decodes what is not an encoded word.
+func decodePlain(s string) string {
+	if printable(s) {
+		return s
+	}
+	return decodeText([]byte(s), "")
+}
+
 // headerLine decodes a header value into one line for people.
 func headerLine(s string) string {
-	return strings.Join(strings.Fields(cleanLine(decodeWords(s))), " ")
+	s = decodeWords(s)
+	if printable(s) && !strings.Contains(s, "  ") {
+		return strings.TrimSpace(s)
+	}
+	return strings.Join(strings.Fields(cleanLine(s)), " ")
 }

@@ -9,13 +9,19 @@ import (
 // FromText gives text as HTML: a paragraph where there are empty lines, a line where there is a line, and links where there
 // are web and mail addresses. All else is escaped.
 func FromText(text string) string {
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\x00", "")
-	text = strings.Trim(strings.ReplaceAll(text, "\r", "\n"), "\n")
+	if strings.ContainsAny(text, "\r\x00") {
+		text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "").Replace(text)
+	}
+	text = strings.Trim(text, "\n")
 	if strings.TrimSpace(text) == "" {
 		return ""
 	}
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/8)
+	links := strings.Contains(text, "://") || strings.Contains(text, "www.") || strings.Contains(text, "mailto:")
+	if !links {
+		text = html.EscapeString(text)
+	}
 	open := false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRight(line, " \t")
@@ -32,7 +38,11 @@ func FromText(text string) string {
 			b.WriteString("<p>")
 			open = true
 		}
-		writeLinked(&b, line)
+		if links {
+			writeLinked(&b, line)
+		} else {
+			b.WriteString(line)
+		}
 	}
 	if open {
 		b.WriteString("</p>")
