@@ -1,0 +1,296 @@
+// Package mailbox puts mail into the agents' mailbox and looks for mail there, by IMAP. It reads folders without changing
+// them and never deletes.
+package mailbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"postern/desk"
+	"postern/mailconn"
+)
+
+// Options are a Client's. The zero value is good.
+type Options struct {
+	// Idle is how long a connection is kept without use; zero: 60 s.
+	Idle time.Duration
+	// Timeout is how long a search, or an APPEND without the time its bytes need, may take; zero: 60 s.
+	Timeout time.Duration
+	// RootCAs are trusted instead of the system's, if set.
+	RootCAs *x509.CertPool
+}
+
+// Client works in mailboxes, over one connection for each. Its methods may be called from several goroutines.
+type Client struct {
+	options Options
+	pool    *pool
+}
+
+// New gives a Client, which must be closed.
+func New(o Options) *Client {
+	if o.Idle <= 0 {
+		o.Idle = 60 * time.Second
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 60 * time.Second
+	}
+	return &Client{options: o, pool: &pool{idle: o.Idle, timeout: o.Timeout, seats: map[key]*seat{}}}
+}
+
+// Close waits for what is under way and ends all connections.
+func (c *Client) Close() { c.pool.close() }
+
+// ErrAmbiguous says that the connection broke after the whole mail may have been sent and before the server confirmed it.
+// The mail may be in the folder: the next Append is to look.
+var ErrAmbiguous = errors.New("the connection broke before the server confirmed the mail; it may be in the folder")
+
+// slowest is the transfer rate in bytes a second below which an APPEND is given up.
+const slowest = 32 << 10
+
+// Append puts a mail into a folder ("" is INBOX) and gives its UIDVALIDITY and UID (RFC 4315; zero where the server does
+// not tell). Raw writes the mail with CRLF line ends; one of more than desk.MaxInlineRaw bytes is written twice, and must
+// be the same both times. Flags are as IMAP writes them ("\Seen"); a zero date means now.
+//
+// With maybeThere, the folder is searched for the Message-ID first, and a mail that is there is not put again. It must be
+// set after an attempt that ended in ErrAmbiguous, or nobody knows how.
+//
+// What the server refuses, and trouble in reaching it, is a *mailconn.Problem.
+func (c *Client) Append(ctx context.Context, m desk.Mailbox, folder string, raw func(io.Writer) error, flags []string, date time.Time, id desk.MessageID, maybeThere bool) (uidValidity, uid uint32, err error) {
+	if folder == "" {
+		folder = "INBOX"
+	}
+	mail, err := measure(raw)
+	if err != nil {
+		return 0, 0, fmt.Errorf("compose the mail: %w", err)
+	}
+	patience := c.options.Timeout + time.Duration(mail.size/slowest)*time.Second
+	err = c.with(ctx, m, patience, func(ctx context.Context, s *seat) error {
+		if maybeThere {
+			uidValidity, uid, err = search(ctx, s.client, folder, id)
+			if err != nil || uid != 0 {
+				return err
+			}
+		}
+		uidValidity, uid, err = appendMail(ctx, s.client, folder, mail, flags, date)
+		return err
+	})
+	return uidValidity, uid, err
+}
+
+// Find tells whether a mail with the Message-ID is in a folder. A mailbox without a Sent folder has nothing in it.
+func (c *Client) Find(ctx context.Context, m desk.Mailbox, role desk.FolderRole, id desk.MessageID) (bool, error) {
+	found := false
+	err := c.with(ctx, m, c.options.Timeout, func(ctx context.Context, s *seat) error {
+		folder := "INBOX"
+		if role == desk.Sent {
+			if s.sent == nil {
+				folders, err := mailconn.Folders(ctx, s.client)
+				if err != nil {
+					return err
+				}
+				name, _ := mailconn.SentFolder(folders, m.Sent)
+				s.sent = &name
+			}
+			if folder = *s.sent; folder == "" {
+				return nil
+			}
+		}
+		_, uid, err := search(ctx, s.client, folder, id)
+		found = uid != 0
+		return err
+	})
+	return found, err
+}
+
+// with runs f on the mailbox's connection. After any error the connection is not kept: go-imap leaves one unusable after
+// a refused APPEND, and what it is good for after other errors can't be told.
+func (c *Client) with(ctx context.Context, m desk.Mailbox, patience time.Duration, f func(context.Context, *seat) error) error {
+	config, err := mailconn.ParseIMAP(m.IMAP)
+	if err != nil {
+		return &mailconn.Problem{What: "the IMAP URL of " + m.Address + " can't be used", Do: "Correct it", Err: err, Permanent: true}
+	}
+	config = config.WithPassword(m.Secrets.IMAPPassword)
+	config.RootCAs = c.options.RootCAs
+	s, err := c.pool.take(ctx, config)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = f(ctx, s)
+	c.pool.give(config, s, err == nil)
+	return refused(err)
+}
+
+// refused puts a server's NO or BAD into words (RFC 5530, RFC 3501 section 7.1).
+func refused(err error) error {
+	e, ok := errors.AsType[*imap.Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Code {
+	case imap.ResponseCodeOverQuota:
+		return &mailconn.Problem{What: "the mailbox is full", Do: "Make room in it", Err: e}
+	case imap.ResponseCodeTryCreate, imap.ResponseCodeNonExistent:
+		return &mailconn.Problem{What: "the mailbox does not have that folder", Do: "Make it, or choose another", Err: e, Permanent: true}
+	case imap.ResponseCodeTooBig:
+		return &mailconn.Problem{What: "the mail is too large for the mailbox", Do: "Raise the server's limit", Err: e, Permanent: true}
+	}
+	return &mailconn.Problem{What: "the mail server refused", Do: "See what it said", Err: e}
+}
+
+// mail is what is to be appended: APPEND wants the size first.
+type mail struct {
+	size   int64
+	inline []byte // all of it, if it is small
+	write  func(io.Writer) error
+}
+
+func measure(raw func(io.Writer) error) (mail, error) {
+	m := mail{write: raw}
+	var w counter
+	if err := raw(&w); err != nil {
+		return mail{}, err
+	}
+	m.size = w.n
+	if w.n <= desk.MaxInlineRaw {
+		m.inline = w.buf.Bytes()
+		m.write = func(w io.Writer) error { _, err := w.Write(m.inline); return err }
+	}
+	return m, nil
+}
+
+// counter counts, and keeps what it counts while that is little.
+type counter struct {
+	n   int64
+	buf bytes.Buffer
+}
+
+// Write counts b.
+func (c *counter) Write(b []byte) (int, error) {
+	c.n += int64(len(b))
+	if c.n <= desk.MaxInlineRaw {
+		return c.buf.Write(b)
+	}
+	c.buf = bytes.Buffer{}
+	return len(b), nil
+}
+
+func appendMail(ctx context.Context, client *imapclient.Client, folder string, m mail, flags []string, date time.Time) (uidValidity, uid uint32, err error) {
+	options := &imap.AppendOptions{Time: date}
+	for _, f := range flags {
+		options.Flags = append(options.Flags, imap.Flag(f))
+	}
+	complete := false // the server may have all of it
+	err = mailconn.Do(ctx, client, func() error {
+		cmd := client.Append(folder, m.size, options)
+		w := &exactly{w: cmd, left: m.size}
+		err := m.write(w)
+		if err == nil && w.left != 0 {
+			err = fmt.Errorf("the mail came out %d bytes shorter the second time", w.left)
+		}
+		if err != nil {
+			_ = client.Close() // before Close of the command, which would complete it
+			_ = cmd.Close()
+			if _, reply := errors.AsType[*imap.Error](w.err); reply {
+				return w.err
+			}
+			if _, waitErr := cmd.Wait(); waitErr != nil {
+				if reply, ok := errors.AsType[*imap.Error](waitErr); ok {
+					return reply
+				}
+			}
+			return err
+		}
+		complete = true
+		closeErr := cmd.Close()
+		data, err := cmd.Wait()
+		if err == nil {
+			err = closeErr
+		}
+		uidValidity, uid = data.UIDValidity, uint32(data.UID)
+		return err
+	})
+	if _, reply := errors.AsType[*imap.Error](err); err != nil && complete && !reply {
+		err = fmt.Errorf("%w: %w", ErrAmbiguous, err)
+	}
+	return uidValidity, uid, err
+}
+
+// exactly passes on no more than it was told to expect: one byte more would be read as a command.
+type exactly struct {
+	w    io.Writer
+	left int64
+	err  error // what the connection said
+}
+
+// Write passes b on.
+func (e *exactly) Write(b []byte) (int, error) {
+	if int64(len(b)) > e.left {
+		return 0, errors.New("the mail came out longer the second time")
+	}
+	n, err := e.w.Write(b)
+	e.left -= int64(n)
+	e.err = err
+	return n, err
+}
+
+// search finds a mail by its Message-ID and gives its UIDVALIDITY and UID, or zero. Go-imap sends the id as a quoted
+// string or literal, so that nothing in it is read as a command. As servers differ in what they count as a match
+// (RFC 9051 section 6.4.4 asks for a substring only), the header of what they found is compared.
+func search(ctx context.Context, client *imapclient.Client, folder string, id desk.MessageID) (uidValidity, uid uint32, err error) {
+	if id == "" {
+		return 0, 0, nil
+	}
+	err = mailconn.Do(ctx, client, func() error {
+		box, err := client.Select(folder, &imap.SelectOptions{ReadOnly: true}).Wait()
+		if err != nil {
+			return err
+		}
+		if box.NumMessages == 0 {
+			return nil
+		}
+		found, err := client.UIDSearch(&imap.SearchCriteria{
+			Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: string(id)}},
+		}, nil).Wait()
+		if err != nil {
+			return err
+		}
+		uids := found.AllUIDs()
+		if len(uids) == 0 {
+			return nil
+		}
+		uids = uids[max(0, len(uids)-maxCandidates):]
+		header := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: []string{"Message-ID"}, Peek: true}
+		mails, err := client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{header}}).Collect()
+		if err != nil {
+			return err
+		}
+		for _, m := range mails {
+			if sameID(m.FindBodySection(header), id) {
+				uidValidity, uid = box.UIDValidity, uint32(m.UID)
+			}
+		}
+		return nil
+	})
+	return uidValidity, uid, err
+}
+
+// maxCandidates bounds how many headers a careless search can make us read.
+const maxCandidates = 100
+
+// sameID compares a Message-ID header with an id (RFC 5322 section 3.6.4).
+func sameID(header []byte, id desk.MessageID) bool {
+	_, value, _ := strings.Cut(string(header), ":")
+	value = strings.Join(strings.Fields(value), "")
+	return strings.Trim(value, "<>") == string(id)
+}
