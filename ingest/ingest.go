@@ -93,9 +93,9 @@ func (g *Ingest) keepRaw(ctx context.Context, raw []byte) (packed []byte, sha st
 	return nil, sha, err
 }
 
-// KeepDelivery makes a form post durable. It answers false for one that came before. A body over desk.MaxInlineRaw is in
-// the blob store already, under e.RawSHA256, and raw is nil.
-func (g *Ingest) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte) (desk.LedgerEntry, bool, error) {
+// KeepDelivery makes a form post durable. It answers false for one that came before, at most within ago (0: ever). A body
+// over desk.MaxInlineRaw is in the blob store already, under e.RawSHA256, and raw is nil.
+func (g *Ingest) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, within time.Duration) (desk.LedgerEntry, bool, error) {
 	var packed []byte
 	if raw != nil {
 		var err error
@@ -106,7 +106,7 @@ func (g *Ingest) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byt
 	var fresh bool
 	err := g.DB.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		e, fresh, err = tx.KeepDelivery(ctx, e, packed)
+		e, fresh, err = tx.KeepDelivery(ctx, e, packed, within)
 		return err
 	})
 	if err == nil && fresh {

@@ -1,9 +1,13 @@
 package store
 
 import (
+	"database/sql/driver"
 	"embed"
 	"errors"
+	"io"
 	"io/fs"
+	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
@@ -71,16 +75,12 @@ func postgresDialect() dialect {
 			if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 				return true
 			}
-			switch c := code(err); {
-			case c == "":
-				return !errors.Is(err, errNotSQL) && pgconn.SafeToRetry(err)
-			case len(c) == 5 && (c[:2] == "08" || c[:2] == "53" || c[:3] == "57P"):
-				return true
-			default:
-				return false
+			if c := code(err); c != "" {
+				// connection trouble, out of resources, shutting down or starting (PostgreSQL, appendix A)
+				return strings.HasPrefix(c, "08") || strings.HasPrefix(c, "53") || strings.HasPrefix(c, "57P")
 			}
+			_, network := errors.AsType[net.Error](err)
+			return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)
 		},
 	}
 }
-
-var errNotSQL = errors.New("not a database error")

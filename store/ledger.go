@@ -105,15 +105,23 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		b.MailboxID, b.Folder, b.Role, b.UIDValidity, last, added)
 }
 
-// KeepDelivery stores a form post. It answers false, with the entry that is there, for a delivery that came before.
-func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte) (desk.LedgerEntry, bool, error) {
-	e.ID, e.ReceivedAt, e.InternalDate, e.Outcome = NewID(), tx.Now(), tx.Now(), desk.Pending
-	added, err := tx.addLedger(ctx, e, raw)
-	if err != nil || added {
-		return e, added, err
+// KeepDelivery stores a form post. It answers false, with the entry that is there, for a delivery that came before; within
+// says how long ago that may be, 0 for ever.
+func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, within time.Duration) (desk.LedgerEntry, bool, error) {
+	now := tx.Now()
+	e.ID, e.ReceivedAt, e.InternalDate, e.Outcome = NewID(), now, now, desk.Pending
+	base := e.DeliveryID
+	for n := 1; ; n++ {
+		added, err := tx.addLedger(ctx, e, raw)
+		if err != nil || added {
+			return e, added, err
+		}
+		before, err := scanLedger(tx.x.QueryRowContext(ctx, ledgerSelect+` WHERE form_id = $1 AND delivery_id = $2`, e.FormID, e.DeliveryID))
+		if err != nil || within == 0 || now.Sub(before.ReceivedAt) < within {
+			return before, false, err
+		}
+		e.DeliveryID = fmt.Sprintf("%s again %d", base, n)
 	}
-	e, err = scanLedger(tx.x.QueryRowContext(ctx, ledgerSelect+` WHERE form_id = $1 AND delivery_id = $2`, e.FormID, e.DeliveryID))
-	return e, false, err
 }
 
 func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -71,7 +72,32 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := db.checkKey(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return db, nil
+}
+
+// checkKey refuses a key that is not the one the database was made with, before anything is stored with the wrong one.
+func (db *DB) checkKey(ctx context.Context) error {
+	const proof = "postern"
+	return db.Update(ctx, func(tx *Tx) error {
+		found, err := collect(ctx, tx.x, scanString, `SELECT value FROM settings WHERE key = 'key-check'`)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return tx.exec(ctx, `INSERT INTO settings (key, value) VALUES ('key-check', $1) ON CONFLICT DO NOTHING`, hex.EncodeToString(db.seal([]byte(proof))))
+		}
+		sealed, err := hex.DecodeString(found[0])
+		if err != nil {
+			return err
+		}
+		if _, err := db.unseal(sealed); err != nil {
+			return errors.New("secret_key is not the key this database was made with; set the right one")
+		}
+		return nil
+	})
 }
 
 func (db *DB) openPostgres(ctx context.Context, dsn string) error {
@@ -217,10 +243,15 @@ func (db *DB) explain(err error) error {
 	if _, ok := errors.AsType[*desk.Error](err); ok {
 		return err
 	}
-	if db.d.isOutOfReach(err) || errors.Is(err, errClosed) {
+	if db.OutOfReach(err) {
 		return &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; try again in a moment", Err: err}
 	}
 	return err
+}
+
+// OutOfReach tells whether err says that the database can't be reached now, or refuses everybody.
+func (db *DB) OutOfReach(err error) bool {
+	return desk.KindOf(err) == desk.Unavailable || errors.Is(err, errClosed) || db.d.isOutOfReach(err)
 }
 
 // Tx is a transaction. It is valid inside the function that Update gave it to, in that goroutine alone.
