@@ -107,6 +107,10 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 		spec = inner
 	} else {
 		spec, comment = stripComments(s)
+		if first, last := strings.IndexByte(s, '('), strings.LastIndexByte(s, ')'); first >= 0 && last > first &&
+			strings.TrimSpace(s[:first]) != "" && strings.TrimSpace(s[last+1:]) != "" {
+			sure = false // a comment in the middle
+		}
 		if comment != "" && strings.Contains(spec, "@") {
 			display = comment
 		}

@@ -63,7 +63,7 @@ func Compose(w io.Writer, d Draft) error {
 		return err
 	}
 	if d.DKIM != nil {
-		signature, err := d.DKIM.sign(header, root.writeBody)
+		signature, err := d.DKIM.sign(header, root.writeWhole)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,16 @@ func Compose(w io.Writer, d Draft) error {
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
-	return root.writeBody(w)
+	return root.writeWhole(w)
+}
+
+// writeWhole writes the body of the mail itself, which ends with a line end.
+func (n *node) writeWhole(w io.Writer) error {
+	if err := n.writeBody(w); err != nil || n.children != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\r\n")
+	return err
 }
 
 func composeHeader(d Draft, root *node) ([]byte, error) {
@@ -170,9 +179,7 @@ func boundary(d Draft, n int) string {
 func textNode(mediaType, content string) *node {
 	content = strings.ReplaceAll(strings.ReplaceAll(content, "\r\n", "\n"), "\r", "\n")
 	content = strings.ToValidUTF8(strings.ReplaceAll(content, "\x00", ""), "\uFFFD")
-	if content != "" && !strings.HasSuffix(content, "\n") {
-		content += "\n"
-	}
+	content = strings.TrimSuffix(content, "\n") // what follows writes the last line end
 	n := &node{mediaType: mediaType, charset: true, encoding: "quoted-printable", content: content}
 	if plainSevenBit(content) {
 		n.encoding = "7bit"
@@ -288,10 +295,7 @@ func writeFile(w io.Writer, f DraftFile) (err error) {
 	if _, err := io.Copy(enc, r); err != nil {
 		return fmt.Errorf("attachment %q: %w", f.Name, err)
 	}
-	if err := enc.Close(); err != nil {
-		return err
-	}
-	return lines.end()
+	return enc.Close()
 }
 
 // lineWriter breaks what is written into lines of 76 characters.
@@ -318,12 +322,4 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return total, nil
-}
-
-func (l *lineWriter) end() error {
-	if l.n == 0 {
-		return nil
-	}
-	_, err := io.WriteString(l.w, "\r\n")
-	return err
 }

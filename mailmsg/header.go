@@ -159,7 +159,7 @@ func colonOf(line []byte) int {
 
 // headerFollows tells whether the line after the one of the given length looks like a header again.
 func headerFollows(s *source, length int) bool {
-	for s.end-s.pos < length+256 && !s.eof && s.end-s.pos < len(s.buf)-1 {
+	for s.end-s.pos < min(length+256, len(s.buf)) && !s.eof {
 		s.fill()
 	}
 	have := s.buf[s.pos:s.end]

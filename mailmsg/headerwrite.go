@@ -241,7 +241,7 @@ func encodeWords(s string) string {
 			quoted++
 		}
 	}
-	useQ := plain+3*quoted <= (len(s)*4+2)/3
+	useQ := 2*quoted <= plain // readable as it is, if most of it is ASCII
 	var words []string
 	var b strings.Builder
 	flush := func(start, end int) {

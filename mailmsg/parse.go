@@ -275,14 +275,14 @@ func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]p
 // guessBoundary finds the boundary of a multipart that doesn't tell it: a "--" line with a part's header behind.
 func (p *parser) guessBoundary() string {
 	src := p.src
-	for src.end-src.pos < 4096 && !src.eof && src.end < len(src.buf) || src.pos > 0 && src.end == len(src.buf) && src.end-src.pos < 4096 {
+	for src.end-src.pos < sourceBuffer/2 && !src.eof {
 		src.fill()
 	}
 	have := src.buf[src.pos:src.end]
 	for n := 0; n < 200 && len(have) > 0; n++ {
 		line, rest, _ := bytes.Cut(have, []byte("\n"))
 		line = bytes.TrimRight(line, " \t\r")
-		if len(line) > 4 && len(line) < 100 && bytes.HasPrefix(line, []byte("--")) && len(rest) > 8 && strings.EqualFold(string(rest[:8]), "content-") {
+		if len(line) > 2 && len(line) < 100 && bytes.HasPrefix(line, []byte("--")) && len(rest) > 8 && strings.EqualFold(string(rest[:8]), "content-") {
 			return string(line[2:])
 		}
 		have = rest
@@ -455,7 +455,7 @@ func (p *parser) compose(body piece) {
 		m.Text, spans = safehtml.Read(body.html)
 	}
 	if body.html != "" {
-		m.HTML = safehtml.Clean(body.html, safehtml.Options{KeepCID: true})
+		m.HTML = strings.TrimSpace(safehtml.Clean(body.html, safehtml.Options{KeepCID: true}))
 	} else {
 		m.HTML = safehtml.FromText(m.Text)
 	}
