@@ -25,13 +25,13 @@ type Submitter interface {
 	Submit(ctx context.Context, mb desk.Mailbox, from, to string, body func(io.Writer) error) (reply string, err error)
 }
 
-// Depositor puts mail into the agents' mailbox.
+// Depositor puts mail into the agents' mailbox and looks for mail there.
 type Depositor interface {
-	// Deposit appends a mail of size bytes, which body writes, to INBOX, unread. With again set it does nothing if a mail
-	// with this Message-ID is there.
-	Deposit(ctx context.Context, mb desk.Mailbox, mid desk.MessageID, date time.Time, size int64, body func(io.Writer) error, again bool) error
-	// InSent tells whether the Sent folder has a mail with this Message-ID.
-	InSent(ctx context.Context, mb desk.Mailbox, mid desk.MessageID) (bool, error)
+	// Append puts a mail into a folder ("" is INBOX) and tells where it went. With maybeThere set it does nothing if a mail
+	// with this Message-ID is there. raw may be called twice and writes the same both times.
+	Append(ctx context.Context, mb desk.Mailbox, folder string, raw func(io.Writer) error, flags []string, date time.Time, mid desk.MessageID, maybeThere bool) (uidValidity, uid uint32, err error)
+	// Find tells whether the folder with the role has a mail with this Message-ID.
+	Find(ctx context.Context, mb desk.Mailbox, role desk.FolderRole, mid desk.MessageID) (bool, error)
 }
 
 // Refusal is a mail server's own negative answer (RFC 5321 section 4.2, RFC 3463).
@@ -163,7 +163,6 @@ type job struct {
 	row   desk.Effect
 	mb    desk.Mailbox
 	date  time.Time
-	size  int64
 	write func(io.Writer) error
 	err   error
 }
@@ -189,7 +188,7 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, row desk.
 		}
 		j.write = func(out io.Writer) error { _, err := out.Write(b.Bytes()); return err }
 	}
-	j.size, j.row.Fingerprint, j.err = measure(j.write)
+	j.row.Fingerprint, j.err = fingerprint(j.write)
 	return j
 }
 
@@ -198,29 +197,19 @@ func small(d mailmsg.Draft) bool {
 	return len(d.Attachments) == 0 && len(d.Text)+len(d.HTML) < desk.MaxInlineRaw
 }
 
-// measure writes a mail to nowhere and tells its size, and what it will be known by when it comes back to us.
-func measure(write func(io.Writer) error) (size int64, fingerprint string, err error) {
+// fingerprint reads a mail of ours as ingest will when it comes back to us.
+func fingerprint(write func(io.Writer) error) (string, error) {
 	r, out := io.Pipe()
-	count := &counter{out: out}
-	go func() { out.CloseWithError(write(count)) }()
+	go func() { out.CloseWithError(write(out)) }()
 	mail, err := mailmsg.Parse(r, mailmsg.ParseOptions{})
-	if err != nil {
-		r.CloseWithError(err)
-		return 0, "", fmt.Errorf("read our own mail: %w", err)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r) // what the parser leaves must be written too, or the writer waits for ever
 	}
-	_, err = io.Copy(io.Discard, r) // what a parser leaves unread counts too
-	return count.n, mail.Fingerprint, err
-}
-
-type counter struct {
-	out io.Writer
-	n   int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.out.Write(p)
-	c.n += int64(n)
-	return n, err
+	r.CloseWithError(err)
+	if err != nil {
+		return "", fmt.Errorf("read our own mail: %w", err)
+	}
+	return mail.Fingerprint, nil
 }
 
 // send does the row and gives it back as it ended.
@@ -252,11 +241,12 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 
 func (w *Worker) deliver(ctx context.Context, j job) error {
 	if j.row.Kind == desk.PutInInbox {
-		return w.Depositor.Deposit(ctx, j.mb, j.row.MessageID, j.date, j.size, j.write, j.row.Attempt > 1)
+		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)
+		return err
 	}
 	if j.row.Unknowns > 0 && j.mb.IMAP != "" {
 		// Some servers keep a copy of what they are given: then it need not be sent again (REQUIREMENTS O4).
-		there, err := w.Depositor.InSent(ctx, j.mb, j.row.MessageID)
+		there, err := w.Depositor.Find(ctx, j.mb, desk.Sent, j.row.MessageID)
 		if err != nil {
 			return fmt.Errorf("look for the mail in the Sent folder: %w", err)
 		}

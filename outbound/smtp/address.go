@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"postern/outbound"
 )
 
 // envelopeAddress writes an address as MAIL and RCPT want it: in angle brackets, its domain in ASCII (RFC 5890). UTF8
@@ -18,7 +20,7 @@ func envelopeAddress(address string) (path string, utf8Local bool, err error) {
 		return "<>", false, nil
 	}
 	refuse := func(why string) (string, bool, error) {
-		return "", false, &Refusal{Code: 553, Enhanced: "5.1.3", Text: fmt.Sprintf("%q is not an address mail can be sent to: %s", address, why), Stage: StageAddress}
+		return "", false, &outbound.Refusal{Code: 553, Enhanced: "5.1.3", Text: fmt.Sprintf("%q is not an address mail can be sent to: %s", address, why), Stage: StageAddress}
 	}
 	at := strings.LastIndexByte(address, '@')
 	if at < 1 || at == len(address)-1 {

@@ -15,6 +15,7 @@ import (
 
 	"postern/desk"
 	"postern/mailconn"
+	"postern/outbound"
 )
 
 // Options are a Sender's. The zero value is good.
@@ -30,6 +31,8 @@ type Options struct {
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
 }
+
+var _ outbound.Submitter = (*Sender)(nil)
 
 // Sender sends mail. Its methods may be called from several goroutines.
 type Sender struct {
@@ -57,19 +60,20 @@ func New(o Options) *Sender {
 // Close ends the connections that are kept. A mail that is being sent is finished; a new one is not begun.
 func (s *Sender) Close() { s.pool.close() }
 
-// Send hands one mail for one recipient to the mailbox's server and gives the text of the server's final answer, which
-// may tell under what id it keeps the mail. An empty envelopeFrom is the null sender. Body writes the mail and is called
-// once at most. Its line ends become CRLF, dots are stuffed (RFC 5321 section 4.5.2); all else is sent as it is.
+// Submit implements outbound.Submitter. Reply is the text of the server's final answer, which may tell under what id it
+// keeps the mail. An empty from is the null sender. Body writes the mail and is called once at most. Its line ends become
+// CRLF, dots are stuffed (RFC 5321 section 4.5.2); all else is sent as it is.
 //
-// With a nil error the server has the mail. A *Refusal is the server's own word, and a *mailconn.Problem one about
-// reaching it or signing in: nothing was sent. ErrAmbiguous: nobody can tell. Any other error, ctx's among them, comes
-// from before the end of the mail: nothing was delivered, and it may be sent again.
-func (s *Sender) Send(ctx context.Context, m desk.Mailbox, envelopeFrom, rcpt string, body func(io.Writer) error) (reply string, err error) {
+// With a nil error the server has the mail. An *outbound.Refusal is the server's own word, or ours for an address it can't
+// be given, and a *mailconn.Problem one about reaching it or signing in: nothing was sent. Outbound.ErrAmbiguous: nobody
+// can tell. Any other error, ctx's among them, comes from before the end of the mail: nothing was delivered, and it may be
+// sent again.
+func (s *Sender) Submit(ctx context.Context, m desk.Mailbox, from, to string, body func(io.Writer) error) (reply string, err error) {
 	config, err := s.config(m)
 	if err != nil {
 		return "", err
 	}
-	e, err := newEnvelope(envelopeFrom, rcpt)
+	e, err := newEnvelope(from, to)
 	if err != nil {
 		return "", err
 	}
@@ -124,7 +128,7 @@ func newEnvelope(from, to string) (e envelope, err error) {
 		return envelope{}, err
 	}
 	if e.to == "<>" {
-		return envelope{}, &Refusal{Code: 553, Enhanced: "5.1.3", Text: "there is no recipient", Stage: StageAddress}
+		return envelope{}, &outbound.Refusal{Code: 553, Enhanced: "5.1.3", Text: "there is no recipient", Stage: StageAddress}
 	}
 	e.utf8 = utf8From || utf8To
 	return e, nil
@@ -140,7 +144,7 @@ func (s *Sender) transact(ctx context.Context, conn *connection, e envelope, bod
 	defer func() {
 		if !stop() { // ctx ended, and closed the connection
 			keep = false
-			if err != nil && !errors.Is(err, ErrAmbiguous) {
+			if err != nil && !errors.Is(err, outbound.ErrAmbiguous) {
 				err = ctx.Err()
 			}
 		}
@@ -148,7 +152,7 @@ func (s *Sender) transact(ctx context.Context, conn *connection, e envelope, bod
 	client := conn.client
 	if e.utf8 {
 		if ok, _ := client.Extension("SMTPUTF8"); !ok {
-			return "", true, &Refusal{
+			return "", true, &outbound.Refusal{
 				Code: 550, Enhanced: "5.6.7", Stage: StageAddress,
 				Text: fmt.Sprintf("the server can't send to or from addresses with letters such as those in %s", e.to),
 			}
@@ -228,7 +232,7 @@ func (s *Sender) end(conn *connection, data io.WriteCloser) (reply string, keep 
 		if e, ok := errors.AsType[*textproto.Error](err); ok {
 			return "", e.Code != 421, refusal(StageEnd, e)
 		}
-		return "", false, fmt.Errorf("%w: %w", ErrAmbiguous, err)
+		return "", false, fmt.Errorf("%w: %w", outbound.ErrAmbiguous, err)
 	}
 	if d, ok := data.(*gomail.DataCloser); ok {
 		_, reply = splitEnhanced(d.ServerResponse())

@@ -18,6 +18,7 @@ import (
 	"postern/desk"
 	"postern/internal/mailtest"
 	"postern/mailconn"
+	"postern/outbound"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,7 +50,7 @@ func answer(stage mailtest.Stage, a mailtest.Answer) func(mailtest.Stage, mailte
 
 const hello = "Subject: hello\r\n\r\nHello.\r\n"
 
-func TestSendIsByteExact(t *testing.T) {
+func TestSubmitIsByteExact(t *testing.T) {
 	t.Parallel()
 	sink := mailtest.SMTP(t)
 	s := sender(t, Options{})
@@ -68,7 +69,7 @@ func TestSendIsByteExact(t *testing.T) {
 		"empty at last": "Subject: x\r\n\r\na\r\n\r\n\r\n",
 	} {
 		before := sink.Count()
-		reply, err := s.Send(t.Context(), mailbox(sink), "bounce+t1@example.com", "ann@example.org", text(body))
+		reply, err := s.Submit(t.Context(), mailbox(sink), "bounce+t1@example.com", "ann@example.org", text(body))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -88,11 +89,11 @@ func TestSendIsByteExact(t *testing.T) {
 	}
 }
 
-func TestSendGivesTheFinalReply(t *testing.T) {
+func TestSubmitGivesTheFinalReply(t *testing.T) {
 	t.Parallel()
 	sink := mailtest.SMTP(t)
 	sink.Script(answer(mailtest.AfterDot, mailtest.Answer{Code: 250, Text: "Ok: queued as 4XyZ"}))
-	reply, err := sender(t, Options{}).Send(t.Context(), mailbox(sink), "", "ann@example.org", text(hello))
+	reply, err := sender(t, Options{}).Submit(t.Context(), mailbox(sink), "", "ann@example.org", text(hello))
 	if err != nil || reply != "Ok: queued as 4XyZ" {
 		t.Errorf("%q, %v", reply, err)
 	}
@@ -109,14 +110,14 @@ func TestO5_RefusalsAreTheServersOwnWords(t *testing.T) {
 	for at, stage := range stages {
 		for _, code := range []int{451, 550} {
 			sink.Script(answer(at, mailtest.Answer{Code: code, Enhanced: [3]int{code / 100, 7, 1}, Text: "not like this"}))
-			_, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello))
-			want := &Refusal{Code: code, Enhanced: fmt.Sprintf("%d.7.1", code/100), Text: "not like this", Stage: stage}
-			r, ok := errors.AsType[*Refusal](err)
+			_, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello))
+			want := &outbound.Refusal{Code: code, Enhanced: fmt.Sprintf("%d.7.1", code/100), Text: "not like this", Stage: stage}
+			r, ok := errors.AsType[*outbound.Refusal](err)
 			if !ok || *r != *want || r.Permanent() != (code == 550) {
 				t.Errorf("%s: %v, want %v", stage, err, want)
 			}
 			sink.Script(nil)
-			if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+			if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 				t.Errorf("the mail after a %d at %s: %v", code, stage, err)
 			}
 		}
@@ -132,23 +133,23 @@ func TestO4_DropBeforeTheEndIsPlainTemporary(t *testing.T) {
 	s := sender(t, Options{})
 	for _, at := range []mailtest.Stage{mailtest.AtConnect, mailtest.AtMail, mailtest.AtRcpt} {
 		sink.Script(answer(at, mailtest.Answer{Drop: true}))
-		_, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello))
-		_, refused := errors.AsType[*Refusal](err)
-		if err == nil || refused || errors.Is(err, ErrAmbiguous) {
+		_, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello))
+		_, refused := errors.AsType[*outbound.Refusal](err)
+		if err == nil || refused || errors.Is(err, outbound.ErrAmbiguous) {
 			t.Errorf("%s: %v", at, err)
 		}
 	}
 	// A mail larger than all buffers between us is cut in the middle.
 	sink.Script(answer(mailtest.BeforeDot, mailtest.Answer{Drop: true}))
-	_, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello+strings.Repeat("0123456789\r\n", 4<<20)))
-	if err == nil || errors.Is(err, ErrAmbiguous) {
+	_, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello+strings.Repeat("0123456789\r\n", 4<<20)))
+	if err == nil || errors.Is(err, outbound.ErrAmbiguous) {
 		t.Errorf("in the middle: %v", err)
 	}
 	if sink.Count() != 0 {
 		t.Errorf("%d mails came", sink.Count())
 	}
 	sink.Script(nil)
-	if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+	if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 		t.Error(err)
 	}
 }
@@ -159,30 +160,30 @@ func TestO4_DropAfterTheEndIsAmbiguous(t *testing.T) {
 	s := sender(t, Options{EndTimeout: 300 * time.Millisecond})
 	for name, a := range map[string]mailtest.Answer{"drop": {Drop: true, Accept: true}, "hang": {Hang: true, Accept: true}} {
 		sink.Script(answer(mailtest.AfterDot, a))
-		_, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello))
-		if !errors.Is(err, ErrAmbiguous) {
+		_, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello))
+		if !errors.Is(err, outbound.ErrAmbiguous) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	sink.Script(answer(mailtest.AfterDot, mailtest.Answer{Hang: true}))
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	if _, err := sender(t, Options{}).Send(ctx, mailbox(sink), "a@example.com", "b@example.org", text(hello)); !errors.Is(err, ErrAmbiguous) {
+	if _, err := sender(t, Options{}).Submit(ctx, mailbox(sink), "a@example.com", "b@example.org", text(hello)); !errors.Is(err, outbound.ErrAmbiguous) {
 		t.Errorf("cancelled while waiting for the answer: %v", err)
 	}
 	sink.Script(nil)
-	if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+	if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
 
-func TestSendOverAConnectionTheServerClosedWhileIdle(t *testing.T) {
+func TestSubmitOverAConnectionTheServerClosedWhileIdle(t *testing.T) {
 	t.Parallel()
 	sink := mailtest.SMTP(t)
 	s := sender(t, Options{})
 	send := func() {
 		t.Helper()
-		if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+		if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -208,7 +209,7 @@ func TestConnectionsAreClosedWhenIdle(t *testing.T) {
 	sink := mailtest.SMTP(t)
 	s := sender(t, Options{Idle: 50 * time.Millisecond})
 	for range 2 {
-		if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+		if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 			t.Fatal(err)
 		}
 		deadline := time.Now().Add(10 * time.Second)
@@ -256,7 +257,7 @@ func TestConnectionsToAHostAreLimited(t *testing.T) {
 		all.Go(func() {
 			m := mailbox(sink)
 			m.Secrets.SMTPPassword = fmt.Sprint(i % 5) // five mailboxes share the host
-			if _, err := s.Send(t.Context(), m, "a@example.com", "b@example.org", text(hello)); err != nil {
+			if _, err := s.Submit(t.Context(), m, "a@example.com", "b@example.org", text(hello)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -287,9 +288,9 @@ func TestAddresses(t *testing.T) {
 	} {
 		for server, want := range map[*mailtest.SMTPServer]string{sink: c.want, old: c.wantOld} {
 			before := server.Count()
-			_, err := s.Send(t.Context(), mailbox(server), "a@example.com", c.to, text(hello))
+			_, err := s.Submit(t.Context(), mailbox(server), "a@example.com", c.to, text(hello))
 			if want == "" {
-				r, ok := errors.AsType[*Refusal](err)
+				r, ok := errors.AsType[*outbound.Refusal](err)
 				if !ok || !r.Permanent() || r.Stage != StageAddress || server.Count() != before {
 					t.Errorf("%q: %v", c.to, err)
 				}
@@ -316,27 +317,27 @@ func TestI11_ProblemsOfTheMailboxAreNoRefusals(t *testing.T) {
 	strict := mailbox(sink)
 	strict.SMTP = "smtp://u@" + sink.Addr() + "?starttls=require"
 	for name, m := range map[string]desk.Mailbox{"wrong password": wrong, "unknown authority": strict, "no server": {}, "no URL": {SMTP: "x"}} {
-		_, err := s.Send(t.Context(), m, "a@example.com", "b@example.org", text(hello))
+		_, err := s.Submit(t.Context(), m, "a@example.com", "b@example.org", text(hello))
 		if p, ok := errors.AsType[*mailconn.Problem](err); !ok || !p.Permanent {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	trusted := sender(t, Options{RootCAs: sink.Certificate.Pool})
 	strict.Secrets.SMTPPassword = "right"
-	if _, err := trusted.Send(t.Context(), strict, "a@example.com", "b@example.org", text(hello)); err != nil {
+	if _, err := trusted.Submit(t.Context(), strict, "a@example.com", "b@example.org", text(hello)); err != nil {
 		t.Error(err)
 	}
 	if got := sink.Received(); len(got) != 1 || !got[0].TLS {
 		t.Errorf("received %+v", got)
 	}
 	sink.Script(answer(mailtest.AtMail, mailtest.Answer{Code: 530, Text: "Authentication required"}))
-	_, err := trusted.Send(t.Context(), strict, "a@example.com", "b@example.org", text(hello))
+	_, err := trusted.Submit(t.Context(), strict, "a@example.com", "b@example.org", text(hello))
 	if p, ok := errors.AsType[*mailconn.Problem](err); !ok || !p.SignIn {
 		t.Errorf("530 at MAIL: %v", err)
 	}
 }
 
-func TestSendStopsWithItsContext(t *testing.T) {
+func TestSubmitStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	sink := mailtest.SMTP(t)
 	s := sender(t, Options{})
@@ -344,7 +345,7 @@ func TestSendStopsWithItsContext(t *testing.T) {
 		sink.Script(answer(at, mailtest.Answer{Hang: true}))
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(50*time.Millisecond, cancel)
-		if _, err := s.Send(ctx, mailbox(sink), "a@example.com", "b@example.org", text(hello)); !errors.Is(err, context.Canceled) {
+		if _, err := s.Submit(ctx, mailbox(sink), "a@example.com", "b@example.org", text(hello)); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", at, err)
 		}
 	}
@@ -355,7 +356,7 @@ func TestABodyThatFailsIsNotSent(t *testing.T) {
 	sink := mailtest.SMTP(t)
 	s := sender(t, Options{})
 	broken := errors.New("no such template")
-	_, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", func(w io.Writer) error {
+	_, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", func(w io.Writer) error {
 		if _, err := io.WriteString(w, "Subject: half a mail\r\n"); err != nil {
 			return err
 		}
@@ -364,7 +365,7 @@ func TestABodyThatFailsIsNotSent(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+	if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 		t.Error(err)
 	}
 	if got := sink.Received(); len(got) != 1 || string(got[0].Raw) != hello {
@@ -376,23 +377,23 @@ func TestCloseRefusesMore(t *testing.T) {
 	t.Parallel()
 	sink := mailtest.SMTP(t)
 	s := New(Options{})
-	if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
+	if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 		t.Error(err)
 	}
 	s.Close()
-	if _, err := s.Send(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err == nil {
+	if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err == nil {
 		t.Error("sent after Close")
 	}
 }
 
-// BenchmarkSend compares this package with go-mail over one open connection to the same sink.
-func BenchmarkSend(b *testing.B) {
+// BenchmarkSubmit compares this package with go-mail over one open connection to the same sink.
+func BenchmarkSubmit(b *testing.B) {
 	body := "Subject: x\r\nFrom: a@example.com\r\n\r\n" + strings.Repeat("0123456789 0123456789 0123456789 0123456789\r\n", 70)
 	b.Run("postern", func(b *testing.B) {
 		sink := mailtest.SMTPWith(b, mailtest.SMTPOptions{NoStartTLS: true})
 		s := sender(b, Options{})
 		for b.Loop() {
-			if _, err := s.Send(b.Context(), mailbox(sink), "a@example.com", "b@example.org", text(body)); err != nil {
+			if _, err := s.Submit(b.Context(), mailbox(sink), "a@example.com", "b@example.org", text(body)); err != nil {
 				b.Fatal(err)
 			}
 		}
