@@ -17,6 +17,7 @@ import (
 
 	"postern/desk"
 	"postern/mailconn"
+	"postern/outbound"
 )
 
 // Options are a Client's. The zero value is good.
@@ -28,6 +29,8 @@ type Options struct {
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
 }
+
+var _ outbound.Depositor = (*Client)(nil)
 
 // Client works in mailboxes, over one connection for each. Its methods may be called from several goroutines.
 type Client struct {
@@ -49,10 +52,6 @@ func New(o Options) *Client {
 // Close waits for what is under way and ends all connections.
 func (c *Client) Close() { c.pool.close() }
 
-// ErrAmbiguous says that the connection broke after the whole mail may have been sent and before the server confirmed it.
-// The mail may be in the folder: the next Append is to look.
-var ErrAmbiguous = errors.New("the connection broke before the server confirmed the mail; it may be in the folder")
-
 // slowest is the transfer rate in bytes a second below which an APPEND is given up.
 const slowest = 32 << 10
 
@@ -61,7 +60,7 @@ const slowest = 32 << 10
 // be the same both times. Flags are as IMAP writes them ("\Seen"); a zero date means now.
 //
 // With maybeThere, the folder is searched for the Message-ID first, and a mail that is there is not put again. It must be
-// set after an attempt that ended in ErrAmbiguous, or nobody knows how.
+// set after an attempt that ended in outbound.ErrAmbiguous, or nobody knows how.
 //
 // What the server refuses, and trouble in reaching it, is a *mailconn.Problem.
 func (c *Client) Append(ctx context.Context, m desk.Mailbox, folder string, raw func(io.Writer) error, flags []string, date time.Time, id desk.MessageID, maybeThere bool) (uidValidity, uid uint32, err error) {
@@ -199,15 +198,10 @@ func appendMail(ctx context.Context, client *imapclient.Client, folder string, m
 			err = fmt.Errorf("the mail came out %d bytes shorter the second time", w.left)
 		}
 		if err != nil {
-			_ = client.Close() // before Close of the command, which would complete it
+			_ = client.Close() // the command's own Close would complete it
 			_ = cmd.Close()
-			if _, reply := errors.AsType[*imap.Error](w.err); reply {
-				return w.err
-			}
-			if _, waitErr := cmd.Wait(); waitErr != nil {
-				if reply, ok := errors.AsType[*imap.Error](waitErr); ok {
-					return reply
-				}
+			if w.err != nil {
+				return w.err // the server's reason, if it gave one, and not what raw made of it
 			}
 			return err
 		}
@@ -221,7 +215,7 @@ func appendMail(ctx context.Context, client *imapclient.Client, folder string, m
 		return err
 	})
 	if _, reply := errors.AsType[*imap.Error](err); err != nil && complete && !reply {
-		err = fmt.Errorf("%w: %w", ErrAmbiguous, err)
+		err = fmt.Errorf("%w: %w", outbound.ErrAmbiguous, err)
 	}
 	return uidValidity, uid, err
 }

@@ -20,6 +20,7 @@ import (
 	"postern/desk"
 	"postern/internal/mailtest"
 	"postern/mailconn"
+	"postern/outbound"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -185,7 +186,7 @@ func TestAppendOfAMailThatChangesItsSizeIsNotDone(t *testing.T) {
 			size += change
 			return err
 		}, nil, time.Time{}, "a@example.com", false)
-		if err == nil || errors.Is(err, ErrAmbiguous) {
+		if err == nil || errors.Is(err, outbound.ErrAmbiguous) {
 			t.Errorf("by %d: %v", change, err)
 		}
 	}
@@ -310,7 +311,7 @@ func TestO6_ACutAfterTheLiteralIsAmbiguous(t *testing.T) {
 		})
 		c := New(Options{Timeout: 500 * time.Millisecond})
 		_, _, err = c.Append(t.Context(), at(l.Addr().String()), "", text("a@example.com", "x"), nil, time.Time{}, "a@example.com", false)
-		if !errors.Is(err, ErrAmbiguous) {
+		if !errors.Is(err, outbound.ErrAmbiguous) {
 			t.Errorf("%s: %v", name, err)
 		}
 		c.Close()
@@ -324,20 +325,35 @@ func TestAppendStopsWithItsContext(t *testing.T) {
 	d, m := start(t)
 	c := client(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	calls := 0
 	_, _, err := c.Append(ctx, m, "", func(w io.Writer) error {
 		calls++
-		if calls == 2 {
-			cancel()
-			<-ctx.Done()
+		for piece := make([]byte, desk.MaxInlineRaw); ; {
+			if _, err := w.Write(piece); err != nil {
+				return err
+			}
+			switch calls {
+			case 1: // measured: much more than will be written
+				if _, err := io.CopyN(w, zeros{}, 1<<30); err != nil {
+					return err
+				}
+				return nil
+			case 2:
+				cancel()
+			}
 		}
-		_, err := io.WriteString(w, strings.Repeat("x", 2*desk.MaxInlineRaw))
-		return err
 	}, nil, time.Time{}, "a@example.com", false)
-	if err == nil {
-		t.Error("appended")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
-	if n := len(d.Messages(user, "INBOX")); n > 1 {
+	if n := len(d.Messages(user, "INBOX")); n != 0 {
 		t.Errorf("%d mails", n)
 	}
 }
+
+// zeros never ends.
+type zeros struct{}
+
+// Read fills b.
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
