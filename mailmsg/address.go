@@ -124,6 +124,10 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 			spec, sure = after, false
 		}
 	}
+	if end := strings.LastIndex(spec, `"@`); end > 0 && spec[0] == '"' {
+		// a local part in quotes: allowed, used by nobody honest
+		spec, sure = unquote(spec[:end])+spec[end+1:], false
+	}
 	if strings.ContainsAny(spec, " \t\r\n") {
 		sure = false
 		words := spec
@@ -158,7 +162,7 @@ func roughEmail(spec string) string {
 	}, spec)
 	spec = strings.Trim(spec, `<>,;'"`)
 	at := strings.LastIndexByte(spec, '@')
-	if at <= 0 || at == len(spec)-1 || len(spec) > 254 || strings.ContainsAny(spec[at+1:], `<>()[]",;:\`) {
+	if at <= 0 || at == len(spec)-1 || len(spec) > 254 || strings.ContainsAny(spec[:at], `@<>()[]",;:\`) || strings.ContainsAny(spec[at+1:], `<>()[]",;:\`) {
 		return ""
 	}
 	return spec

@@ -31,7 +31,9 @@ type source struct {
 
 func newSource(r io.Reader, limit int64) *source {
 	s := &source{r: r, buf: make([]byte, sourceBuffer), left: limit, lineStart: true, level: -1}
-	s.fill()
+	for !s.eof && s.end < len(s.buf) && bytes.IndexByte(s.buf[:s.end], '\n') < 0 {
+		s.fill()
+	}
 	if head := s.buf[:s.end]; bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
 		s.barCR = true
 		s.newlines(0)

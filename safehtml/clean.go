@@ -1,6 +1,7 @@
 package safehtml
 
 import (
+	"encoding/base64"
 	"net/url"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type Options struct {
 // attribute that could act. The result is balanced, and clean already: cleaning it again with the same options changes
 // nothing.
 func Clean(s string, o Options) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	c := cleaner{o: o, z: html.NewTokenizer(strings.NewReader(s))}
 	c.out.Grow(len(s))
 	c.run()
@@ -200,9 +202,11 @@ func (c *cleaner) picture(attrs []html.Attribute) {
 				return
 			}
 		}
-	case dataPicture(src):
-		c.tag(atom.Img, append([]html.Attribute{{Key: "src", Val: src}}, kept...))
-		return
+	default:
+		if data, ok := dataPicture(src); ok {
+			c.tag(atom.Img, append([]html.Attribute{{Key: "src", Val: data}}, kept...))
+			return
+		}
 	}
 	if tiny(attrs) {
 		return
@@ -237,20 +241,27 @@ func plainID(id string) bool {
 	return true
 }
 
-// dataPicture tells whether a URL holds a picture of a kind that can't act, in base64.
-func dataPicture(src string) bool {
+// dataPicture gives a URL that holds a picture of a kind that can't act, in base64.
+func dataPicture(src string) (string, bool) {
 	rest, ok := cutPrefixFold(src, "data:image/")
 	if !ok {
-		return false
+		return "", false
 	}
 	kind, content, ok := strings.Cut(rest, ";base64,")
-	if !ok || kind != "png" && kind != "jpeg" && kind != "gif" && kind != "webp" || content == "" || len(content)%4 != 0 {
-		return false
+	kind = strings.ToLower(kind)
+	if !ok || kind != "png" && kind != "jpeg" && kind != "gif" && kind != "webp" || content == "" {
+		return "", false
 	}
-	content = strings.TrimRight(content, "=")
-	return strings.IndexFunc(content, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '+' && r != '/'
-	}) < 0
+	content = strings.Map(func(r rune) rune {
+		if r == ' ' || r == '\n' || r == '\r' || r == '\t' {
+			return -1
+		}
+		return r
+	}, content)
+	if _, err := base64.StdEncoding.DecodeString(content); err != nil {
+		return "", false
+	}
+	return "data:image/" + kind + ";base64," + content, true
 }
 
 // sizes keeps the width and height of a picture, where they are plain numbers.
