@@ -1,0 +1,126 @@
+// Package app wires Postern together: it reads the configuration, opens what the process needs and runs its services,
+// and it holds the commands.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"postern/accounts"
+	"postern/blob"
+	"postern/config"
+	"postern/desk"
+	"postern/ingest"
+	"postern/mailmsg"
+	"postern/store"
+	"postern/tickets"
+)
+
+// Env is the world around a command.
+type Env struct {
+	Environ []string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// OS is the real world.
+func OS() Env {
+	return Env{Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+}
+
+// parts is what commands and services work with.
+type parts struct {
+	cfg      config.Config
+	log      *slog.Logger
+	owner    string // names this process in leases and claims
+	db       *store.DB
+	blobs    blob.Store
+	keys     *mailmsg.Keyring
+	desk     *tickets.Desk
+	accounts *accounts.Accounts
+	ingest   *ingest.Ingest
+}
+
+// open opens everything that lies in databases and folders. It connects to no mail server.
+func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, error) {
+	key, err := config.LoadKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p := &parts{cfg: cfg, log: log, owner: owner()}
+	if p.keys, err = keyring(key); err != nil {
+		return nil, err
+	}
+	if p.blobs, err = blob.New(ctx, cfg.BlobURL, filepath.Join(cfg.Data, "blobs")); err != nil {
+		return nil, err
+	}
+	p.db, err = store.Open(ctx, store.Options{URL: cfg.DatabaseURL, Path: filepath.Join(cfg.Data, "postern.db"), Key: key.Derive("secrets")})
+	if err != nil {
+		return nil, err
+	}
+	p.desk = tickets.New(p.db, p.keys)
+	if p.accounts, err = accounts.New(p.db, p.desk); err != nil {
+		return nil, errors.Join(err, p.db.Close())
+	}
+	if p.ingest, err = ingest.New(ingest.Options{DB: p.db, Desk: p.desk, Blobs: p.blobs, Log: log}); err != nil {
+		return nil, errors.Join(err, p.db.Close())
+	}
+	return p, nil
+}
+
+func (p *parts) close() error { return p.db.Close() }
+
+// keyring makes the keys that sign tokens from the installation key. Key 1 is the first; another secret would come with
+// another number, so that what was signed before stays valid.
+func keyring(key config.Key) (*mailmsg.Keyring, error) {
+	sign := key.Derive("tokens")
+	return mailmsg.NewKeyring(map[byte][]byte{1: sign[:]}, 1)
+}
+
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strings.ToLower(rand.Text()[:8])
+}
+
+// logger makes the one logger of the process.
+func logger(cfg config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
+		level = slog.LevelInfo // config has checked it
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// explain is an error as a person at a terminal should read it.
+func explain(err error) string {
+	if e, ok := errors.AsType[*desk.Error](err); ok && e.Kind != desk.Internal && e.Text != "" {
+		if e.Field != "" && !strings.Contains(e.Text, e.Field) {
+			return e.Field + ": " + e.Text
+		}
+		return e.Text
+	}
+	return err.Error()
+}
+
+func fail(w io.Writer, err error) int {
+	for line := range strings.SplitSeq(explain(err), "\n") {
+		fmt.Fprintln(w, "error:", line)
+	}
+	return 1
+}

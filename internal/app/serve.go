@@ -1,0 +1,169 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"postern/config"
+	"postern/outbound"
+	"postern/outbound/mailbox"
+	"postern/outbound/smtp"
+	"postern/queue"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run the gateway (the default)", Args: cobra.NoArgs, RunE: c.serve,
+		Example: "  gateway serve\n  gateway serve --listen 0.0.0.0:8080 --base-url https://support.example.com",
+	}
+}
+
+func (c *cli) serve(cmd *cobra.Command, _ []string) error {
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	return Serve(cmd.Context(), cfg, logger(cfg, c.env.Stderr), nil)
+}
+
+func (c *cli) work(cmd *cobra.Command, _ []string) error {
+	cfg, err := c.config(cmd)
+	if err != nil {
+		return err
+	}
+	if cfg.RedisURL == "" || cfg.DatabaseURL == "" {
+		return errors.New("no worker is needed: without a redis_url and a database_url the gateway does all the work itself")
+	}
+	log := logger(cfg, c.env.Stderr)
+	p, err := open(cmd.Context(), cfg, log)
+	if err != nil {
+		return err
+	}
+	s, err := p.services()
+	if err != nil {
+		return errors.Join(err, p.close())
+	}
+	log.InfoContext(cmd.Context(), "worker runs", slog.String("queue", s.queue.Addr()))
+	err = runAll(cmd.Context(), s.queue.Relay, s.drain)
+	return errors.Join(err, s.close(), p.close())
+}
+
+// service runs until its context ends; when it returns, all that it held is let go.
+type service func(ctx context.Context) error
+
+// runAll runs services until the context ends or one of them fails; then it stops the others and waits for them.
+func runAll(ctx context.Context, services ...service) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range services {
+		g.Go(func() error { return s(ctx) })
+	}
+	return g.Wait()
+}
+
+// services are the running parts, and what they hold.
+type services struct {
+	*parts
+	queue  *queue.Queue
+	sender *smtp.Sender
+	boxes  *mailbox.Client
+	worker *outbound.Worker
+}
+
+func (p *parts) services() (*services, error) {
+	s := &services{parts: p, sender: smtp.New(smtp.Options{}), boxes: mailbox.New(mailbox.Options{})}
+	s.worker = outbound.New(outbound.Options{
+		DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Owner: p.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
+	})
+	var err error
+	s.queue, err = queue.New(queue.Options{RedisURL: p.cfg.RedisURL, Outbox: p.db, Owner: p.owner, Alone: p.db.Single(), Log: p.log})
+	return s, err
+}
+
+func (s *services) close() error {
+	s.sender.Close()
+	s.boxes.Close()
+	return s.queue.Close()
+}
+
+func (s *services) drain(ctx context.Context) error { return s.queue.Serve(ctx, s.worker.Drain) }
+
+// Serve runs a gateway until ctx ends. ready, if not nil, is called with the address once it takes connections.
+func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(addr string)) (err error) {
+	p, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	s, err := p.services()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	handler, err := s.handler()
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; another gateway may be running, or choose another address with --listen", cfg.Listen, err)
+	}
+	s.greet(ctx, l.Addr().String())
+	if ready != nil {
+		ready(l.Addr().String())
+	}
+	run := []service{s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, s.sweep, func(ctx context.Context) error { return serveHTTP(ctx, l, handler) }}
+	if cfg.RedisURL == "" || cfg.DatabaseURL == "" { // no worker can exist beside this process
+		run = append(run, s.drain)
+	}
+	return runAll(ctx, run...)
+}
+
+// greet says where the gateway is, and how to begin if nothing is set up.
+func (s *services) greet(ctx context.Context, addr string) {
+	s.log.InfoContext(ctx, "gateway runs", slog.String("listen", addr), slog.String("portal", s.cfg.BaseURL), slog.String("queue", s.queue.Addr()))
+	org, err := s.db.Organisation(ctx)
+	if err == nil && len(org.Mailboxes) == 0 {
+		s.log.WarnContext(ctx, "no mailbox is connected yet; begin with: gateway mailbox add --address support@example.com --imap imaps://USER@HOST --smtp smtps://USER@HOST (see gateway mailbox add --help)")
+	}
+}
+
+// serveHTTP answers requests until ctx ends, then lets those under way finish.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		done <- server.Shutdown(wait)
+	}()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-done
+}
+
+// sweep deletes what has run out, once in a while.
+func (s *services) sweep(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := s.db.Tidy(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "what has run out can't be deleted", slog.String("error", err.Error()))
+			}
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package tickets
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"postern/desk"
+	"postern/store"
+)
+
+// AddCompany adds a company that an operator names. A domain where anybody can get an address is refused.
+func (d *Desk) AddCompany(ctx context.Context, name string, domains []string) (desk.Company, error) {
+	co := desk.Company{ID: store.NewID()}
+	return d.changeCompany(ctx, co, CompanyChange{Name: &name, Domains: &domains})
+}
+
+// CompanyChange says what to change of a company; nil leaves it as it is.
+type CompanyChange struct {
+	Name    *string
+	Domains *[]string
+}
+
+// ChangeCompany changes a company.
+func (d *Desk) ChangeCompany(ctx context.Context, id desk.ID, change CompanyChange) (desk.Company, error) {
+	co, err := d.db.Company(ctx, id)
+	if err != nil {
+		return co, err
+	}
+	return d.changeCompany(ctx, co, change)
+}
+
+func (d *Desk) changeCompany(ctx context.Context, co desk.Company, change CompanyChange) (desk.Company, error) {
+	if change.Name != nil {
+		if co.Name = strings.TrimSpace(*change.Name); co.Name == "" {
+			return co, desk.Refuse("name", "a company needs a name")
+		}
+	}
+	if change.Domains != nil {
+		co.Domains = []string{}
+		for _, raw := range *change.Domains {
+			domain, ok := desk.NormalizeDomain(raw)
+			switch {
+			case !ok:
+				return co, desk.Refuse("domains", "%q is not a domain such as acme.example", raw)
+			case desk.PublicMailDomain(domain):
+				return co, desk.Refuse("domains", "%s is open to everybody, so it can't tell who belongs to a company", domain)
+			case !slices.Contains(co.Domains, domain):
+				co.Domains = append(co.Domains, domain)
+			}
+		}
+	}
+	return co, d.db.Update(ctx, func(tx *store.Tx) error {
+		if co.CreatedAt.IsZero() {
+			co.CreatedAt = tx.Now()
+		}
+		return tx.PutCompany(ctx, co)
+	})
+}
+
+// NewContact is a contact that an operator or a program adds.
+type NewContact struct {
+	Name      string
+	Addresses []string
+	Companies []desk.ID // empty: the company that owns the first address's domain
+	Language  string
+	Username  string
+	Welcome   bool // send the welcome mail
+}
+
+// AddContact adds a contact, and tells whether a welcome mail goes out. An address that another contact has is a
+// Conflict.
+func (d *Desk) AddContact(ctx context.Context, in NewContact) (desk.Contact, bool, error) {
+	c := desk.Contact{ID: store.NewID()}
+	err := fillContact(&c, ContactChange{Name: &in.Name, Addresses: &in.Addresses, Companies: &in.Companies, Language: &in.Language, Username: &in.Username})
+	if err != nil {
+		return c, false, err
+	}
+	if c.Name == "" && len(c.Addresses) == 0 {
+		return c, false, desk.Refuse("addresses", "a contact needs an address or a name")
+	}
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return c, false, err
+	}
+	welcomed := false
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
+		c.CreatedAt = tx.Now()
+		if len(in.Companies) == 0 {
+			company, err := tx.CompanyForEmail(ctx, c.LoginAddress())
+			switch {
+			case err == nil:
+				c.Companies = []desk.ID{company}
+			case desk.KindOf(err) != desk.NotFound:
+				return err
+			}
+		}
+		if err := checkCompanies(ctx, tx, c.Companies); err != nil {
+			return err
+		}
+		added, err := tx.AddContact(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !added {
+			return &desk.Error{Kind: desk.Conflict, Field: "addresses", Text: "another contact has the address " + c.LoginAddress()}
+		}
+		mb, ok := org.DefaultMailbox()
+		if !in.Welcome || !ok {
+			return nil
+		}
+		// The operator says whose address it is: as sure as a receiver's DMARC.
+		welcomed, err = d.Welcome(ctx, tx, org, mb, c, desk.V1)
+		return err
+	})
+	return c, welcomed, err
+}
+
+func checkCompanies(ctx context.Context, tx *store.Tx, ids []desk.ID) error {
+	for _, id := range ids {
+		if _, err := tx.Company(ctx, id); err != nil {
+			if desk.KindOf(err) == desk.NotFound {
+				return desk.Refuse("companies", "there is no company %s", id)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// ContactChange says what to change of a contact; nil leaves it as it is.
+type ContactChange struct {
+	Name      *string
+	Addresses *[]string
+	Companies *[]desk.ID
+	Language  *string
+	Username  *string
+	Disabled  *bool
+}
+
+// ChangeContact changes a contact. A contact that is disabled, or whose login address changes, is signed out everywhere.
+func (d *Desk) ChangeContact(ctx context.Context, id desk.ID, change ContactChange) (desk.Contact, error) {
+	var c desk.Contact
+	err := d.db.Update(ctx, func(tx *store.Tx) error {
+		before, err := tx.Contact(ctx, id)
+		if err != nil {
+			return err
+		}
+		c = before
+		if err := fillContact(&c, change); err != nil {
+			return err
+		}
+		if err := checkCompanies(ctx, tx, c.Companies); err != nil {
+			return err
+		}
+		if c.Disabled || c.LoginAddress() != before.LoginAddress() {
+			if err := tx.EndSessions(ctx, id); err != nil {
+				return err
+			}
+		}
+		return tx.ChangeContact(ctx, c)
+	})
+	return c, err
+}
+
+func fillContact(c *desk.Contact, change ContactChange) error {
+	if change.Name != nil {
+		c.Name = strings.TrimSpace(*change.Name)
+	}
+	if change.Addresses != nil {
+		c.Addresses = []string{}
+		for _, raw := range *change.Addresses {
+			email, ok := desk.NormalizeEmail(raw)
+			if !ok {
+				return desk.Refuse("addresses", "%q is not a mail address", raw)
+			}
+			if !slices.Contains(c.Addresses, email) {
+				c.Addresses = append(c.Addresses, email)
+			}
+		}
+	}
+	if change.Companies != nil {
+		c.Companies = *change.Companies
+	}
+	if change.Language != nil {
+		c.Language = *change.Language
+	}
+	if change.Username != nil {
+		c.Username = strings.ToLower(strings.TrimSpace(*change.Username))
+		if strings.ContainsAny(c.Username, "@ \t") {
+			return desk.Refuse("username", "a user name has no @ and no spaces")
+		}
+	}
+	if change.Disabled != nil {
+		c.Disabled = *change.Disabled
+	}
+	return nil
+}
