@@ -1,6 +1,8 @@
 package mailmsg
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -28,7 +30,7 @@ const (
 // that comes from HTML, else nil. Answers written between the lines of a quote fold nothing, because they mean nothing
 // without it; and if nothing new would be left, all of it is the reply.
 func Fold(text string, spans []safehtml.Span) Folded {
-	f := folding{lines: strings.Split(text, "\n"), marker: containsAny(text, markerHints)}
+	f := folding{lines: strings.Split(text, "\n")}
 	f.parts = make([]part, len(f.lines))
 	f.quoted = make([]bool, len(f.lines))
 	f.mark(spans)
@@ -65,11 +67,29 @@ func (f *folding) mark(spans []safehtml.Span) {
 				f.parts[i] = inSignature
 			}
 		}
-		if strings.IndexByte(line, '>') >= 0 && strings.HasPrefix(strings.TrimLeft(line, " \t\u00a0"), ">") {
-			f.quoted[i] = true
+		if strings.IndexByte(line, '>') >= 0 {
+			// ">:" is the end of an introduction that was wrapped
+			s := strings.TrimLeft(line, " \t\u00a0")
+			f.quoted[i] = f.quoted[i] || strings.HasPrefix(s, ">") && !strings.HasPrefix(s, ">:")
 		}
 		at += len(line) + 1
 	}
+	// A quoted line that was wrapped once more on its way has a tail without a mark.
+	for i := 1; i+1 < len(f.lines); i++ {
+		if !f.quoted[i] && f.quoted[i-1] && f.quoted[i+1] && len(f.lines[i-1]) >= longLine && wrapped(f.lines[i]) {
+			f.quoted[i] = true
+		}
+	}
+}
+
+// longLine is how long lines are that mailers wrap.
+const longLine = 60
+
+// wrapped tells whether a line looks like the tail of another: it goes on in the middle of a sentence, and is no answer
+// such as "yes".
+func wrapped(line string) bool {
+	first, _ := utf8.DecodeRuneInString(line)
+	return unicode.IsLower(first) && len(line) < longLine+16 && strings.Contains(strings.TrimSpace(line), " ")
 }
 
 // history gives the line from which on all is earlier mail, where the mailer put it behind the answer without marking its
@@ -80,7 +100,7 @@ func (f *folding) history() int {
 			continue
 		}
 		switch {
-		case f.separator(f.lines[i]), f.headerBlock(i):
+		case separator(f.lines[i], i == 0 || blank(f.lines[i-1])), f.headerBlock(i):
 			return f.upOverRule(i)
 		}
 		if start, marked, ok := f.introduction(i); ok && !marked {
@@ -97,7 +117,7 @@ func (f *folding) upOverRule(i int) int {
 		k--
 	}
 	if k >= 0 {
-		if s := strings.TrimSpace(f.lines[k]); len(s) >= 10 && strings.Trim(s, "_-") == "" {
+		if s := strings.TrimSpace(f.lines[k]); len(s) >= 4 && strings.Trim(s, "_-=") == "" {
 			return k
 		}
 	}
@@ -162,11 +182,9 @@ const (
 // introduction tells whether a line is the last of one that introduces a quote, where that begins, and whether what
 // follows is marked as a quote.
 func (f *folding) introduction(i int) (start int, marked, ok bool) {
-	if !strings.Contains(f.lines[i], ":") && !strings.Contains(f.lines[i], "：") {
-		return 0, false, false
-	}
-	last := strings.TrimRight(f.lines[i], " \t\u00a0*_")
-	if !strings.HasSuffix(last, ":") && !strings.HasSuffix(last, "：") {
+	last := strings.TrimRight(f.lines[i], " \t\u00a0*_-")
+	colon := strings.HasSuffix(last, ":") || strings.HasSuffix(last, "：")
+	if !colon && !strings.HasSuffix(last, "wrote") && !strings.HasSuffix(last, "schrieb") && !strings.HasSuffix(last, "escribió") {
 		return 0, false, false
 	}
 	next := i + 1
@@ -184,9 +202,12 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 		if len(text) > maxIntroduction {
 			break
 		}
-		if introduces(strings.TrimSpace(text), marked) {
+		if introduces(strings.TrimSpace(text), false) {
 			return k, marked, true
 		}
+	}
+	if marked && introduces(strings.TrimSpace(f.lines[i]), true) {
+		return i, true, true
 	}
 	return 0, false, false
 }
@@ -208,9 +229,27 @@ func introduces(s string, marked bool) bool {
 			return true
 		}
 	}
+	if datedAddress(s) {
+		return true
+	}
 	// Gmail in Japanese, Chinese and Korean: "2024年3月12日(火) 10:11 Ann <ann@example.com>:"
 	return digits && strings.Contains(s, "@") && len(s) > 4 && strings.HasPrefix(strings.TrimLeft(s, "0123456789"), "年") && s[0] >= '0' && s[0] <= '9'
 }
+
+// datedAddress tells of what every language has: a year, a time, and an address right before the colon.
+func datedAddress(s string) bool {
+	s, ok := strings.CutSuffix(s, ":")
+	if !ok || len(s) > 300 || !strings.HasSuffix(s, ">") {
+		return false
+	}
+	at := strings.LastIndexByte(s, '<')
+	if at < 0 || !strings.Contains(s[at:], "@") {
+		return false
+	}
+	return yearAndTime.MatchString(s[:at])
+}
+
+var yearAndTime = regexp.MustCompile(`\b(19|20)\d\d\b.*\b\d{1,2}[:.]\d\d\b|\b\d{1,2}[:.]\d\d\b.*\b(19|20)\d\d\b`)
 
 func hasOpener(s string, openers []string) bool {
 	for _, o := range openers {
@@ -249,10 +288,10 @@ func containsAny(s string, words []string) bool {
 // language, as Outlook and others write it above the mail.
 func (f *folding) headerBlock(i int) bool {
 	first, ok := label(f.lines[i])
-	if !ok || first != labelFrom {
+	if !ok || first != labelFrom && first != labelSent {
 		return false
 	}
-	seen := map[int]bool{labelFrom: true}
+	seen := map[int]bool{first: true}
 	for k, misses := i+1, 0; k < len(f.lines) && k < i+10 && misses < 3; k++ {
 		if name, ok := label(f.lines[k]); ok {
 			seen[name] = true
@@ -260,7 +299,7 @@ func (f *folding) headerBlock(i int) bool {
 			misses++
 		}
 		if len(seen) >= 3 {
-			return seen[labelSent] || seen[labelTo] && seen[labelSubject]
+			return seen[labelFrom] && (seen[labelSent] || seen[labelTo] && seen[labelSubject])
 		}
 	}
 	return false
@@ -283,13 +322,13 @@ func label(line string) (int, bool) {
 	return name, ok
 }
 
-// separator tells whether a line stands by itself between answer and history.
-func (f *folding) separator(line string) bool {
+// separator tells whether a line stands by itself between answer and history; first: it begins a paragraph.
+func separator(line string, first bool) bool {
 	s := strings.TrimSpace(line)
 	if len(s) < 5 || len(s) > 200 {
 		return false
 	}
-	if f.marker && containsAny(strings.ToLower(s), answerAbove) {
+	if first && containsAny(strings.ToLower(s), answerAbove) {
 		return true
 	}
 	if s[0] != '-' && s[0] != '_' && !strings.HasPrefix(s, "—") {
@@ -304,41 +343,91 @@ func (f *folding) separator(line string) bool {
 			return true
 		}
 	}
-	return false
+	return introduces(inner, false) // "---- On Monday, 2 March 2026, Ann wrote ----"
 }
 
-// signature marks the signature of the answer: what is behind "-- ", or a line that a telephone adds.
+// signature marks the signature of the answer: what is behind "-- " or behind a closing such as "Kind regards", a mailing
+// list's footer, and the line that a telephone adds.
 func (f *folding) signature() {
+	var rows []int // the lines of the answer that are not blank
 	for i, line := range f.lines {
-		if f.parts[i] != inReply || blank(line) {
-			continue
+		if f.parts[i] == inReply && !blank(line) {
+			rows = append(rows, i)
 		}
-		dashes := line == "-- " || line == "--" || line == "--\u00a0"
-		if !dashes && !deviceLine(line) {
-			continue
+	}
+	for n := 1; n < len(rows); n++ { // something has to be left, so not the first
+		line := f.lines[rows[n]]
+		if line == "-- " || line == "--" || line == "--\u00a0" {
+			f.sign(rows[n:])
+			rows = rows[:n]
+			break
 		}
-		before := false
-		for k := range i {
-			before = before || f.parts[k] == inReply && !blank(f.lines[k])
+	}
+	for len(rows) > 1 && deviceLine(f.lines[rows[len(rows)-1]]) {
+		f.sign(rows[len(rows)-1:])
+		rows = rows[:len(rows)-1]
+	}
+	for n := len(rows) - 1; n > 0 && n >= len(rows)-maxSignature; n-- {
+		line := strings.TrimSpace(f.lines[rows[n]])
+		if closing(line) && f.shortFrom(rows[n+1:]) || len(line) > 1 && strings.Trim(line, "_") == "" {
+			f.sign(rows[n:])
+			rows = rows[:n]
+			break
 		}
-		if !before {
-			continue
-		}
-		for k := i; k < len(f.lines) && f.parts[k] == inReply; k++ {
-			if !dashes && k > i && !blank(f.lines[k]) && !deviceLine(f.lines[k]) {
-				break // a telephone's line is one line
-			}
-			f.parts[k] = inSignature
-		}
-		if dashes {
-			return
-		}
+	}
+	if last := len(rows) - 1; last > 0 && rows[last] > rows[last-1]+1 && dashedName(f.lines[rows[last]]) {
+		f.sign(rows[last:])
 	}
 }
 
+// dashedName tells whether a line is a name behind a dash, such as "-Ann".
+func dashedName(line string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(line), "-")
+	if !ok {
+		rest, ok = strings.CutPrefix(strings.TrimSpace(line), "—")
+	}
+	first, _ := utf8.DecodeRuneInString(rest)
+	return ok && unicode.IsUpper(first) && len(rest) <= 40 && strings.Count(rest, " ") <= 2 && !strings.ContainsAny(rest, ".,:;!?0123456789")
+}
+
+const (
+	maxSignature    = 8  // lines that a signature without a mark may have
+	maxSignatureRow = 70 // bytes that such a line may have
+)
+
+func (f *folding) sign(rows []int) {
+	for _, i := range rows {
+		f.parts[i] = inSignature
+	}
+}
+
+// shortFrom tells whether all rows look like those of a signature.
+func (f *folding) shortFrom(rows []int) bool {
+	for _, i := range rows {
+		if line := strings.TrimSpace(f.lines[i]); len(line) > maxSignatureRow || strings.HasSuffix(line, "?") {
+			return false
+		}
+	}
+	return true
+}
+
+// closing tells whether a line is one that people write above their names.
+func closing(line string) bool {
+	if len(line) > 60 {
+		return false
+	}
+	line = strings.ToLower(strings.TrimRight(line, " ,.!\u00a0"))
+	return slices.Contains(closings, line)
+}
+
+// deviceLine tells whether a telephone or a program wrote a line: a few words, perhaps with a link.
 func deviceLine(line string) bool {
+	if len(line) > 300 {
+		return false
+	}
+	line, _, _ = strings.Cut(line, "<")
 	s := strings.ToLower(strings.Trim(strings.TrimSpace(line), "*_"))
-	if len(s) > 120 {
+	if len(s) > 80 || strings.Count(s, " ") > 8 {
 		return false
 	}
 	for _, prefix := range deviceLines {
@@ -360,7 +449,17 @@ func (f *folding) anyReply() bool {
 
 // join gives the lines of one part. Where others lay between two pieces, an empty line does.
 func (f *folding) join(p part) string {
+	size := 0
+	for i, line := range f.lines {
+		if f.parts[i] == p {
+			size += len(line) + 2
+		}
+	}
+	if size == 0 {
+		return ""
+	}
 	var b strings.Builder
+	b.Grow(size)
 	gap := false
 	for i, line := range f.lines {
 		if f.parts[i] != p {

@@ -41,7 +41,7 @@ var introductions = []introduction{
 var originalMessage = []string{
 	"original message", "original appointment", "ursprüngliche nachricht", "ursprüngliche mail", "originalnachricht", "original-nachricht", "originalmail", "message d'origine", "message original",
 	"message initial", "mensaje original", "messaggio originale", "messaggio orginale", "mensagem original", "oorspronkelijk bericht", "oorspronkelijke bericht", "wiadomość oryginalna", "oryginalna wiadomość", "ursprungligt meddelande",
-	"originalmeddelande", "oprindelig meddelelse", "opprinnelig melding", "original meddelelse", "alkuperäinen viesti", "původní zpráva", "původní e-mail", "pôvodná správa", "eredeti üzenet", "mesaj original", "исходное сообщение",
+	"originalmeddelande", "oprindelig meddelelse", "oprindelig besked", "opprinnelig melding", "original meddelelse", "alkuperäinen viesti", "původní zpráva", "původní e-mail", "pôvodná správa", "eredeti üzenet", "mesaj original", "исходное сообщение",
 	"оригинальное сообщение", "пересылаемое сообщение", "вихідне повідомлення", "özgün ileti", "orijinal mesaj", "元のメッセージ", "オリジナルメッセージ", "原始邮件", "原始郵件", "原邮件", "원본 메시지", "αρχικό μήνυμα", "reply message", "reply separator",
 }
 
@@ -51,12 +51,18 @@ var answerAbove = []string{
 	"répondez au-dessus de cette ligne", "responda por encima de esta línea", "rispondi sopra questa riga", "responda acima desta linha", "reageer boven deze regel",
 }
 
-// markerHints are words of which each of those marks holds one.
-var markerHints = []string{"above", "oberhalb", "au-dessus", "encima", "sopra", "acima", "boven", "ABOVE"}
+// closings are what people write above their names.
+var closings = []string{
+	"regards", "best regards", "kind regards", "kindest regards", "warm regards", "with kind regards", "with best regards", "many thanks and regards", "best wishes", "yours sincerely", "sincerely", "yours faithfully",
+	"mit freundlichen grüßen", "mit freundlichen grüssen", "freundliche grüße", "freundliche grüsse", "viele grüße", "viele grüsse", "beste grüße", "liebe grüße", "mit besten grüßen", "schöne grüße", "hochachtungsvoll",
+	"cordialement", "bien cordialement", "bien à vous", "sincères salutations", "meilleures salutations", "saludos", "un saludo", "saludos cordiales", "atentamente", "cordiali saluti", "distinti saluti", "saluti",
+	"atenciosamente", "cumprimentos", "com os melhores cumprimentos", "met vriendelijke groet", "met vriendelijke groeten", "groeten", "pozdrawiam", "z poważaniem", "med vänlig hälsning", "vänliga hälsningar", "mvh", "med venlig hilsen", "med vennlig hilsen", "venlig hilsen",
+	"ystävällisin terveisin", "s pozdravem", "üdvözlettel", "с уважением", "з повагою", "saygılarımla", "よろしくお願いいたします", "よろしくお願いします", "此致",
+}
 
 // deviceLines begin what telephones and programs add below an answer.
 var deviceLines = []string{
-	"sent from my ", "sent from mail for ", "sent from outlook", "sent from yahoo", "sent from samsung", "sent from proton", "sent via ", "sent with proton", "sent using ", "get outlook for ", "download outlook", "von meinem ", "gesendet von ", "gesendet mit ",
+	"sent from ", "sent via ", "sent with proton", "sent using ", "get outlook for ", "download outlook", "von meinem ", "gesendet von ", "gesendet mit ",
 	"envoyé de mon ", "envoyé depuis ", "envoyé à partir ", "enviado desde mi ", "enviado desde ", "enviado do meu ", "enviado de meu ", "enviado a partir", "inviato da ", "verzonden vanaf ", "verstuurd vanaf ", "verzonden met ", "wysłane z ", "skickat från ", "skickades från ", "sendt fra ", "lähetetty ", "odesláno z ", "odoslané z ",
 	"отправлено с ", "отправлено из ", "надіслано з ", "iphone'umdan gönderildi", "iphoneから送信", "从我的 iphone", "发自我的", "發自我的", "나의 iphone에서",
 }
@@ -74,7 +80,7 @@ var labels = map[string]int{
 	"from": labelFrom, "von": labelFrom, "de": labelFrom, "da": labelFrom, "van": labelFrom, "od": labelFrom, "från": labelFrom, "fra": labelFrom, "lähettäjä": labelFrom, "feladó": labelFrom,
 	"от": labelFrom, "від": labelFrom, "kimden": labelFrom, "gönderen": labelFrom, "差出人": labelFrom, "发件人": labelFrom, "寄件者": labelFrom, "보낸 사람": labelFrom, "από": labelFrom, "מאת": labelFrom, "de la": labelFrom, "expéditeur": labelFrom, "absender": labelFrom, "送信者": labelFrom,
 
-	"sent": labelSent, "date": labelSent, "gesendet": labelSent, "datum": labelSent, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelSent, "data": labelSent, "inviato": labelSent,
+	"sent": labelSent, "date": labelSent, "message du": labelSent, "gesendet": labelSent, "datum": labelSent, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelSent, "data": labelSent, "inviato": labelSent,
 	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelSent, "lähetetty": labelSent, "päivämäärä": labelSent, "päiväys": labelSent, "odesláno": labelSent,
 	"odoslané": labelSent, "elküldve": labelSent, "dátum": labelSent, "отправлено": labelSent, "дата": labelSent, "надіслано": labelSent, "gönderildi": labelSent, "tarih": labelSent, "送信日時": labelSent, "日時": labelSent, "日付": labelSent, "发送时间": labelSent, "日期": labelSent, "寄件日期": labelSent,
 	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelSent, "ημερομηνία": labelSent, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelSent, "sent on": labelSent,
@@ -82,8 +88,8 @@ var labels = map[string]int{
 	"to": labelTo, "an": labelTo, "à": labelTo, "para": labelTo, "a": labelTo, "aan": labelTo, "do": labelTo, "till": labelTo, "til": labelTo, "vastaanottaja": labelTo, "komu": labelTo, "címzett": labelTo, "pre": labelTo, "кому": labelTo, "kime": labelTo, "alıcı": labelTo,
 	"宛先": labelTo, "收件人": labelTo, "收件者": labelTo, "받는 사람": labelTo, "προς": labelTo, "către": labelTo, "אל": labelTo, "empfänger": labelTo, "destinataire": labelTo, "pro": labelTo,
 
-	"cc": labelCc, "kopie": labelCc, "copie": labelCc, "copia": labelCc, "cópia": labelCc, "dw": labelCc, "kopia": labelCc, "kopi": labelCc, "kopio": labelCc, "копия": labelCc, "копія": labelCc, "bilgi": labelCc, "抄送": labelCc, "副本": labelCc, "참조": labelCc,
+	"cc": labelCc, "kopie": labelCc, "copie": labelCc, "copie à": labelCc, "copia": labelCc, "cópia": labelCc, "dw": labelCc, "kopia": labelCc, "kopi": labelCc, "kopio": labelCc, "копия": labelCc, "копія": labelCc, "bilgi": labelCc, "抄送": labelCc, "副本": labelCc, "참조": labelCc,
 
-	"subject": labelSubject, "betreff": labelSubject, "objet": labelSubject, "asunto": labelSubject, "oggetto": labelSubject, "assunto": labelSubject, "onderwerp": labelSubject, "temat": labelSubject, "ämne": labelSubject, "emne": labelSubject, "aihe": labelSubject,
+	"subject": labelSubject, "betreff": labelSubject, "objet": labelSubject, "sujet": labelSubject, "asunto": labelSubject, "oggetto": labelSubject, "assunto": labelSubject, "onderwerp": labelSubject, "temat": labelSubject, "ämne": labelSubject, "emne": labelSubject, "aihe": labelSubject,
 	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject,
 }

@@ -18,7 +18,8 @@ func FromText(text string) string {
 	}
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/8)
-	links := strings.Contains(text, "://") || strings.Contains(text, "www.") || strings.Contains(text, "mailto:")
+	colon := strings.IndexByte(text, ':') >= 0
+	links := colon && strings.Contains(text, "://") || strings.Contains(text, "www.") || colon && strings.Contains(text, "mailto:")
 	if !links {
 		text = html.EscapeString(text)
 	}
