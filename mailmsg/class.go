@@ -109,7 +109,14 @@ func suppresses(values []string) bool {
 
 // machineName tells whether a local part is one that only programs write from.
 func machineName(local string) bool {
-	local = strings.NewReplacer("-", "", "_", "", ".", "").Replace(local)
+	if strings.ContainsAny(local, "-_.") {
+		local = strings.Map(func(r rune) rune {
+			if r == '-' || r == '_' || r == '.' {
+				return -1
+			}
+			return r
+		}, local)
+	}
 	switch local {
 	case "mailerdaemon", "postmaster", "noreply", "donotreply", "nereply", "noresponder", "nepasrepondre", "keineantwort", "nichtantworten", "maildaemon":
 		return true

@@ -144,6 +144,9 @@ func (d *quotedReader) Read(p []byte) (int, error) {
 			chunk = append(d.in, chunk...)
 			d.in = d.in[:0]
 		}
+		if cap(d.keep) < len(chunk) {
+			d.keep = make([]byte, 0, len(chunk))
+		}
 		d.out = d.decode(d.keep[:0], chunk)
 		d.keep = d.out[:0]
 	}

@@ -1,7 +1,6 @@
 package mailmsg
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
@@ -17,11 +16,11 @@ import (
 // fingerprint is as desk.Mail describes it: blanks, line ends, encodings and the order of parts don't matter.
 func fingerprint(m desk.Mail) string {
 	h := sha256.New()
-	w := bufio.NewWriterSize(h, 4096)
+	var head []byte
 	put := func(s string) {
-		w.WriteString(strconv.Itoa(len(s)))
-		w.WriteByte(':')
-		w.WriteString(s)
+		head = strconv.AppendInt(head, int64(len(s)), 10)
+		head = append(head, ':')
+		head = append(head, s...)
 	}
 	put(m.From.Email)
 	date := ""
@@ -38,33 +37,33 @@ func fingerprint(m desk.Mail) string {
 	for _, sum := range hashes {
 		put(sum)
 	}
-	w.Flush() // a hash takes everything
+	h.Write(head)
 	hashWords(h, m.Text)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // hashWords writes the words of a text with one blank after each.
 func hashWords(h hash.Hash, s string) {
-	var buf [4096]byte
+	var buf [1024]byte
 	n, inWord := 0, false
 	for i := 0; i < len(s); {
-		size, space := 1, false
-		if c := s[i]; c < utf8.RuneSelf {
-			space = c == ' ' || c >= '\t' && c <= '\r'
-		} else {
-			var r rune
-			r, size = utf8.DecodeRuneInString(s[i:])
-			space = unicode.IsSpace(r)
-		}
 		if n > len(buf)-utf8.UTFMax-1 {
 			h.Write(buf[:n])
 			n = 0
 		}
-		switch {
-		case !space:
+		c := s[i]
+		if c > ' ' && c < utf8.RuneSelf {
+			buf[n] = c
+			n++
+			i++
+			inWord = true
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if !unicode.IsSpace(r) {
 			n += copy(buf[n:], s[i:i+size])
 			inWord = true
-		case inWord:
+		} else if inWord {
 			buf[n] = ' '
 			n++
 			inWord = false

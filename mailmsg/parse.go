@@ -437,11 +437,41 @@ func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Att
 
 // decoded makes text of bytes, with "\n" at the end of lines.
 func (p *parser) decoded(raw []byte, charset string) string {
+	if bytes.IndexByte(raw, 0) < 0 { // else it may be UTF-16
+		raw = unixLines(raw)
+	}
 	text := decodeText(raw, charset)
 	if strings.IndexByte(text, '\r') >= 0 {
 		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	}
 	return text
+}
+
+// unixLines makes "\r\n" and "\r" a "\n", in place.
+func unixLines(b []byte) []byte {
+	i := bytes.IndexByte(b, '\r')
+	if i < 0 {
+		return b
+	}
+	out := i
+	for i < len(b) {
+		next := bytes.IndexByte(b[i:], '\r')
+		if next < 0 {
+			next = len(b) - i
+		}
+		out += copy(b[out:], b[i:i+next])
+		i += next
+		if i == len(b) {
+			break
+		}
+		b[out] = '\n'
+		out++
+		i++
+		if i < len(b) && b[i] == '\n' {
+			i++
+		}
+	}
+	return b[:out]
 }
 
 func (p *parser) textLeft() int { return max(0, min(p.limits.Text, 2*p.limits.Text-p.text)) }

@@ -182,7 +182,8 @@ const (
 // introduction tells whether a line is the last of one that introduces a quote, where that begins, and whether what
 // follows is marked as a quote.
 func (f *folding) introduction(i int) (start int, marked, ok bool) {
-	last := strings.TrimRight(f.lines[i], " \t\u00a0*_-")
+	last := strings.TrimRight(f.lines[i], " \t*_-")
+	last = strings.TrimRight(strings.TrimSuffix(last, "\u00a0"), " *")
 	colon := strings.HasSuffix(last, ":") || strings.HasSuffix(last, "：")
 	if !colon && !strings.HasSuffix(last, "wrote") && !strings.HasSuffix(last, "schrieb") && !strings.HasSuffix(last, "escribió") {
 		return 0, false, false
@@ -328,7 +329,8 @@ func separator(line string, first bool) bool {
 	if len(s) < 5 || len(s) > 200 {
 		return false
 	}
-	if first && containsAny(strings.ToLower(s), answerAbove) {
+	c := s[0] | 0x20
+	if first && (c < 'a' || c > 'z' || strings.Contains(s, " above ")) && containsAny(strings.ToLower(s), answerAbove) {
 		return true
 	}
 	if s[0] != '-' && s[0] != '_' && !strings.HasPrefix(s, "—") {
@@ -349,7 +351,7 @@ func separator(line string, first bool) bool {
 // signature marks the signature of the answer: what is behind "-- " or behind a closing such as "Kind regards", a mailing
 // list's footer, and the line that a telephone adds.
 func (f *folding) signature() {
-	var rows []int // the lines of the answer that are not blank
+	rows := make([]int, 0, len(f.lines)) // the lines of the answer that are not blank
 	for i, line := range f.lines {
 		if f.parts[i] == inReply && !blank(line) {
 			rows = append(rows, i)

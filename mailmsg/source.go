@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	sourceBuffer = 16 << 10
+	sourceBuffer = 8 << 10
 	maxBoundary  = 512 // longer than RFC 2046 allows; what a boundary line may have, its blanks included
 )
 

@@ -17,12 +17,9 @@ func FromText(text string) string {
 		return ""
 	}
 	var b strings.Builder
-	b.Grow(len(text) + len(text)/8)
+	b.Grow(len(text) + len(text)/4 + 16)
 	colon := strings.IndexByte(text, ':') >= 0
 	links := colon && strings.Contains(text, "://") || strings.Contains(text, "www.") || colon && strings.Contains(text, "mailto:")
-	if !links {
-		text = html.EscapeString(text)
-	}
 	open := false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimRight(line, " \t")
@@ -42,7 +39,7 @@ func FromText(text string) string {
 		if links {
 			writeLinked(&b, line)
 		} else {
-			b.WriteString(line)
+			escape(&b, line)
 		}
 	}
 	if open {
@@ -51,13 +48,38 @@ func FromText(text string) string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
+// escape writes text as html.EscapeString does.
+func escape(b *strings.Builder, s string) {
+	for {
+		i := strings.IndexAny(s, `&<>"'`)
+		if i < 0 {
+			b.WriteString(s)
+			return
+		}
+		b.WriteString(s[:i])
+		switch s[i] {
+		case '&':
+			b.WriteString("&amp;")
+		case '<':
+			b.WriteString("&lt;")
+		case '>':
+			b.WriteString("&gt;")
+		case '"':
+			b.WriteString("&#34;")
+		default:
+			b.WriteString("&#39;")
+		}
+		s = s[i+1:]
+	}
+}
+
 // maxLink is the longest word that links are looked for in.
 const maxLink = 2000
 
 // writeLinked writes a line with its links.
 func writeLinked(b *strings.Builder, line string) {
 	if !strings.Contains(line, "://") && !strings.Contains(line, "www.") && !strings.Contains(line, "mailto:") {
-		b.WriteString(html.EscapeString(line))
+		escape(b, line)
 		return
 	}
 	for line != "" {
@@ -79,7 +101,7 @@ func writeWord(b *strings.Builder, word string) {
 		i = linkStart(word)
 	}
 	if i < 0 {
-		b.WriteString(html.EscapeString(word))
+		escape(b, word)
 		return
 	}
 	end := i + linkEnd(word[i:])
