@@ -5,11 +5,15 @@ import (
 	"io"
 )
 
-// decoder gives a part's bytes as they were before transport, and whether the name of the encoding is known.
-func decoder(r *body, encoding string) (io.Reader, bool) {
+// decoder gives a part's bytes as they were before transport, and whether the name of the encoding is known. text says that
+// people read the part: plain words in what should be base64 are then taken as what they are.
+func decoder(r *body, encoding string, text bool) (io.Reader, bool) {
 	switch firstToken(encoding) {
 	case "base64":
-		return &base64Reader{r: r}, true
+		if text && r.s.plainWords() {
+			return r, true
+		}
+		return &base64Reader{r: r, text: text}, true
 	case "quoted-printable":
 		return &quotedReader{r: r}, true
 	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "none":
@@ -24,6 +28,10 @@ func decoder(r *body, encoding string) (io.Reader, bool) {
 // the middle.
 type base64Reader struct {
 	r    *body
+	text bool
+	end  bool // the padding was seen
+	tail bool // what follows is no base64, such as the footer of a mailing list
+	hold []byte
 	out  []byte
 	keep []byte
 	acc  uint32
@@ -46,23 +54,13 @@ func (d *base64Reader) Read(p []byte) (int, error) {
 		d.out = d.keep[:0]
 		if len(chunk) == 0 {
 			d.done = true
+			if d.hold != nil {
+				d.decide()
+			}
 			d.flush()
 			break
 		}
-		for _, c := range chunk {
-			v := base64Value[c]
-			if v >= 64 {
-				if c == '=' {
-					d.flush()
-				}
-				continue
-			}
-			d.acc = d.acc<<6 | uint32(v)
-			if d.n++; d.n == 4 {
-				d.out = append(d.out, byte(d.acc>>16), byte(d.acc>>8), byte(d.acc))
-				d.acc, d.n = 0, 0
-			}
-		}
+		d.decode(chunk)
 		d.keep = d.out[:0]
 	}
 	n := copy(p, d.out)
@@ -71,6 +69,89 @@ func (d *base64Reader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+func (d *base64Reader) decode(chunk []byte) {
+	for i, c := range chunk {
+		switch {
+		case d.tail:
+			if d.text {
+				d.out = append(d.out, chunk[i:]...)
+			}
+			return
+		case d.hold != nil:
+			if c != '\r' && c != '\n' && len(d.hold) < maxHold {
+				d.hold = append(d.hold, c)
+				continue
+			}
+			if d.decide(); d.tail {
+				d.decode(chunk[i:])
+				return
+			}
+			d.take(c)
+		case d.end && c != '=' && c != '\r' && c != '\n':
+			d.end = false
+			d.hold = append(make([]byte, 0, maxHold), c)
+		default:
+			d.take(c)
+		}
+	}
+}
+
+// maxHold is how much of the line behind the padding is looked at.
+const maxHold = 100
+
+// take decodes one character.
+func (d *base64Reader) take(c byte) {
+	v := base64Value[c]
+	if v >= 64 {
+		if c == '=' {
+			d.flush()
+			d.end = true
+		}
+		return
+	}
+	d.acc = d.acc<<6 | uint32(v)
+	if d.n++; d.n == 4 {
+		d.out = append(d.out, byte(d.acc>>16), byte(d.acc>>8), byte(d.acc))
+		d.acc, d.n = 0, 0
+	}
+}
+
+// decide tells whether the line behind the padding begins another piece of base64, or plain words.
+func (d *base64Reader) decide() {
+	held := d.hold
+	d.hold = nil
+	for _, c := range held {
+		if base64Value[c] >= 64 && c != '=' || c == '_' {
+			d.tail = true
+			if d.text {
+				d.out = append(append(d.out, '\n'), held...)
+			}
+			return
+		}
+	}
+	for _, c := range held {
+		d.take(c)
+	}
+}
+
+// plainWords tells whether the body that begins here is prose: words with blanks between.
+func (s *source) plainWords() bool {
+	for s.end-s.pos < maxBoundary && !s.eof {
+		s.fill()
+	}
+	have := s.buf[s.pos:min(s.end, s.pos+maxBoundary)]
+	if i := bytes.Index(have, []byte("\n--")); i >= 0 {
+		have = have[:i]
+	}
+	blanks := 0
+	for i := 1; i+1 < len(have); i++ {
+		if have[i] == ' ' && have[i-1] > ' ' && have[i+1] > ' ' {
+			blanks++
+		}
+	}
+	return blanks >= 3 && blanks*20 >= len(have)
 }
 
 // flush gives what a group that is not full holds.

@@ -162,7 +162,7 @@ func headerFollows(s *source, length int) bool {
 	for s.end-s.pos < min(length+256, len(s.buf)) && !s.eof {
 		s.fill()
 	}
-	have := s.buf[s.pos:s.end]
+	have := s.buf[s.pos:min(s.end, s.pos+length+256)]
 	if length >= len(have) {
 		return false
 	}

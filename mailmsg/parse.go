@@ -278,7 +278,7 @@ func (p *parser) guessBoundary() string {
 	for src.end-src.pos < sourceBuffer/2 && !src.eof {
 		src.fill()
 	}
-	have := src.buf[src.pos:src.end]
+	have := src.buf[src.pos:min(src.end, src.pos+sourceBuffer/2)]
 	for n := 0; n < 200 && len(have) > 0; n++ {
 		line, rest, _ := bytes.Cut(have, []byte("\n"))
 		line = bytes.TrimRight(line, " \t\r")
@@ -355,7 +355,8 @@ func merge(pieces []piece) piece {
 // leaf reads a part that is no multipart.
 func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, error) {
 	b := p.src.open()
-	r, known := decoder(b, h.get("content-transfer-encoding"))
+	text := mediaType == "text/plain" || mediaType == "text/html"
+	r, known := decoder(b, h.get("content-transfer-encoding"), text)
 	if !known {
 		p.defect("a part's encoding is unknown")
 	}
@@ -374,7 +375,7 @@ func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, er
 	}
 	attached := firstToken(disposition.main) == "attachment"
 	switch {
-	case (mediaType == "text/plain" || mediaType == "text/html") && !attached && (name == "" || parent == ""):
+	case text && !attached && (name == "" || parent == ""):
 		return p.textPart(r, ct, mediaType, file)
 	case reportType(mediaType):
 		return nil, p.report(r, mediaType, file)

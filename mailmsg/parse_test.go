@@ -160,6 +160,9 @@ func TestI7_BrokenMailIsRead(t *testing.T) {
 		},
 		"bad base64":            {head + "Content-Transfer-Encoding: base64\n\nSGVs*bG8gd2\n9ybGQ=", "Hello world", "[]"},
 		"no padding":            {head + "Content-Transfer-Encoding: base64\n\nSGVsbG8gd29ybGQ", "Hello world", "[]"},
+		"words after base64":    {head + "Content-Transfer-Encoding: base64\n\ndGV4dA==\n\n____\nA list's footer", "text\n____\nA list's footer", "[]"},
+		"base64 twice":          {head + "Content-Transfer-Encoding: base64\n\ndGV4dA==\ndGV4dA==", "texttext", "[]"},
+		"no base64 at all":      {head + "Content-Transfer-Encoding: base64\n\nthis is just a text with words", "this is just a text with words", "[]"},
 		"bad quoted-printable":  {head + "Content-Transfer-Encoding: quoted-printable\n\n100=% =zz =\n end=", "100=% =zz  end", "[]"},
 		"soft break and blanks": {head + "Content-Transfer-Encoding: quoted-printable\n\na= \t\nb", "ab", "[]"},
 		"unknown encoding":      {head + "Content-Transfer-Encoding: x-weird\n\ntext", "text", "[]"},
@@ -559,7 +562,7 @@ func TestDates(t *testing.T) {
 	want := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	for _, v := range []string{
 		"Mon, 2 Mar 2026 10:00:00 +0000", "Mon, 02 Mar 2026 11:00:00 +0100 (CET)", "2 Mar 2026 10:00:00 GMT", "Mon, 2 Mar 2026 12:00:00 GMT+0200", "Mon Mar  2 10:00:00 2026",
-		"2026-03-02T10:00:00Z", "2026-03-02 10:00:00", "Mon, 2 Mar 26 10:00:00 +0000", "Montag, 2 Mar 2026 10:00:00 +0000", "Mon, 2 Mar 2026 10.00.00 +0000",
+		"2026-03-02T10:00:00Z", "2026-03-02 10:00:00", "Mon, 2 Mar 26 10:00:00 +0000", "Montag, 2 Mar 2026 10:00:00 +0000", "Mon, 2 Mar 2026 10.00.00 +0000", "Mon, 2 Mar 2026 6:0:0 +-0400", "2 Mar 26 10:00:00 AM", "Mon, 2 Mar 0126 10:00:00 +0000", "Mon, 02 Mar 2026 10:00:00 Some Standard Time",
 	} {
 		if got := parseDate(v); !got.Equal(want) {
 			t.Errorf("%q: %v", v, got)
