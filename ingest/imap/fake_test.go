@@ -1,0 +1,339 @@
+package imap
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/desk"
+	"postern/internal/mailtest"
+)
+
+// fake is a mail server that misbehaves. It knows the commands that a watcher sends, and no Sent folder.
+type fake struct {
+	t     *testing.T
+	l     net.Listener
+	mails [][]byte // UID i+1
+	// body, if set, may answer a fetch of one mail's body by itself. It answers false to end the connection.
+	body func(out io.Writer, uid int, session int) (handled, goOn bool)
+	// fetched, if set, gives the tagged answer to a fetch of bodies.
+	fetched func(session int) string
+
+	mu       sync.Mutex // guards what follows
+	sessions int        // connections that looked at INBOX
+	commands []string
+	conns    map[net.Conn]bool
+	all      sync.WaitGroup
+}
+
+func serve(t *testing.T, f *fake) desk.Mailbox {
+	t.Helper()
+	var err error
+	if f.l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	f.t, f.conns = t, map[net.Conn]bool{}
+	f.all.Go(func() {
+		for {
+			c, err := f.l.Accept()
+			if err != nil {
+				return
+			}
+			f.mu.Lock()
+			f.conns[c] = true
+			f.mu.Unlock()
+			f.all.Go(func() { defer c.Close(); f.session(c) })
+		}
+	})
+	t.Cleanup(func() {
+		f.l.Close()
+		f.mu.Lock()
+		for c := range f.conns {
+			c.Close()
+		}
+		f.mu.Unlock()
+		f.all.Wait()
+	})
+	return mailbox(f.l.Addr().String())
+}
+
+func (f *fake) session(c net.Conn) {
+	const caps = "[CAPABILITY IMAP4rev1 IDLE]"
+	in := bufio.NewReader(c)
+	fmt.Fprintf(c, "* OK %s hello\r\n", caps)
+	session := 0
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		tag, command, _ := strings.Cut(strings.TrimSpace(line), " ")
+		f.mu.Lock()
+		f.commands = append(f.commands, command)
+		f.mu.Unlock()
+		switch {
+		case strings.HasPrefix(command, "LOGIN"):
+			fmt.Fprintf(c, "%s OK %s in\r\n", tag, caps)
+		case strings.HasPrefix(command, "LIST"):
+			fmt.Fprintf(c, "* LIST () \"/\" INBOX\r\n%s OK\r\n", tag)
+		case strings.HasPrefix(command, "EXAMINE"):
+			if session == 0 {
+				f.mu.Lock()
+				f.sessions++
+				session = f.sessions
+				f.mu.Unlock()
+			}
+			fmt.Fprintf(c, "* %d EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT %d]\r\n%s OK [READ-ONLY]\r\n", len(f.mails), len(f.mails)+1, tag)
+		case command == "IDLE":
+			fmt.Fprint(c, "+ idling\r\n")
+			if _, err := in.ReadString('\n'); err != nil {
+				return
+			}
+			fmt.Fprintf(c, "%s OK\r\n", tag)
+		case strings.HasPrefix(command, "UID FETCH"):
+			if !f.fetch(c, tag, command, session) {
+				return
+			}
+		default:
+			fmt.Fprintf(c, "%s BAD %s\r\n", tag, command)
+		}
+	}
+}
+
+func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
+	for uid := 1; uid <= len(f.mails); uid++ {
+		if !inSet(strings.Fields(command)[2], uid) {
+			continue
+		}
+		raw := f.mails[uid-1]
+		if !strings.Contains(command, "BODY.PEEK[]") {
+			fmt.Fprintf(c, "* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"01-Jan-2026 10:00:00 +0000\")\r\n", uid, uid, len(raw))
+			continue
+		}
+		if f.body != nil {
+			handled, goOn := f.body(c, uid, session)
+			if !goOn {
+				return false
+			}
+			if handled {
+				continue
+			}
+		}
+		fmt.Fprintf(c, "* %d FETCH (UID %d BODY[] {%d}\r\n%s)\r\n", uid, uid, len(raw), raw)
+	}
+	answer := "OK"
+	if f.fetched != nil && strings.Contains(command, "BODY.PEEK[]") {
+		answer = f.fetched(session)
+	}
+	fmt.Fprintf(c, "%s %s\r\n", tag, answer)
+	return true
+}
+
+func inSet(set string, uid int) bool {
+	for part := range strings.SplitSeq(set, ",") {
+		from, to, ranged := strings.Cut(part, ":")
+		var a, b int
+		fmt.Sscan(from, &a)
+		b = a
+		if ranged {
+			if fmt.Sscan(to, &b); to == "*" {
+				b = 1 << 31
+			}
+		}
+		if uid >= a && uid <= b {
+			return true
+		}
+	}
+	return false
+}
+
+func few(n int) (out [][]byte) {
+	for i := range n {
+		out = append(out, numbered(i))
+	}
+	return out
+}
+
+func TestI3_ABrokenLiteralIsNoMail(t *testing.T) {
+	t.Parallel()
+	f := &fake{mails: few(150)}
+	f.mails[70] = []byte(strings.Repeat("x", 2*desk.MaxInlineRaw)) // on its way to the blob store
+	f.body = func(out io.Writer, uid, session int) (bool, bool) {
+		if uid == 20 && session == 1 || uid == 71 && session == 2 || uid == 99 && session == 3 {
+			raw := f.mails[uid-1]
+			fmt.Fprintf(out, "* %d FETCH (UID %d BODY[] {%d}\r\n%s", uid, uid, len(raw), raw[:len(raw)/2])
+			return true, false
+		}
+		return false, true
+	}
+	k := newMemory()
+	watch(t, serve(t, f), k, quick(k))
+	got := k.waitFor(t, "INBOX", 150)
+	for i, it := range got {
+		raw := it.Raw
+		if i == 70 {
+			raw = k.blobs[it.RawSHA256]
+		}
+		if it.UID != uint32(i+1) || string(raw) != string(f.mails[i]) || it.Outcome != "" {
+			t.Fatalf("item %d: UID %d, %d bytes, %q %q", i, it.UID, len(raw), it.Outcome, it.Reason)
+		}
+	}
+	if len(k.blobs) != 1 {
+		t.Errorf("%d blobs", len(k.blobs))
+	}
+}
+
+func TestI3_OnePoisonedMailStopsNoOther(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]func(io.Writer, int, int) (bool, bool){
+		"drops": func(_ io.Writer, uid, _ int) (bool, bool) { return false, uid != 42 },
+		"hangs": func(_ io.Writer, uid, _ int) (bool, bool) {
+			if uid == 42 {
+				time.Sleep(500 * time.Millisecond)
+				return true, false
+			}
+			return false, true
+		},
+		"says nonsense": func(out io.Writer, uid, _ int) (bool, bool) {
+			if uid == 42 {
+				fmt.Fprint(out, "* 42 FETCH (UID 42 BODY[] {nonsense\r\n")
+				return true, true
+			}
+			return false, true
+		},
+		"says BYE": func(out io.Writer, uid, _ int) (bool, bool) {
+			if uid == 42 {
+				fmt.Fprint(out, "* BYE internal error\r\n")
+				return true, false
+			}
+			return false, true
+		},
+		"leaves it out": func(_ io.Writer, uid, _ int) (bool, bool) { return uid == 42, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fake{mails: few(130), body: body}
+			k := newMemory()
+			o := quick(k)
+			o.Timeout = 300 * time.Millisecond
+			watch(t, serve(t, f), k, o)
+			for i, it := range k.waitFor(t, "INBOX", 130) {
+				bad := i == 41
+				if it.UID != uint32(i+1) || bad != (it.Outcome == desk.Unfetched) || !bad && string(it.Raw) != string(f.mails[i]) {
+					t.Errorf("item %d: UID %d, %d bytes, %q %q", i, it.UID, len(it.Raw), it.Outcome, it.Reason)
+				}
+			}
+		})
+	}
+}
+
+func TestI3_AServerThatRefusesIsNoProofAgainstAMail(t *testing.T) {
+	t.Parallel()
+	f := &fake{mails: few(10)}
+	f.body = func(io.Writer, int, int) (bool, bool) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.sessions < 12, true
+	}
+	f.fetched = func(int) string {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.sessions < 12 {
+			return "NO [UNAVAILABLE] the storage is down"
+		}
+		return "OK"
+	}
+	k := newMemory()
+	watch(t, serve(t, f), k, quick(k))
+	checkKept(t, k.waitFor(t, "INBOX", 10), 10, numbered)
+}
+
+func TestI3_ALonelyMailThatNeverComesIsGivenUpInTheEnd(t *testing.T) {
+	t.Parallel()
+	f := &fake{mails: few(1), body: func(io.Writer, int, int) (bool, bool) { return false, false }}
+	k := newMemory()
+	o := quick(k)
+	o.GiveUp = time.Second
+	watch(t, serve(t, f), k, o)
+	start := time.Now()
+	if it := k.waitFor(t, "INBOX", 1)[0]; it.Outcome != desk.Unfetched || time.Since(start) < time.Second {
+		t.Errorf("%q %q after %v", it.Outcome, it.Reason, time.Since(start))
+	}
+}
+
+func TestABlackHoleIsLeft(t *testing.T) {
+	t.Parallel()
+	f := &fake{mails: few(3)}
+	f.body = func(_ io.Writer, uid, session int) (bool, bool) {
+		if session == 1 {
+			time.Sleep(time.Second)
+		}
+		return false, true
+	}
+	k := newMemory()
+	o := quick(k)
+	o.Timeout = 200 * time.Millisecond
+	watch(t, serve(t, f), k, o)
+	checkKept(t, k.waitFor(t, "INBOX", 3), 3, numbered)
+	if f.sessions < 2 {
+		t.Error("it stayed")
+	}
+}
+
+func TestI1_OnlyCommandsThatChangeNothing(t *testing.T) {
+	t.Parallel()
+	f := &fake{mails: few(3)}
+	k := newMemory()
+	stop := watch(t, serve(t, f), k, quick(k))
+	k.waitFor(t, "INBOX", 3)
+	k.waitWatching(t, desk.Inbox)
+	stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.commands {
+		harmless := slices.ContainsFunc([]string{"LOGIN", "LIST", "EXAMINE", "UID FETCH", "IDLE", "DONE", "CAPABILITY", "LOGOUT"}, func(p string) bool { return strings.HasPrefix(c, p) })
+		if !harmless || strings.Contains(c, "BODY[") {
+			t.Errorf("sent %q", c)
+		}
+	}
+}
+
+// BenchmarkBacklog compares a watcher with a client that only drains the same mailbox.
+func BenchmarkBacklog(b *testing.B) {
+	const n = 5000
+	raw := func(i int) []byte {
+		return fmt.Appendf(nil, "From: ann@example.com\r\nSubject: %d\r\n\r\n%s", i, strings.Repeat("0123456789 0123456789 0123456789 0123456789\r\n", 220))
+	}
+	d := mailtest.Dovecot(b, mailtest.User{Name: user, Password: "secret"})
+	d.SeedMaildir(user, "INBOX", n, raw, nil)
+	if got := len(d.Messages(user, "INBOX")); got != n { // warm
+		b.Fatal(got)
+	}
+	b.Run("watch", func(b *testing.B) {
+		for b.Loop() {
+			k := newMemory()
+			w := New(mailbox(d.Addr()), desk.Lease{Epoch: 7}, k, k, Options{})
+			f := &folder{w: w, role: desk.Inbox, name: "INBOX"}
+			c := d.Dial(user)
+			if err := f.catchUp(b.Context(), c); err != nil || len(k.kept("INBOX")) != n {
+				b.Fatal(err)
+			}
+			c.Close()
+		}
+		b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "mails/s")
+	})
+	b.Run("drain", func(b *testing.B) {
+		for b.Loop() {
+			if len(d.Messages(user, "INBOX")) != n {
+				b.Fatal("short")
+			}
+		}
+		b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "mails/s")
+	})
+}

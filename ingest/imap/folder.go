@@ -1,0 +1,231 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"postern/desk"
+	"postern/mailconn"
+)
+
+// folder is a watched folder. All of it belongs to the goroutine that runs it.
+type folder struct {
+	w        *Watcher
+	config   mailconn.IMAPConfig
+	role     desk.FolderRole
+	name     string // empty: not found yet
+	signedIn func()
+
+	validity uint32 // the UIDVALIDITY that what follows is about
+	covered  uint32 // every UID up to here was kept, or is not there
+	looked   bool   // in this session, the cursor was compared with the server's
+
+	suspect   imap.UID  // the mail at which the last fetch ended early; zero: none
+	suspected time.Time // since when
+	attempts  int       // how often the suspect could not be fetched, alone
+	probed    bool      // in this session, another mail came
+	proven    bool      // the suspect failed right after
+	condemned bool      // the suspect is given up
+
+	idleRefused bool
+	progress    bool   // something was kept since the session began
+	told        string // the failure that was last logged as such
+}
+
+// maxAttempts is how often a mail is asked for alone before it is given up.
+const maxAttempts = 3
+
+var (
+	errNoSent = errors.New("the mailbox has no Sent folder")
+	errSilent = errors.New("the server fell silent")
+)
+
+// run watches the folder, session by session.
+func (f *folder) run(ctx context.Context) error {
+	for failures := 0; ; {
+		start := time.Now()
+		f.progress = false
+		err := f.guarded(ctx)
+		switch {
+		case leaseOver(err):
+			return err
+		case ctx.Err() != nil:
+			return nil
+		}
+		// A server that lets us in only to close has not got better.
+		if f.progress || time.Since(start) > time.Minute {
+			failures = 0
+		}
+		failures++
+		pause := f.pause(failures, err)
+		f.tell(ctx, err, pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// guarded is a session in which a panic is an error like others.
+func (f *folder) guarded(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return f.session(ctx)
+}
+
+// pause grows with the failures and is never twice the same. Where somebody has to change something first, haste only
+// gets us locked out.
+func (f *folder) pause(failures int, err error) time.Duration {
+	o := f.w.options
+	pause := o.RetryMin << min(failures-1, 20)
+	p, _ := errors.AsType[*mailconn.Problem](err)
+	if pause > o.RetryMax || pause <= 0 || errors.Is(err, errNoSent) || p != nil && (p.SignIn || p.Permanent) {
+		pause = o.RetryMax
+	}
+	return pause/2 + rand.N(pause/2+1) //nolint:gosec // jitter
+}
+
+// tell reports a failure. The log has it once, until another one or a success.
+func (f *folder) tell(ctx context.Context, err error, pause time.Duration) {
+	status := Status{State: Failing, Err: err, Retry: time.Now().Add(pause)}
+	if errors.Is(err, errNoSent) {
+		status.State = NotFound
+	}
+	f.report(status)
+	level := slog.LevelWarn
+	if f.told == err.Error() {
+		level = slog.LevelDebug
+	}
+	f.told = err.Error()
+	f.log().Log(ctx, level, "can't watch the folder", slog.Any("error", err), slog.Duration("retry_in", pause))
+}
+
+func (f *folder) log() *slog.Logger {
+	return f.w.log.With(slog.String("folder", f.name), slog.String("role", string(f.role)))
+}
+
+func (f *folder) report(s Status) {
+	s.MailboxID, s.Folder, s.Role = f.w.mailbox.ID, f.name, f.role
+	f.w.options.Report(s)
+}
+
+// session signs in, reads what is new, and waits for more, until something fails or ctx ends.
+func (f *folder) session(ctx context.Context) error {
+	news := make(chan struct{}, 1)
+	client, err := mailconn.DialIMAP(ctx, f.config, &imapclient.UnilateralDataHandler{
+		Mailbox: func(d *imapclient.UnilateralDataMailbox) {
+			if d.NumMessages == nil {
+				return
+			}
+			select { // this is go-imap's reading goroutine: only signal
+			case news <- struct{}{}:
+			default:
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	f.signedIn()
+	f.looked, f.probed = false, false
+	if f.name == "" {
+		folders, err := mailconn.Folders(ctx, client)
+		if err != nil {
+			return err
+		}
+		if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
+			return errNoSent
+		}
+	}
+	for {
+		select {
+		case <-news: // what it tells of is read now
+		default:
+		}
+		if err := f.catchUp(ctx, client); err != nil {
+			return err
+		}
+		if f.told != "" {
+			f.log().InfoContext(ctx, "watching the folder again")
+			f.told = ""
+		}
+		f.report(Status{State: Watching})
+		if err := f.wait(ctx, client, news); err != nil {
+			return err
+		}
+	}
+}
+
+// do runs commands that the server is to answer within the time-out.
+func (f *folder) do(ctx context.Context, client *imapclient.Client, commands func() error) error {
+	return f.patiently(ctx, client, func(func()) error { return commands() })
+}
+
+// patiently runs commands that may take as long as the server keeps sending: each call of alive starts the time-out anew.
+func (f *folder) patiently(ctx context.Context, client *imapclient.Client, commands func(alive func()) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(f.w.options.Timeout, func() { cancel(errSilent) })
+	defer silence.Stop()
+	err := mailconn.Do(inner, client, func() error {
+		return commands(func() { silence.Reset(f.w.options.Timeout) })
+	})
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errSilent) {
+		return errSilent
+	}
+	return err
+}
+
+// wait returns when there may be something new: the server says so, or enough time has passed.
+func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-chan struct{}) error {
+	var idle *imapclient.IdleCommand
+	err := f.do(ctx, client, func() (err error) {
+		if f.idleRefused || !client.Caps().Has(imap.CapIdle) {
+			return nil
+		}
+		idle, err = client.Idle()
+		return err
+	})
+	if _, refused := errors.AsType[*imap.Error](err); refused {
+		f.idleRefused, err = true, nil
+	}
+	if err != nil {
+		return err
+	}
+	pause := f.w.options.Poll*3/4 + rand.N(f.w.options.Poll/4+1) //nolint:gosec // jitter
+	if idle != nil {
+		pause = f.w.options.Idle/2 + rand.N(f.w.options.Idle/2+1) //nolint:gosec // jitter
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-client.Closed():
+		return errors.New("the server closed the connection")
+	case <-news:
+	case <-timer.C:
+	}
+	if idle == nil {
+		return nil
+	}
+	return f.do(ctx, client, func() error {
+		if err := idle.Close(); err != nil {
+			return err
+		}
+		return idle.Wait()
+	})
+}

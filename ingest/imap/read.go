@@ -1,0 +1,256 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"postern/desk"
+)
+
+// listed is a mail that the server has shown us. It gets its item, whatever happens.
+type listed struct {
+	uid  imap.UID
+	size int64
+	date time.Time
+}
+
+// catchUp reads everything behind the cursor. It looks at the folder anew first (EXAMINE): a folder that was replaced has
+// another UIDVALIDITY, and then the count begins again (RFC 9051 section 2.3.1.1).
+func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
+	var box *imap.SelectData
+	err := f.do(ctx, client, func() (err error) {
+		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true}).Wait()
+		return err
+	})
+	if err != nil {
+		if _, reply := errors.AsType[*imap.Error](err); reply && f.role == desk.Sent {
+			f.name = "" // it may have another by now
+		}
+		return fmt.Errorf("look at the folder: %w", err)
+	}
+	if box.UIDValidity == 0 {
+		return errors.New("the server gives the folder no UIDVALIDITY, so its mails can't be told apart")
+	}
+	if f.looked && box.UIDValidity == f.validity && box.UIDNext != 0 && uint32(box.UIDNext) <= f.covered+1 {
+		return nil
+	}
+	cursor, err := f.w.keeper.Folder(ctx, f.w.mailbox.ID, f.name)
+	if err != nil {
+		return &keepError{err}
+	}
+	if f.validity != box.UIDValidity {
+		f.validity, f.suspect = box.UIDValidity, 0
+	}
+	f.covered = cursor.LastUID
+	if cursor.UIDValidity != box.UIDValidity {
+		f.covered = 0
+		if cursor.UIDValidity != 0 {
+			f.log().WarnContext(ctx, "the folder was replaced: reading all of it again", slog.Any("old_uidvalidity", cursor.UIDValidity), slog.Any("uidvalidity", box.UIDValidity))
+		}
+	}
+	var mails []listed
+	if box.NumMessages > 0 && (box.UIDNext == 0 || uint32(box.UIDNext) > f.covered+1) {
+		if mails, err = f.list(ctx, client, f.behind(box.UIDNext)); err != nil {
+			return fmt.Errorf("list the folder: %w", err)
+		}
+	}
+	if len(mails) == 0 && cursor.UIDValidity != box.UIDValidity {
+		if err := <-f.keep(ctx, nil); err != nil {
+			return err
+		}
+	}
+	if err := f.read(ctx, client, mails); err != nil {
+		return err
+	}
+	f.looked = true
+	if box.UIDNext != 0 {
+		f.covered = max(f.covered, uint32(box.UIDNext)-1)
+	}
+	return nil
+}
+
+// behind names the UIDs behind the cursor, as far as the server has given them out. One that does not say how far is asked
+// for all; then the last mail comes even if it is not behind the cursor.
+func (f *folder) behind(next imap.UID) imap.UIDSet {
+	set := imap.UIDSet{}
+	if next == 0 {
+		set.AddRange(imap.UID(f.covered)+1, 0)
+	} else {
+		set.AddRange(imap.UID(f.covered)+1, next-1)
+	}
+	return set
+}
+
+// list asks which of the UIDs there are, in ascending order, with what is needed to decide about each.
+func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.UIDSet) ([]listed, error) {
+	var out []listed
+	err := f.patiently(ctx, client, func(alive func()) error {
+		cmd := client.Fetch(uids, &imap.FetchOptions{UID: true, InternalDate: true, RFC822Size: true})
+		for m := cmd.Next(); m != nil; m = cmd.Next() {
+			alive()
+			var l listed
+			for it := m.Next(); it != nil; it = m.Next() {
+				switch it := it.(type) {
+				case imapclient.FetchItemDataUID:
+					l.uid = it.UID
+				case imapclient.FetchItemDataRFC822Size:
+					l.size = it.Size
+				case imapclient.FetchItemDataInternalDate:
+					l.date = it.Time
+				}
+			}
+			if uint32(l.uid) > f.covered {
+				out = append(out, l)
+			}
+		}
+		return cmd.Close()
+	})
+	slices.SortFunc(out, func(a, b listed) int { return int(int64(a.uid) - int64(b.uid)) })
+	return slices.CompactFunc(out, func(a, b listed) bool { return a.uid == b.uid }), err
+}
+
+// read fetches and keeps the mails, batch by batch. While one batch is being kept, the next is fetched, and no further one.
+func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []listed) error {
+	var keeping <-chan error
+	settle := func() error {
+		if keeping == nil {
+			return nil
+		}
+		err := <-keeping
+		keeping = nil
+		f.progress = f.progress || err == nil
+		return err
+	}
+	for len(mails) > 0 {
+		f.report(Status{State: Reading, Behind: len(mails)})
+		var items []desk.FolderItem
+		err := f.judge(ctx, client, mails)
+		if err == nil {
+			items, err = f.fetch(ctx, client, mails[:f.cut(mails)])
+		}
+		if kept := settle(); kept != nil {
+			return kept
+		}
+		if len(items) > 0 {
+			keeping = f.keep(ctx, items)
+			mails = mails[len(items):]
+		}
+		if err == nil {
+			continue
+		}
+		again := f.blame(mails, err)
+		if !again || ctx.Err() != nil {
+			return errors.Join(err, settle())
+		}
+	}
+	return settle()
+}
+
+// cut tells how many mails go into the next batch: the suspect goes alone.
+func (f *folder) cut(mails []listed) int {
+	if mails[0].uid == f.suspect {
+		return 1
+	}
+	fetched, bytes := 0, int64(0)
+	for i, m := range mails {
+		if f.verdict(m).Outcome == "" {
+			fetched++
+			bytes += m.size
+		}
+		full := fetched > f.w.options.BatchMails || bytes > f.w.options.BatchBytes || i >= 10*f.w.options.BatchMails
+		if i > 0 && (full || m.uid == f.suspect) {
+			return i
+		}
+	}
+	return len(mails)
+}
+
+// blame remembers the mail at which a fetch ended, so that it is asked for alone next. It tells whether the connection can
+// be used for that.
+func (f *folder) blame(mails []listed, err error) (again bool) {
+	if _, ours := errors.AsType[*keepError](err); ours || len(mails) == 0 || errors.Is(err, errNeighbour) {
+		return false
+	}
+	if f.suspect == mails[0].uid {
+		f.attempts++
+		f.proven = f.probed
+	} else {
+		f.suspect, f.suspected, f.attempts = mails[0].uid, time.Now(), 0
+		f.probed, f.proven, f.condemned = false, false, false
+	}
+	_, reply := errors.AsType[*imap.Error](err)
+	return (reply || errors.Is(err, errWithheld)) && f.attempts <= maxAttempts+1
+}
+
+var errNeighbour = errors.New("the server sends other mail no better")
+
+// judge gives a mail up that can't be fetched, so that it does not hold up those behind it: if the server sent another one
+// and, right after, not this one; or if it has been tried for long enough. A server that sends nothing is no proof against
+// a mail.
+func (f *folder) judge(ctx context.Context, client *imapclient.Client, mails []listed) error {
+	if mails[0].uid != f.suspect || f.attempts < maxAttempts || f.condemned {
+		return nil
+	}
+	if f.proven || time.Since(f.suspected) > f.w.options.GiveUp {
+		f.condemned = true
+		return nil
+	}
+	for _, m := range mails[1:] {
+		if f.verdict(m).Outcome != "" || m.size > desk.MaxInlineRaw {
+			continue
+		}
+		got := map[imap.UID]desk.FolderItem{}
+		if err := f.bodies(ctx, client, imap.UIDSetNum(m.uid), got); err != nil {
+			return fmt.Errorf("%w: %w", errNeighbour, err)
+		}
+		if f.probed = got[m.uid].Raw != nil; f.probed {
+			return nil // now the suspect has its last chance
+		}
+	}
+	return nil
+}
+
+// verdict decides about a mail that is not to be fetched; the zero Outcome is for one that is.
+func (f *folder) verdict(m listed) desk.FolderItem {
+	it := desk.FolderItem{UID: uint32(m.uid), InternalDate: m.date, Size: m.size}
+	switch since := f.w.mailbox.Since; {
+	case !since.IsZero() && !m.date.IsZero() && m.date.Before(since):
+		it.Outcome, it.Reason = desk.Ignored, "before the start date"
+	case m.size > f.w.options.MaxMail:
+		it.Outcome, it.Reason = desk.Unfetched, f.tooLarge(m.size)
+	case m.uid == f.suspect && f.condemned:
+		it.Outcome, it.Reason = desk.Unfetched, fmt.Sprintf("the server failed to send it, %d times", f.attempts+1)
+	}
+	return it
+}
+
+func (f *folder) tooLarge(size int64) string {
+	return fmt.Sprintf("too large: %d MB, the limit is %d MB; open it in the mailbox", size>>20, f.w.options.MaxMail>>20)
+}
+
+// keep hands a batch over, on a goroutine of its own. The channel tells how that ended.
+func (f *folder) keep(ctx context.Context, items []desk.FolderItem) <-chan error {
+	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, UIDValidity: f.validity, Items: items}
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				done <- &keepError{fmt.Errorf("panic: %v\n%s", v, debug.Stack())}
+			}
+		}()
+		if err := f.w.keeper.Keep(ctx, f.w.lease, batch); err != nil {
+			done <- &keepError{err}
+			return
+		}
+		done <- nil
+	}()
+	return done
+}

@@ -1,0 +1,164 @@
+// Package imap watches a mailbox: it reads INBOX and the Sent folder by UID, from where the last reading ended, and hands
+// every mail over once, in order. It never changes a flag and never deletes. It uses IDLE where the server has it
+// (RFC 2177) and asks from time to time where it has not.
+package imap
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"postern/desk"
+	"postern/mailconn"
+)
+
+// Keeper makes what a watcher saw durable.
+type Keeper interface {
+	// Folder tells how far a folder is read; the zero UIDValidity if it never was.
+	Folder(ctx context.Context, mailbox desk.ID, name string) (desk.Folder, error)
+	// Keep stores a batch and moves the folder's cursor behind its last item, both or neither. A batch with a new UIDValidity
+	// starts a new count; one without items only says so. An error of kind desk.Conflict means that the lease is over.
+	Keep(ctx context.Context, lease desk.Lease, b desk.FolderBatch) error
+}
+
+// Blobs takes mail that is larger than desk.MaxInlineRaw.
+type Blobs interface {
+	// Put reads r to its end, and keeps nothing if that fails.
+	Put(ctx context.Context, r io.Reader) (sha256 string, size int64, err error)
+}
+
+// Options are a Watcher's. The zero value is good.
+type Options struct {
+	Log *slog.Logger // nil: nothing is logged
+	// Report is told what becomes of each folder. It is called from several goroutines and must not block. Nil: nobody.
+	Report func(Status)
+	// RootCAs are trusted instead of the system's, if set.
+	RootCAs *x509.CertPool
+	// BatchMails and BatchBytes bound what is fetched and kept at once; zero: 100 mails, 16 MB.
+	BatchMails int
+	BatchBytes int64
+	// MaxMail is the size of the largest mail that is fetched, in bytes; zero: 150 MB.
+	MaxMail int64
+	// Timeout is how long the server may be silent while we wait for it; zero: 60 s.
+	Timeout time.Duration
+	// Idle is how long an IDLE lasts at most before the folder is looked at all the same; zero: 5 min. Servers don't tell an
+	// idling client when the folder under it is replaced.
+	Idle time.Duration
+	// Poll is how often the folder is looked at where the server has no IDLE; zero: 45 s.
+	Poll time.Duration
+	// GiveUp is how long a mail is tried that the server fails to send, where nothing shows that it sends others; zero: 5 min.
+	GiveUp time.Duration
+	// RetryMin and RetryMax bound the pause before the next attempt after a failure; zero: 1 s, 5 min.
+	RetryMin, RetryMax time.Duration
+}
+
+// State is what a watcher does with a folder.
+type State string
+
+// The states. NotFound is the Sent folder's alone.
+const (
+	Reading  State = "reading"   // mail is being fetched
+	Watching State = "watching"  // all is read
+	Failing  State = "failing"   // it does not work at the moment
+	NotFound State = "not-found" // the mailbox has no such folder
+)
+
+// Status is how a folder of a mailbox is.
+type Status struct {
+	MailboxID desk.ID
+	Folder    string
+	Role      desk.FolderRole
+	State     State
+	Behind    int       // for Reading: how many mails are not fetched yet
+	Err       error     // for Failing: why; a *mailconn.Problem says what to do about it
+	Retry     time.Time // for Failing: when it is tried again
+}
+
+// Watcher watches one mailbox under one lease.
+type Watcher struct {
+	mailbox desk.Mailbox
+	lease   desk.Lease
+	keeper  Keeper
+	blobs   Blobs
+	options Options
+	log     *slog.Logger
+}
+
+// New gives a Watcher that does nothing until Run.
+func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options) *Watcher {
+	fallback(&o.BatchMails, 100)
+	fallback(&o.BatchBytes, 16<<20)
+	fallback(&o.MaxMail, 150<<20)
+	fallback(&o.Timeout, 60*time.Second)
+	fallback(&o.Idle, 5*time.Minute)
+	fallback(&o.Poll, 45*time.Second)
+	fallback(&o.GiveUp, 5*time.Minute)
+	fallback(&o.RetryMin, time.Second)
+	fallback(&o.RetryMax, 5*time.Minute)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Report == nil {
+		o.Report = func(Status) {}
+	}
+	log := o.Log.With(slog.String("component", "ingest/imap"), slog.String("mailbox", m.Address), slog.String("mailbox_id", string(m.ID)))
+	return &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log}
+}
+
+func fallback[T int | int64 | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Run watches until ctx ends, and then answers nil. It answers an error if it can't go on: the mailbox's URL is unusable,
+// or the lease is over (desk.Conflict). Everything else is tried again, less and less often.
+func (w *Watcher) Run(ctx context.Context) error {
+	config, err := mailconn.ParseIMAP(w.mailbox.IMAP)
+	if err != nil {
+		return &mailconn.Problem{What: "the IMAP URL of " + w.mailbox.Address + " can't be used", Do: "Correct it", Err: err, Permanent: true}
+	}
+	config = config.WithPassword(w.mailbox.Secrets.IMAPPassword)
+	config.RootCAs = w.options.RootCAs
+	config.Timeout = w.options.Timeout
+
+	group, inner := errgroup.WithContext(ctx)
+	// A password that is wrong is wrong for both folders: the second waits until the first is in.
+	open, once := make(chan struct{}), sync.Once{}
+	inbox := &folder{w: w, config: config, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
+	sent := &folder{w: w, config: config, role: desk.Sent, signedIn: func() {}}
+	group.Go(func() error { return inbox.run(inner) })
+	group.Go(func() error {
+		select {
+		case <-open:
+			return sent.run(inner)
+		case <-inner.Done():
+			return nil
+		}
+	})
+	err = group.Wait()
+	if ctx.Err() != nil && !leaseOver(err) {
+		return nil
+	}
+	return err
+}
+
+func leaseOver(err error) bool {
+	_, ok := errors.AsType[*keepError](err)
+	return ok && desk.KindOf(err) == desk.Conflict
+}
+
+// keepError is a failure on our side: it says nothing about the mail or the server.
+type keepError struct{ err error }
+
+// Error says that it was us.
+func (e *keepError) Error() string { return "keep mail: " + e.err.Error() }
+
+// Unwrap gives the cause.
+func (e *keepError) Unwrap() error { return e.err }
