@@ -29,7 +29,11 @@ func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, 
 	if err := d.ours(ctx, tx, mb, &m); err != nil {
 		return t, err
 	}
-	if _, err := tx.AddMessage(ctx, m); err != nil {
+	added, err := tx.AddMessage(ctx, m)
+	if err == nil && !added {
+		err = &desk.Error{Kind: desk.Conflict, Text: "this was sent already; open the page again to write more"}
+	}
+	if err != nil {
 		return t, err
 	}
 	return t, d.putInInbox(ctx, tx, mb, m)

@@ -1,0 +1,168 @@
+package portal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"postern/desk"
+	"postern/i18n"
+	"postern/mailmsg"
+)
+
+// form is what a page with files sent.
+type form struct {
+	values   map[string]string
+	files    []desk.Attachment
+	tooLarge []string // names of files over the limit
+	tooMany  bool
+}
+
+func (f *form) value(name string) string { return f.values[name] }
+
+// readForm reads a multipart form; its files stream into the blob store.
+func (p *portal) readForm(c *gin.Context) (*form, error) {
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxFiles*maxFileSize+maxFormText+(1<<20))
+	r, err := c.Request.MultipartReader()
+	if err != nil {
+		return nil, &desk.Error{Kind: desk.Invalid, Text: "this form sends multipart/form-data", Err: err}
+	}
+	f := &form{values: map[string]string{}}
+	for text := 0; ; {
+		part, err := r.NextPart()
+		if errors.Is(err, io.EOF) {
+			return f, nil
+		}
+		if err != nil {
+			return nil, uploadError(err)
+		}
+		if part.FileName() != "" {
+			if err := p.readFile(c, f, part); err != nil {
+				return nil, uploadError(err)
+			}
+			continue
+		}
+		b, err := io.ReadAll(io.LimitReader(part, maxFormText+1))
+		if err != nil {
+			return nil, uploadError(err)
+		}
+		if text += len(b); text > maxFormText {
+			return nil, &desk.Error{Kind: desk.TooLarge, Text: "more than 1 MB of text"}
+		}
+		if name := part.FormName(); name != "files" {
+			f.values[name] = string(b)
+		}
+	}
+}
+
+func uploadError(err error) error {
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return &desk.Error{Kind: desk.TooLarge, Text: "the files are too large together", Err: err}
+	}
+	return err
+}
+
+func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part) error {
+	if len(f.files) >= maxFiles {
+		f.tooMany = true
+		return nil
+	}
+	name := mailmsg.SafeFileName(part.FileName())
+	limited := &io.LimitedReader{R: part, N: maxFileSize + 1}
+	sha, size, err := p.Blobs.Put(c.Request.Context(), limited)
+	if err != nil {
+		return err
+	}
+	if size > maxFileSize {
+		f.tooLarge = append(f.tooLarge, name)
+		return nil
+	}
+	if size > 0 {
+		media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
+		if err != nil {
+			media = "application/octet-stream"
+		}
+		f.files = append(f.files, desk.Attachment{Name: name, Type: media, Size: size, SHA256: sha})
+	}
+	return nil
+}
+
+// problems says what is wrong with a message.
+func (f *form) problems(t *i18n.Texts) ([]problem, error) {
+	var out []problem
+	add := func(field, key string, pairs ...any) error {
+		text, err := t.T(key, pairs...)
+		out = append(out, problem{field, text})
+		return err
+	}
+	if strings.TrimSpace(f.value("text")) == "" {
+		if err := add("text", "need_text"); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range f.tooLarge {
+		if err := add("files", "file_too_large", "Name", name, "Limit", t.Bytes(maxFileSize)); err != nil {
+			return nil, err
+		}
+	}
+	if f.tooMany {
+		if err := add("files", "too_many_files"); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// picture tells whether a media type is one that may be shown in a page (REQUIREMENTS P16).
+func picture(media string) bool {
+	switch media {
+	case "image/png", "image/jpeg", "image/gif", "image/webp":
+		return true
+	}
+	return false
+}
+
+// file sends an attachment. It is never anything that a browser would run: pictures that are what they say may be shown,
+// all else is to be saved.
+func (p *portal) file(c *gin.Context, who desk.Contact) error {
+	ctx := c.Request.Context()
+	a, err := p.DB.Attachment(ctx, desk.ScopeOfContact(who), desk.ID(c.Param("id")))
+	if err != nil {
+		return err
+	}
+	r, err := p.Blobs.Open(ctx, a.SHA256)
+	if err != nil {
+		return fmt.Errorf("open file %s: %w", a.ID, err)
+	}
+	defer r.Close() //nolint:errcheck // it was only read
+	start := make([]byte, 512)
+	n, err := io.ReadFull(r, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	h := c.Writer.Header()
+	media, how := "application/octet-stream", "attachment"
+	if sniffed := http.DetectContentType(start[:n]); picture(sniffed) {
+		media = sniffed
+		if a.Inline {
+			how = "inline"
+		}
+	}
+	h.Set("Content-Type", media)
+	h.Set("Content-Disposition", mime.FormatMediaType(how, map[string]string{"filename": a.Name}))
+	h.Set("Content-Length", strconv.FormatInt(a.Size, 10))
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	c.Status(http.StatusOK)
+	if _, err := io.Copy(c.Writer, io.MultiReader(bytes.NewReader(start[:n]), r)); err != nil {
+		c.Abort() // the browser has gone, or the bytes are short: the length tells
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+// Package portal is the customers' home: they sign in, see their tickets, answer with files and open new ones. Every page
+// works without script, and every query carries the scope of the person who is signed in.
+package portal
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"postern/accounts"
+	"postern/blob"
+	"postern/desk"
+	"postern/i18n"
+	"postern/store"
+	"postern/tickets"
+	"postern/web"
+)
+
+// Options are what the portal needs.
+type Options struct {
+	DB       *store.DB
+	Desk     *tickets.Desk
+	Accounts *accounts.Accounts
+	Blobs    blob.Store
+	Texts    *i18n.Catalogue
+	Web      web.Options
+	HTTPS    bool          // people come over TLS: cookies are for TLS only
+	Idle     time.Duration // how long a session lasts without a request; 0: 30 minutes
+}
+
+// The limits of what a customer sends at once.
+const (
+	maxFiles    = 10
+	maxFileSize = 25 << 20
+	maxFormText = 1 << 20
+)
+
+type portal struct {
+	Options
+	sessions *web.Sessions
+	pages    *pages
+}
+
+// New makes the portal's handler. It fails if a template or a text is wrong.
+func New(o Options) (http.Handler, error) {
+	if o.Idle == 0 {
+		o.Idle = 30 * time.Minute
+	}
+	assets, err := web.LoadAssets()
+	if err != nil {
+		return nil, err
+	}
+	p := &portal{Options: o}
+	if p.pages, err = parsePages(o.Texts, assets); err != nil {
+		return nil, err
+	}
+	p.sessions = web.NewSessions(o.DB, o.HTTPS, o.Idle, p.sessionTrouble)
+	e, err := web.Engine(o.Web, p.oops)
+	if err != nil {
+		return nil, err
+	}
+	p.routes(e)
+	mux := http.NewServeMux()
+	mux.Handle(web.AssetsPath, assets)
+	mux.Handle("/", web.SameOrigin(p.sessions.Handler(e), http.HandlerFunc(p.foreign)))
+	return web.Headers(mux, o.HTTPS), nil
+}
+
+func (p *portal) routes(e *gin.Engine) {
+	e.NoRoute(func(c *gin.Context) { p.oops(c, desk.Missing("page")) })
+	open := func(method, path string, h func(*gin.Context) error) {
+		e.Handle(method, path, func(c *gin.Context) {
+			c.Header("Cache-Control", "private, no-store")
+			if err := h(c); err != nil {
+				p.oops(c, err)
+			}
+		})
+	}
+	open("GET", "/sign-in", p.signInPage)
+	open("POST", "/sign-in", p.signIn)
+	open("POST", "/sign-in/link", p.requestLink)
+	open("GET", "/sign-in/link/:secret", p.linkPage)
+	open("POST", "/sign-in/link/:secret", p.signInByLink)
+	open("GET", "/forgot", p.forgotPage)
+	open("POST", "/forgot", p.requestPassword)
+	open("GET", "/password/:secret", p.passwordPage)
+	open("POST", "/password/:secret", p.setPassword)
+	open("POST", "/sign-out", p.signOut)
+
+	member := func(method, path string, h func(*gin.Context, desk.Contact) error) {
+		open(method, path, func(c *gin.Context) error {
+			who, ok, err := p.member(c)
+			if err != nil || !ok {
+				return err
+			}
+			return h(c, who)
+		})
+	}
+	member("GET", "/", func(c *gin.Context, _ desk.Contact) error { return redirect(c, "/tickets") })
+	member("GET", "/tickets", p.list)
+	member("GET", "/tickets/new", p.newPage)
+	member("POST", "/tickets/new", p.create)
+	member("GET", "/tickets/:number", p.thread)
+	member("POST", "/tickets/:number", p.reply)
+	member("POST", "/tickets/:number/solved", p.solve)
+	member("GET", "/files/:id/:name", p.file)
+}
+
+// member finds who is signed in. It answers false after it has sent everybody else to the sign-in page.
+func (p *portal) member(c *gin.Context) (desk.Contact, bool, error) {
+	ctx := c.Request.Context()
+	id, timedOut, err := p.sessions.Contact(ctx)
+	if err != nil {
+		return desk.Contact{}, false, err
+	}
+	if timedOut {
+		return desk.Contact{}, false, redirect(c, "/sign-in?why=idle")
+	}
+	if id != "" {
+		who, err := p.DB.Contact(ctx, id)
+		if err == nil && !who.Disabled {
+			return who, true, nil
+		}
+		if err != nil && desk.KindOf(err) != desk.NotFound {
+			return who, false, err
+		}
+		if err := p.sessions.SignOut(ctx); err != nil {
+			return who, false, err
+		}
+	}
+	return desk.Contact{}, false, redirect(c, "/sign-in")
+}
+
+// redirect answers a request with another page. The path is always one of ours (REQUIREMENTS P11).
+func redirect(c *gin.Context, path string) error {
+	c.Redirect(http.StatusSeeOther, path)
+	return nil
+}
+
+// oops is the page for every error: it says what to do, and nothing about what is inside.
+func (p *portal) oops(c *gin.Context, err error) {
+	status := p.Web.Status(err)
+	if status >= http.StatusInternalServerError {
+		p.Web.Log.ErrorContext(c.Request.Context(), "a page failed", slog.String("route", c.FullPath()), slog.Int("status", status), slog.String("error", err.Error()))
+	}
+	c.Abort()
+	p.writeOops(c.Request.Context(), c.Writer, c.Request, status, err)
+}
+
+func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.Request, status int, err error) {
+	v := oopsView{}
+	key := map[int]string{
+		http.StatusNotFound: "oops.not_found", http.StatusRequestEntityTooLarge: "oops.too_large", http.StatusTooManyRequests: "oops.too_many",
+		http.StatusServiceUnavailable: "oops.unavailable", http.StatusForbidden: "oops.forbidden",
+	}[status]
+	var pairs []any
+	if key == "" {
+		key, pairs = "oops.internal", []any{"Ref", time.Now().UTC().Format("15:04:05.000") + " UTC"}
+	}
+	texts := p.Texts.For(p.lang(r, desk.Contact{}))
+	title, titleErr := texts.T(key + "_title")
+	v.head = p.headOf(ctx, texts, desk.Contact{}, title)
+	if e, ok := errors.AsType[*desk.Error](err); ok && status == http.StatusTooManyRequests {
+		v.Text = e.Text
+	} else {
+		v.Text, err = texts.T(key, pairs...)
+	}
+	if titleErr != nil {
+		p.Web.Log.ErrorContext(ctx, "an error page lacks its text", slog.String("error", titleErr.Error()))
+	}
+	if err := p.pages.write(w, status, texts.Lang(), "oops", v); err != nil {
+		p.Web.Log.ErrorContext(ctx, "an error page failed", slog.String("error", err.Error()))
+	}
+}
+
+// foreign answers what another site's page sent.
+func (p *portal) foreign(w http.ResponseWriter, r *http.Request) {
+	p.writeOops(r.Context(), w, r, http.StatusForbidden, nil)
+}
+
+// sessionTrouble answers when the session can't be read or stored.
+func (p *portal) sessionTrouble(w http.ResponseWriter, r *http.Request, err error) {
+	status := p.Web.Status(err)
+	p.Web.Log.ErrorContext(r.Context(), "sessions have trouble", slog.String("error", err.Error()))
+	p.writeOops(r.Context(), w, r, status, err)
+}
+
+// lang is the language of a page: the person's, then the browser's, then the portal's.
+func (p *portal) lang(r *http.Request, who desk.Contact) string {
+	org, err := p.DB.Organisation(r.Context())
+	fallback := "en"
+	if err == nil {
+		fallback = org.Settings.DefaultLanguage
+	}
+	return p.Texts.Match(who.Language, r.Header.Get("Accept-Language"), fallback)
+}
