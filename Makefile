@@ -23,7 +23,7 @@ check: ## what can be told without running the programs: format, vet, staticchec
 	@bad=$$($(GOFILES) | xargs -r gofmt -l); if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
-	go test ./internal/archtest
+	go test -count=1 ./internal/archtest
 	script/generated
 	go mod tidy -diff
 
