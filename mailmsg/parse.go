@@ -79,6 +79,27 @@ func Parse(r io.Reader, o ParseOptions) (m desk.Mail, err error) {
 	return p.mail, nil
 }
 
+// Fields gives the fields of a mail's header, topmost first: names in lower case, values unfolded but not decoded, within
+// DefaultLimits. It reads no further than the buffer needs. It is for what desk.Mail doesn't hold because it takes knowledge of
+// the mailbox to judge: Authentication-Results, Received, marks of our own.
+func Fields(r io.Reader) (fields []HeaderField, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			fields, err = nil, fmt.Errorf("read header: %v", v)
+		}
+	}()
+	limits := DefaultLimits()
+	src := newSource(r, limits.Size)
+	hr := headerReader{limits: limits, defect: func(string) {}}
+	for _, f := range hr.read(src, true) {
+		fields = append(fields, HeaderField{Name: f.name, Value: f.value})
+	}
+	if src.err != nil {
+		return nil, fmt.Errorf("read header: %w", src.err)
+	}
+	return fields, nil
+}
+
 type parser struct {
 	o       ParseOptions
 	limits  Limits

@@ -587,3 +587,11 @@ func TestHeaderWords(t *testing.T) {
 		}
 	}
 }
+
+func TestA3_FieldsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	got, err := Fields(strings.NewReader("Authentication-Results: mx.example.com;\r\n dmarc=pass\r\nReceived: a\r\nauthentication-results: forged\r\n\r\nX: body\r\n"))
+	if want := "[{authentication-results mx.example.com; dmarc=pass} {received a} {authentication-results forged}]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("%v, %v", got, err)
+	}
+}
