@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"postern/desk"
-	"postern/internal/mailtest"
 )
 
 // fake is a mail server that misbehaves. It knows the commands that a watcher sends, and no Sent folder.
@@ -302,38 +301,4 @@ func TestI1_OnlyCommandsThatChangeNothing(t *testing.T) {
 			t.Errorf("sent %q", c)
 		}
 	}
-}
-
-// BenchmarkBacklog compares a watcher with a client that only drains the same mailbox.
-func BenchmarkBacklog(b *testing.B) {
-	const n = 5000
-	raw := func(i int) []byte {
-		return fmt.Appendf(nil, "From: ann@example.com\r\nSubject: %d\r\n\r\n%s", i, strings.Repeat("0123456789 0123456789 0123456789 0123456789\r\n", 220))
-	}
-	d := mailtest.Dovecot(b, mailtest.User{Name: user, Password: "secret"})
-	d.SeedMaildir(user, "INBOX", n, raw, nil)
-	if got := len(d.Messages(user, "INBOX")); got != n { // warm
-		b.Fatal(got)
-	}
-	b.Run("watch", func(b *testing.B) {
-		for b.Loop() {
-			k := newMemory()
-			w := New(mailbox(d.Addr()), desk.Lease{Epoch: 7}, k, k, Options{})
-			f := &folder{w: w, role: desk.Inbox, name: "INBOX"}
-			c := d.Dial(user)
-			if err := f.catchUp(b.Context(), c); err != nil || len(k.kept("INBOX")) != n {
-				b.Fatal(err)
-			}
-			c.Close()
-		}
-		b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "mails/s")
-	})
-	b.Run("drain", func(b *testing.B) {
-		for b.Loop() {
-			if len(d.Messages(user, "INBOX")) != n {
-				b.Fatal("short")
-			}
-		}
-		b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "mails/s")
-	})
 }

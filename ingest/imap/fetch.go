@@ -80,7 +80,7 @@ func (f *folder) vanished(ctx context.Context, client *imapclient.Client, mails 
 
 // bodies fetches the mails and adds what came whole to got. BODY.PEEK leaves \Seen alone even where EXAMINE would not.
 func (f *folder) bodies(ctx context.Context, client *imapclient.Client, uids imap.UIDSet, got map[imap.UID]desk.FolderItem) error {
-	return f.patiently(ctx, client, func(alive func()) error {
+	return f.patiently(ctx, client, f.w.options.Timeout, func(alive func()) error {
 		cmd := client.Fetch(uids, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{{Peek: true}}})
 		for m := cmd.Next(); m != nil; m = cmd.Next() {
 			alive()

@@ -169,19 +169,19 @@ func (f *folder) session(ctx context.Context) error {
 	}
 }
 
-// do runs commands that the server is to answer within the time-out.
-func (f *folder) do(ctx context.Context, client *imapclient.Client, commands func() error) error {
-	return f.patiently(ctx, client, func(func()) error { return commands() })
+// do runs commands that the server is to answer within a time.
+func (f *folder) do(ctx context.Context, client *imapclient.Client, within time.Duration, commands func() error) error {
+	return f.patiently(ctx, client, within, func(func()) error { return commands() })
 }
 
-// patiently runs commands that may take as long as the server keeps sending: each call of alive starts the time-out anew.
-func (f *folder) patiently(ctx context.Context, client *imapclient.Client, commands func(alive func()) error) error {
+// patiently runs commands that may take as long as the server keeps sending: each call of alive starts the time anew.
+func (f *folder) patiently(ctx context.Context, client *imapclient.Client, within time.Duration, commands func(alive func()) error) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(f.w.options.Timeout, func() { cancel(errSilent) })
+	silence := time.AfterFunc(within, func() { cancel(errSilent) })
 	defer silence.Stop()
 	err := mailconn.Do(inner, client, func() error {
-		return commands(func() { silence.Reset(f.w.options.Timeout) })
+		return commands(func() { silence.Reset(within) })
 	})
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errSilent) {
 		return errSilent
@@ -192,7 +192,7 @@ func (f *folder) patiently(ctx context.Context, client *imapclient.Client, comma
 // wait returns when there may be something new: the server says so, or enough time has passed.
 func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-chan struct{}) error {
 	var idle *imapclient.IdleCommand
-	err := f.do(ctx, client, func() (err error) {
+	err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
 		if f.idleRefused || !client.Caps().Has(imap.CapIdle) {
 			return nil
 		}
@@ -222,7 +222,7 @@ func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-cha
 	if idle == nil {
 		return nil
 	}
-	return f.do(ctx, client, func() error {
+	return f.do(ctx, client, f.w.options.Timeout, func() error {
 		if err := idle.Close(); err != nil {
 			return err
 		}

@@ -26,7 +26,8 @@ type listed struct {
 // another UIDVALIDITY, and then the count begins again (RFC 9051 section 2.3.1.1).
 func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	var box *imap.SelectData
-	err := f.do(ctx, client, func() (err error) {
+	// A server that has not seen the folder for long may have to index it first.
+	err := f.do(ctx, client, 5*f.w.options.Timeout, func() (err error) {
 		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true}).Wait()
 		return err
 	})
@@ -92,7 +93,7 @@ func (f *folder) behind(next imap.UID) imap.UIDSet {
 // list asks which of the UIDs there are, in ascending order, with what is needed to decide about each.
 func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.UIDSet) ([]listed, error) {
 	var out []listed
-	err := f.patiently(ctx, client, func(alive func()) error {
+	err := f.patiently(ctx, client, f.w.options.Timeout, func(alive func()) error {
 		cmd := client.Fetch(uids, &imap.FetchOptions{UID: true, InternalDate: true, RFC822Size: true})
 		for m := cmd.Next(); m != nil; m = cmd.Next() {
 			alive()

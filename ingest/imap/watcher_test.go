@@ -119,6 +119,23 @@ func TestI2_AKilledServerLeavesNoGapAndNoDouble(t *testing.T) {
 	checkKept(t, k.waitFor(t, "INBOX", n+1), n+1, numbered)
 }
 
+func TestI2_AStoppedWatcherLeavesNoGapAndNoDouble(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	d := start(t)
+	d.SeedMaildir(user, "INBOX", n, numbered, nil)
+	k := newMemory()
+	o := quick(k)
+	o.BatchMails = 20
+	for at := 100; at < n; at += 400 {
+		stop := watch(t, mailbox(d.Addr()), k, o)
+		k.waitFor(t, "INBOX", at)
+		stop()
+	}
+	watch(t, mailbox(d.Addr()), k, o)
+	checkKept(t, k.waitFor(t, "INBOX", n), n, numbered)
+}
+
 func TestI5_ANewUIDValidityStartsANewCount(t *testing.T) {
 	t.Parallel()
 	d := start(t)
