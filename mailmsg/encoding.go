@@ -72,7 +72,17 @@ func (d *base64Reader) Read(p []byte) (int, error) {
 }
 
 func (d *base64Reader) decode(chunk []byte) {
-	for i, c := range chunk {
+	for i := 0; i < len(chunk); i++ {
+		c := chunk[i]
+		// nearly all of it: characters of the alphabet
+		if v := base64Value[c]; v < 64 && !d.end && !d.tail && d.hold == nil {
+			d.acc = d.acc<<6 | uint32(v)
+			if d.n++; d.n == 4 {
+				d.out = append(d.out, byte(d.acc>>16), byte(d.acc>>8), byte(d.acc))
+				d.acc, d.n = 0, 0
+			}
+			continue
+		}
 		switch {
 		case d.tail:
 			if d.text {

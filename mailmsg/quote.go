@@ -48,7 +48,6 @@ func Fold(text string, spans []safehtml.Span) Folded {
 
 type folding struct {
 	lines  []string
-	marker bool   // there may be a helpdesk's mark in the text
 	quoted []bool // the line is marked as a quote, by ">" or by the HTML
 	parts  []part
 }

@@ -50,27 +50,28 @@ func FromText(text string) string {
 
 // escape writes text as html.EscapeString does.
 func escape(b *strings.Builder, s string) {
-	for {
-		i := strings.IndexAny(s, `&<>"'`)
-		if i < 0 {
-			b.WriteString(s)
-			return
-		}
-		b.WriteString(s[:i])
+	start := 0
+	for i := range len(s) {
+		entity := ""
 		switch s[i] {
 		case '&':
-			b.WriteString("&amp;")
+			entity = "&amp;"
 		case '<':
-			b.WriteString("&lt;")
+			entity = "&lt;"
 		case '>':
-			b.WriteString("&gt;")
+			entity = "&gt;"
 		case '"':
-			b.WriteString("&#34;")
+			entity = "&#34;"
+		case '\'':
+			entity = "&#39;"
 		default:
-			b.WriteString("&#39;")
+			continue
 		}
-		s = s[i+1:]
+		b.WriteString(s[start:i])
+		b.WriteString(entity)
+		start = i + 1
 	}
+	b.WriteString(s[start:])
 }
 
 // maxLink is the longest word that links are looked for in.
