@@ -44,6 +44,42 @@ func DefaultSettings() Settings {
 	}
 }
 
+// CheckSettings refuses settings that would leave somebody stuck.
+func CheckSettings(s Settings) error {
+	if strings.TrimSpace(s.PortalTitle) == "" {
+		return Refuse("portal_title", "the portal needs a title")
+	}
+	if len(s.Pipelines) == 0 {
+		return Refuse("pipelines", "there must be a pipeline")
+	}
+	keys := map[string]bool{}
+	for _, p := range s.Pipelines {
+		if p.Key == "" || keys[p.Key] {
+			return Refuse("pipelines", "each pipeline needs a key of its own")
+		}
+		keys[p.Key] = true
+		if err := checkStatuses(p); err != nil {
+			return err
+		}
+	}
+	return CheckWelcome(s.Welcome)
+}
+
+func checkStatuses(p Pipeline) error {
+	statuses, open, closed := map[string]bool{}, false, false
+	for _, st := range p.Statuses {
+		if st.Key == "" || statuses[st.Key] {
+			return Refuse("pipelines", "each status of pipeline %q needs a key of its own", p.Key)
+		}
+		statuses[st.Key] = true
+		open, closed = open || !st.Closed, closed || st.Closed
+	}
+	if !open || !closed || p.Statuses[0].Closed {
+		return Refuse("pipelines", "pipeline %q needs an open status first, and a closed one", p.Key)
+	}
+	return nil
+}
+
 // CheckWelcome refuses a template that leaves its reader with no way in: it needs the link to set a password. A password
 // in a mail is refused, and so is a neutral text that says anything the sender chose.
 func CheckWelcome(w Welcome) error {

@@ -21,9 +21,9 @@ const Version = "0.1.0"
 func Gateway(ctx context.Context, args []string, env Env) int {
 	c := &cli{env: env}
 	root := c.root("gateway", "A customer portal behind an ordinary support mailbox", `Customers write by mail, by web form or in the portal; agents stay in their mail client.
-Without a command it serves. "gateway demo" shows it with nothing set up.`)
+Without a command it serves.`)
 	root.RunE = c.serve
-	root.AddCommand(c.serveCommand(), c.demoCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(),
+	root.AddCommand(c.serveCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(),
 		c.ticketCommand(), c.formCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
 	return c.run(ctx, root, args)
 }

@@ -75,6 +75,7 @@ type services struct {
 	sender *smtp.Sender
 	boxes  *mailbox.Client
 	worker *outbound.Worker
+	health health
 }
 
 func (p *parts) services() (*services, error) {

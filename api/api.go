@@ -1,0 +1,180 @@
+// Package api is Postern for programs: JSON over HTTP under /api/v1, described by its own OpenAPI document. What it
+// promises stays as it is; source and kind are open sets, so clients must take values they don't know.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"postern/accounts"
+	"postern/blob"
+	"postern/desk"
+	"postern/ingest"
+	"postern/store"
+	"postern/tickets"
+	"postern/web"
+)
+
+// Options are what the API needs.
+type Options struct {
+	DB       *store.DB
+	Desk     *tickets.Desk
+	Accounts *accounts.Accounts
+	Blobs    blob.Store
+	Ingest   *ingest.Ingest
+	Web      web.Options
+	Version  string
+	BaseURL  string
+}
+
+type server struct{ Options }
+
+const root = "/api/v1"
+
+// New makes the handler of /api/.
+func New(o Options) (http.Handler, error) {
+	s := &server{o}
+	e, err := web.Engine(o.Web, func(c *gin.Context, err error) {
+		c.Header("Content-Type", "application/problem+json")
+		c.JSON(http.StatusInternalServerError, s.problem(c.Request.Context(), err))
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.NoRoute(func(c *gin.Context) {
+		c.Header("Content-Type", "application/problem+json")
+		c.JSON(http.StatusNotFound, s.problem(c.Request.Context(), desk.Missing("resource")))
+	})
+	config := huma.DefaultConfig("Postern", o.Version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = root+"/openapi", "", ""
+	config.CreateHooks = nil // no $schema links in the answers
+	config.Servers = []*huma.Server{{URL: o.BaseURL}}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token from: gateway token create"}}
+	h := humagin.New(e, config)
+	h.UseMiddleware(s.authenticate(h))
+	s.routes(h)
+	return web.Headers(e, strings.HasPrefix(o.BaseURL, "https://")), nil
+}
+
+// needs is the key of an operation's metadata that names the scope it wants.
+const needs = "scope"
+
+func (s *server) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		c.SetHeader("Cache-Control", "no-store")
+		refuse := func(err error) {
+			c.SetHeader("WWW-Authenticate", "Bearer")
+			if err := huma.WriteErr(h, c, s.Web.Status(err), textOf(err)); err != nil {
+				s.Web.Log.DebugContext(c.Context(), "the client did not wait for the answer", slog.String("error", err.Error()))
+			}
+		}
+		secret, ok := strings.CutPrefix(c.Header("Authorization"), "Bearer ")
+		if !ok {
+			refuse(&desk.Error{Kind: desk.Unauthenticated, Text: "send the header Authorization: Bearer TOKEN; make a token with gateway token create"})
+			return
+		}
+		token, err := s.Accounts.Token(c.Context(), strings.TrimSpace(secret))
+		if err != nil {
+			refuse(err)
+			return
+		}
+		if scope, _ := c.Operation().Metadata[needs].(string); !token.Allows(scope) {
+			refuse(&desk.Error{Kind: desk.Forbidden, Text: "this token lacks the scope " + scope})
+			return
+		}
+		next(c)
+	}
+}
+
+func textOf(err error) string {
+	if e, ok := errors.AsType[*desk.Error](err); ok && e.Kind != desk.Internal {
+		return e.Text
+	}
+	return "something went wrong here; try again"
+}
+
+// problem makes the answer for an error: a problem document (RFC 9457). What is inside stays in the log.
+func (s *server) problem(ctx context.Context, err error) huma.StatusError {
+	status := s.Web.Status(err)
+	if status >= http.StatusInternalServerError {
+		s.Web.Log.ErrorContext(ctx, "an API call failed", slog.String("error", err.Error()))
+	}
+	if e, ok := errors.AsType[*desk.Error](err); ok && e.Field != "" {
+		return huma.NewError(status, textOf(err), &huma.ErrorDetail{Message: e.Text, Location: "body." + e.Field})
+	}
+	return huma.NewError(status, textOf(err))
+}
+
+// handle registers an operation whose errors become problem documents.
+func handle[I, O any](s *server, h huma.API, op huma.Operation, scope string, do func(context.Context, *I) (*O, error)) {
+	op.Path = root + op.Path
+	op.Security = []map[string][]string{{"token": {}}}
+	op.Metadata = map[string]any{needs: scope}
+	op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity}
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// pageInput is how lists are read.
+type pageInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at the most."`
+	Cursor string `query:"cursor" maxLength:"36" doc:"The next_cursor of the page before."`
+}
+
+func (p pageInput) page() store.Page {
+	return store.Page{Before: desk.ID(p.Cursor), Limit: p.Limit}
+}
+
+// listBody is a page of a list, newest first.
+type listBody[T any] struct {
+	Items      []T     `json:"items"`
+	NextCursor *string `json:"next_cursor" doc:"Where the next page begins; null on the last one."`
+}
+
+type listOutput[T any] struct{ Body listBody[T] }
+
+// listed makes the answer of a list; more tells the id of the last item if there may be others.
+func listed[S, T any](p pageInput, found []S, id func(S) desk.ID, view func(S) T) *listOutput[T] {
+	out := &listOutput[T]{Body: listBody[T]{Items: []T{}}}
+	for _, s := range found {
+		out.Body.Items = append(out.Body.Items, view(s))
+	}
+	if len(found) == p.page().Limit {
+		last := string(id(found[len(found)-1]))
+		out.Body.NextCursor = &last
+	}
+	return out
+}
+
+type idInput struct {
+	ID string `path:"id" maxLength:"36"`
+}
+
+type output[T any] struct{ Body T }
+
+// orNull gives null for no id.
+func orNull(id desk.ID) *desk.ID {
+	if id == "" {
+		return nil
+	}
+	return &id
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,382 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
+	"postern/tickets"
+)
+
+func get(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodGet, Path: path, Summary: summary}
+}
+
+func post(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, DefaultStatus: http.StatusCreated, MaxBodyBytes: maxBody}
+}
+
+func patch(id, path, summary string) huma.Operation {
+	return huma.Operation{OperationID: id, Method: http.MethodPatch, Path: path, Summary: summary}
+}
+
+// maxBody holds 25 MB of files in base64.
+const maxBody = 36 << 20
+
+func (s *server) routes(h huma.API) {
+	handle(s, h, get("list-companies", "/companies", "List companies"), desk.ScopeRead, s.companies)
+	handle(s, h, get("get-company", "/companies/{id}", "Read a company"), desk.ScopeRead, s.company)
+	handle(s, h, post("add-company", "/companies", "Add a company"), desk.ScopeWrite, s.addCompany)
+	handle(s, h, patch("change-company", "/companies/{id}", "Change a company"), desk.ScopeWrite, s.changeCompany)
+
+	handle(s, h, get("list-contacts", "/contacts", "List contacts"), desk.ScopeRead, s.contacts)
+	handle(s, h, get("get-contact", "/contacts/{id}", "Read a contact"), desk.ScopeRead, s.contact)
+	handle(s, h, post("add-contact", "/contacts", "Add a contact"), desk.ScopeWrite, s.addContact)
+	handle(s, h, patch("change-contact", "/contacts/{id}", "Change a contact"), desk.ScopeWrite, s.changeContact)
+
+	handle(s, h, get("list-tickets", "/tickets", "List tickets"), desk.ScopeRead, s.tickets)
+	handle(s, h, get("get-ticket", "/tickets/{id}", "Read a ticket, by id or number"), desk.ScopeRead, s.ticket)
+	handle(s, h, post("add-ticket", "/tickets", "Enter a ticket for a contact"), desk.ScopeWrite, s.addTicket)
+	handle(s, h, patch("change-ticket", "/tickets/{id}", "Change a ticket"), desk.ScopeWrite, s.changeTicket)
+	handle(s, h, get("list-messages", "/tickets/{id}/messages", "List a ticket's messages"), desk.ScopeRead, s.messages)
+	handle(s, h, post("add-message", "/tickets/{id}/messages", "Answer a ticket, or add an internal note"), desk.ScopeWrite, s.addMessage)
+	handle(s, h, get("get-file", "/files/{id}", "Read an attachment's bytes"), desk.ScopeRead, s.file)
+
+	handle(s, h, get("list-held", "/held", "List inbound items that an agent has to decide about"), desk.ScopeRead, s.ledger(desk.Held))
+	handle(s, h, get("list-quarantine", "/quarantine", "List inbound items that could not be read"), desk.ScopeRead, s.ledger(desk.Quarantined))
+	handle(s, h, get("list-outbox", "/outbox", "List what is sent, and how that went"), desk.ScopeRead, s.outbox)
+	handle(s, h, get("list-mailboxes", "/mailboxes", "List mailboxes"), desk.ScopeRead, s.mailboxes)
+	handle(s, h, get("list-forms", "/forms", "List forms"), desk.ScopeRead, s.forms)
+	handle(s, h, get("get-settings", "/settings", "Read the settings"), desk.ScopeRead, s.settings)
+	handle(s, h, patch("change-settings", "/settings", "Change settings"), desk.ScopeSettings, s.changeSettings)
+}
+
+func (s *server) companies(ctx context.Context, in *pageInput) (*listOutput[companyView], error) {
+	found, err := s.DB.Companies(ctx, in.page())
+	return listed(*in, found, func(c desk.Company) desk.ID { return c.ID }, viewCompany), err
+}
+
+func (s *server) company(ctx context.Context, in *idInput) (*output[companyView], error) {
+	c, err := s.DB.Company(ctx, desk.ID(in.ID))
+	return &output[companyView]{viewCompany(c)}, err
+}
+
+type newCompany struct {
+	Body struct {
+		Name    string   `json:"name" minLength:"1" maxLength:"200"`
+		Domains []string `json:"domains,omitempty" doc:"Mail domains of its people; their sub-domains count too."`
+	}
+}
+
+func (s *server) addCompany(ctx context.Context, in *newCompany) (*output[companyView], error) {
+	c, err := s.Desk.AddCompany(ctx, in.Body.Name, in.Body.Domains)
+	return &output[companyView]{viewCompany(c)}, err
+}
+
+type companyPatch struct {
+	idInput
+	Body struct {
+		Name    *string   `json:"name,omitempty" minLength:"1" maxLength:"200"`
+		Domains *[]string `json:"domains,omitempty"`
+	}
+}
+
+func (s *server) changeCompany(ctx context.Context, in *companyPatch) (*output[companyView], error) {
+	c, err := s.Desk.ChangeCompany(ctx, desk.ID(in.ID), tickets.CompanyChange{Name: in.Body.Name, Domains: in.Body.Domains})
+	return &output[companyView]{viewCompany(c)}, err
+}
+
+func (s *server) contacts(ctx context.Context, in *contactsInput) (*listOutput[contactView], error) {
+	if in.Address != "" {
+		email, _ := desk.NormalizeEmail(in.Address)
+		c, err := s.DB.ContactByEmail(ctx, email)
+		found := []desk.Contact{c}
+		if desk.KindOf(err) == desk.NotFound {
+			found, err = nil, nil
+		}
+		return listed(pageInput{Limit: 2}, found, func(c desk.Contact) desk.ID { return c.ID }, viewContact), err
+	}
+	found, err := s.DB.Contacts(ctx, in.page())
+	return listed(in.pageInput, found, func(c desk.Contact) desk.ID { return c.ID }, viewContact), err
+}
+
+type contactsInput struct {
+	pageInput
+	Address string `query:"address" maxLength:"254" doc:"Only the contact that has this address."`
+}
+
+func (s *server) contact(ctx context.Context, in *idInput) (*output[contactView], error) {
+	c, err := s.DB.Contact(ctx, desk.ID(in.ID))
+	return &output[contactView]{viewContact(c)}, err
+}
+
+type newContact struct {
+	Body struct {
+		Name      string    `json:"name,omitempty" maxLength:"200"`
+		Addresses []string  `json:"addresses,omitempty" maxItems:"20" doc:"The first one is the login address."`
+		Companies []desk.ID `json:"companies,omitempty" maxItems:"50" doc:"The first one is the primary company. Left out: the one that owns the address's domain."`
+		Language  string    `json:"language,omitempty" maxLength:"35"`
+		Username  string    `json:"username,omitempty" maxLength:"64"`
+		Welcome   *bool     `json:"welcome,omitempty" doc:"Whether the welcome mail goes out, if it is switched on. Left out: yes."`
+	}
+}
+
+func (s *server) addContact(ctx context.Context, in *newContact) (*output[contactView], error) {
+	b := in.Body
+	c, _, err := s.Desk.AddContact(ctx, tickets.NewContact{
+		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, Language: b.Language, Username: b.Username, Welcome: b.Welcome == nil || *b.Welcome,
+	})
+	return &output[contactView]{viewContact(c)}, err
+}
+
+type contactPatch struct {
+	idInput
+	Body struct {
+		Name      *string    `json:"name,omitempty" maxLength:"200"`
+		Addresses *[]string  `json:"addresses,omitempty" maxItems:"20"`
+		Companies *[]desk.ID `json:"companies,omitempty" maxItems:"50"`
+		Language  *string    `json:"language,omitempty" maxLength:"35"`
+		Username  *string    `json:"username,omitempty" maxLength:"64"`
+		Disabled  *bool      `json:"disabled,omitempty"`
+	}
+}
+
+func (s *server) changeContact(ctx context.Context, in *contactPatch) (*output[contactView], error) {
+	b := in.Body
+	c, err := s.Desk.ChangeContact(ctx, desk.ID(in.ID), tickets.ContactChange{
+		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, Language: b.Language, Username: b.Username, Disabled: b.Disabled,
+	})
+	return &output[contactView]{viewContact(c)}, err
+}
+
+func (s *server) tickets(ctx context.Context, in *pageInput) (*listOutput[ticketView], error) {
+	found, err := s.DB.Tickets(ctx, desk.ScopeOfProgram(), in.page())
+	return listed(*in, found, func(t desk.Ticket) desk.ID { return t.ID }, viewTicket), err
+}
+
+// find reads the ticket that a path names by its id or its number.
+func (s *server) find(ctx context.Context, name string) (desk.Ticket, error) {
+	if n, err := strconv.ParseInt(name, 10, 64); err == nil {
+		return s.DB.TicketByNumber(ctx, desk.ScopeOfProgram(), n)
+	}
+	return s.DB.Ticket(ctx, desk.ScopeOfProgram(), desk.ID(name))
+}
+
+func (s *server) ticket(ctx context.Context, in *idInput) (*output[ticketView], error) {
+	t, err := s.find(ctx, in.ID)
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+// newFile is an attachment in a request.
+type newFile struct {
+	Name    string `json:"name" minLength:"1" maxLength:"255"`
+	Type    string `json:"type,omitempty" maxLength:"255" doc:"Media type."`
+	Content []byte `json:"content" doc:"The bytes, in base64."`
+}
+
+func (s *server) keepFiles(ctx context.Context, files []newFile) ([]desk.Attachment, error) {
+	var out []desk.Attachment
+	for _, f := range files {
+		media, _, err := mime.ParseMediaType(f.Type)
+		if err != nil {
+			media = "application/octet-stream"
+		}
+		sha, size, err := s.Blobs.Put(ctx, bytes.NewReader(f.Content))
+		if err != nil {
+			return nil, fmt.Errorf("keep %s: %w", f.Name, err)
+		}
+		out = append(out, desk.Attachment{Name: mailmsg.SafeFileName(f.Name), Type: media, Size: size, SHA256: sha})
+	}
+	return out, nil
+}
+
+type newTicket struct {
+	Body struct {
+		ContactID   desk.ID   `json:"contact_id,omitempty" doc:"Whose ticket it is; or address."`
+		Address     string    `json:"address,omitempty" maxLength:"254" doc:"An address of the contact, instead of contact_id."`
+		Subject     string    `json:"subject" minLength:"1" maxLength:"1000"`
+		Text        string    `json:"text" minLength:"1"`
+		MailboxID   desk.ID   `json:"mailbox_id,omitempty" doc:"The mailbox it goes to. Left out: none until the customer answers, or the default one with mail."`
+		Mail        bool      `json:"mail,omitempty" doc:"Send the text to the contact."`
+		Attachments []newFile `json:"attachments,omitempty" maxItems:"20"`
+	}
+}
+
+func (s *server) addTicket(ctx context.Context, in *newTicket) (*output[ticketView], error) {
+	b := in.Body
+	contact := b.ContactID
+	if contact == "" {
+		email, ok := desk.NormalizeEmail(b.Address)
+		if !ok {
+			return nil, desk.Refuse("contact_id", "name the contact by contact_id or address")
+		}
+		c, err := s.DB.ContactByEmail(ctx, email)
+		if desk.KindOf(err) == desk.NotFound {
+			return nil, desk.Refuse("address", "no contact has the address %s; add one with POST %s/contacts", email, root)
+		}
+		if err != nil {
+			return nil, err
+		}
+		contact = c.ID
+	}
+	files, err := s.keepFiles(ctx, b.Attachments)
+	if err != nil {
+		return nil, err
+	}
+	t, _, err := s.Desk.OpenByAgent(ctx, tickets.AgentTicket{
+		Contact: contact, Source: desk.FromAPI, Subject: b.Subject, Text: b.Text, Mailbox: b.MailboxID, Mail: b.Mail, Files: files,
+	})
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+type ticketPatch struct {
+	idInput
+	Body struct {
+		Status     *string           `json:"status,omitempty" maxLength:"64"`
+		Subject    *string           `json:"subject,omitempty" maxLength:"1000"`
+		Properties map[string]string `json:"properties,omitempty" doc:"Merged into those there are; an empty value removes one."`
+	}
+}
+
+func (s *server) changeTicket(ctx context.Context, in *ticketPatch) (*output[ticketView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err = s.Desk.Change(ctx, desk.ScopeOfProgram(), t.ID, tickets.Change{Status: in.Body.Status, Subject: in.Body.Subject, Properties: in.Body.Properties})
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+type messagesInput struct {
+	idInput
+	pageInput
+}
+
+func (s *server) messages(ctx context.Context, in *messagesInput) (*listOutput[messageView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.DB.MessagePage(ctx, desk.ScopeOfProgram(), t.ID, in.page())
+	return listed(in.pageInput, found, func(m desk.Message) desk.ID { return m.ID }, viewMessage), err
+}
+
+type newMessage struct {
+	idInput
+	Body struct {
+		Text        string    `json:"text" minLength:"1"`
+		Internal    bool      `json:"internal,omitempty" doc:"A note for agents; otherwise the customers of the ticket get it by mail."`
+		AgentName   string    `json:"agent_name,omitempty" maxLength:"200" doc:"Who answers, as customers see it. Left out: the mailbox's name."`
+		Attachments []newFile `json:"attachments,omitempty" maxItems:"20"`
+	}
+}
+
+func (s *server) addMessage(ctx context.Context, in *newMessage) (*output[messageView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(in.Body.Text) == "" {
+		return nil, desk.Refuse("text", "write something")
+	}
+	files, err := s.keepFiles(ctx, in.Body.Attachments)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Desk.ReplyByAgent(ctx, tickets.AgentReply{
+		Ticket: t.ID, Agent: desk.Author{Name: in.Body.AgentName}, Source: desk.FromAPI, Text: in.Body.Text, Internal: in.Body.Internal, Files: files,
+	})
+	return &output[messageView]{viewMessage(m)}, err
+}
+
+func (s *server) file(ctx context.Context, in *idInput) (*huma.StreamResponse, error) {
+	a, err := s.DB.Attachment(ctx, desk.ScopeOfProgram(), desk.ID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Blobs.Open(ctx, a.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		defer r.Close() //nolint:errcheck // it was only read
+		c.SetHeader("Content-Type", "application/octet-stream")
+		c.SetHeader("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}))
+		c.SetHeader("Content-Length", strconv.FormatInt(a.Size, 10))
+		_, _ = io.Copy(c.BodyWriter(), r) // the client has gone, or the bytes are short: the length tells
+	}}, nil
+}
+
+func (s *server) ledger(outcome desk.Outcome) func(context.Context, *pageInput) (*listOutput[itemView], error) {
+	return func(ctx context.Context, in *pageInput) (*listOutput[itemView], error) {
+		found, err := s.DB.LedgerWith(ctx, outcome, in.page())
+		return listed(*in, found, func(e desk.LedgerEntry) desk.ID { return e.ID }, viewItem), err
+	}
+}
+
+type outboxInput struct {
+	pageInput
+	State desk.EffectState `query:"state" enum:"pending,sending,sent,deferred,failed,unknown" doc:"Only rows in this state."`
+}
+
+func (s *server) outbox(ctx context.Context, in *outboxInput) (*listOutput[effectView], error) {
+	found, err := s.DB.Effects(ctx, in.State, in.page())
+	return listed(in.pageInput, found, func(e desk.Effect) desk.ID { return e.ID }, viewEffect), err
+}
+
+func (s *server) mailboxes(ctx context.Context, _ *struct{}) (*listOutput[mailboxView], error) {
+	org, err := s.DB.Organisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listed(pageInput{Limit: len(org.Mailboxes) + 1}, org.Mailboxes, func(m desk.Mailbox) desk.ID { return m.ID }, viewMailbox), nil
+}
+
+func (s *server) forms(ctx context.Context, _ *struct{}) (*listOutput[formView], error) {
+	org, err := s.DB.Organisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listed(pageInput{Limit: len(org.Forms) + 1}, org.Forms, func(f desk.Form) desk.ID { return f.ID }, viewForm), nil
+}
+
+func (s *server) settings(ctx context.Context, _ *struct{}) (*output[desk.Settings], error) {
+	settings, err := s.DB.Settings(ctx)
+	return &output[desk.Settings]{settings}, err
+}
+
+type settingsPatch struct {
+	RawBody []byte `contentType:"application/json" doc:"What is to change, in the shape GET /settings shows."`
+}
+
+func (s *server) changeSettings(ctx context.Context, in *settingsPatch) (*output[desk.Settings], error) {
+	var settings desk.Settings
+	err := s.DB.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if settings, err = tx.Settings(ctx); err != nil {
+			return err
+		}
+		dec := json.NewDecoder(bytes.NewReader(in.RawBody))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&settings); err != nil {
+			return &desk.Error{Kind: desk.Invalid, Text: "the settings can't be read: " + strings.TrimPrefix(err.Error(), "json: "), Err: errors.New("settings")}
+		}
+		if err := desk.CheckSettings(settings); err != nil {
+			return err
+		}
+		return tx.PutSettings(ctx, settings)
+	})
+	return &output[desk.Settings]{settings}, err
+}

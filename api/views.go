@@ -1,0 +1,172 @@
+package api
+
+import (
+	"time"
+
+	"postern/desk"
+)
+
+type companyView struct {
+	ID        desk.ID   `json:"id"`
+	Name      string    `json:"name"`
+	Domains   []string  `json:"domains"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func viewCompany(c desk.Company) companyView {
+	return companyView{c.ID, c.Name, orEmpty(c.Domains), c.CreatedAt}
+}
+
+type contactView struct {
+	ID        desk.ID   `json:"id"`
+	Name      string    `json:"name"`
+	Addresses []string  `json:"addresses" doc:"The first one is the login address."`
+	CompanyID *desk.ID  `json:"company_id" doc:"The primary company."`
+	Companies []desk.ID `json:"companies"`
+	Language  string    `json:"language"`
+	Username  string    `json:"username"`
+	Disabled  bool      `json:"disabled"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func viewContact(c desk.Contact) contactView {
+	return contactView{c.ID, c.Name, orEmpty(c.Addresses), orNull(c.PrimaryCompany()), orEmpty(c.Companies), c.Language, c.Username, c.Disabled, c.CreatedAt}
+}
+
+type ticketView struct {
+	ID             desk.ID            `json:"id"`
+	Number         int64              `json:"number"`
+	Subject        string             `json:"subject"`
+	Pipeline       string             `json:"pipeline"`
+	Status         string             `json:"status" doc:"A key of the pipeline's statuses; built in are open, waiting and closed."`
+	MailboxID      *desk.ID           `json:"mailbox_id"`
+	ContactID      desk.ID            `json:"contact_id"`
+	CompanyID      *desk.ID           `json:"company_id"`
+	Source         desk.Source        `json:"source" doc:"An open set: mail, form, portal, api, console, cli, …"`
+	CreatedAt      time.Time          `json:"created_at"`
+	LastActivityAt time.Time          `json:"last_activity_at"`
+	Participants   []desk.Participant `json:"participants"`
+	Properties     map[string]string  `json:"properties"`
+}
+
+func viewTicket(t desk.Ticket) ticketView {
+	v := ticketView{
+		t.ID, t.Number, t.Subject, t.Pipeline, t.Status, orNull(t.MailboxID), t.ContactID, orNull(t.CompanyID), t.Source,
+		t.CreatedAt, t.LastActivityAt, orEmpty(t.Participants), t.Properties,
+	}
+	if v.Properties == nil {
+		v.Properties = map[string]string{}
+	}
+	return v
+}
+
+type authorView struct {
+	Kind    desk.AuthorKind `json:"kind" doc:"An open set: customer, agent, system, …"`
+	Name    string          `json:"name"`
+	Address string          `json:"address"`
+}
+
+type deliveryView struct {
+	State desk.EffectState `json:"state" doc:"The worst state among the mails that carry the message."`
+	Error string           `json:"error"`
+}
+
+type messageView struct {
+	ID          desk.ID           `json:"id"`
+	TicketID    desk.ID           `json:"ticket_id"`
+	Author      authorView        `json:"author"`
+	Source      desk.Source       `json:"source" doc:"An open set: mail, form, portal, api, console, cli, …"`
+	Internal    bool              `json:"internal" doc:"For agents only."`
+	Subject     string            `json:"subject"`
+	Text        string            `json:"text" doc:"The whole readable text."`
+	Reply       string            `json:"reply" doc:"What of the text is new."`
+	HTML        string            `json:"html" doc:"Harmless HTML; its pictures are cid: references to attachments."`
+	To          []desk.Address    `json:"to"`
+	Cc          []desk.Address    `json:"cc"`
+	MessageID   desk.MessageID    `json:"message_id"`
+	CreatedAt   time.Time         `json:"created_at"`
+	Class       desk.Class        `json:"class"`
+	Trust       string            `json:"trust" enum:"V0,V1,V2,V3" doc:"How sure it is who wrote it."`
+	Reasons     []string          `json:"reasons" doc:"Why it is in this ticket, and why with this trust."`
+	Delivery    *deliveryView     `json:"delivery" doc:"null: it needs no delivery."`
+	Attachments []desk.Attachment `json:"attachments"`
+}
+
+func viewMessage(m desk.Message) messageView {
+	v := messageView{
+		ID: m.ID, TicketID: m.TicketID, Author: authorView{m.Author.Kind, m.Author.Name, m.Author.Email}, Source: m.Source, Internal: m.Internal, Subject: m.Subject,
+		Text: m.Text, Reply: m.Reply, HTML: m.HTML, To: orEmpty(m.To), Cc: orEmpty(m.Cc), MessageID: m.MessageID, CreatedAt: m.CreatedAt, Class: m.Class,
+		Trust: m.Trust.String(), Reasons: orEmpty(m.Reasons), Attachments: orEmpty(m.Attachments),
+	}
+	if m.Delivery.State != "" {
+		v.Delivery = &deliveryView{m.Delivery.State, m.Delivery.Error}
+	}
+	return v
+}
+
+type itemView struct {
+	ID         desk.ID      `json:"id"`
+	MailboxID  desk.ID      `json:"mailbox_id"`
+	Folder     string       `json:"folder"`
+	FormID     *desk.ID     `json:"form_id"`
+	Subject    string       `json:"subject"`
+	From       string       `json:"from"`
+	Size       int64        `json:"size" doc:"Bytes."`
+	Outcome    desk.Outcome `json:"outcome"`
+	Reason     string       `json:"reason"`
+	TicketID   *desk.ID     `json:"ticket_id" doc:"For a held item: the ticket it would have joined."`
+	ReceivedAt time.Time    `json:"received_at"`
+}
+
+func viewItem(e desk.LedgerEntry) itemView {
+	return itemView{e.ID, e.MailboxID, e.Folder, orNull(e.FormID), e.Subject, e.From, e.Size, e.Outcome, e.Reason, orNull(e.TicketID), e.ReceivedAt}
+}
+
+type effectView struct {
+	ID        desk.ID          `json:"id"`
+	Kind      desk.EffectKind  `json:"kind" doc:"An open set: mail.welcome, mail.reply, mailbox.append, …"`
+	State     desk.EffectState `json:"state" enum:"pending,sending,sent,deferred,failed,unknown"`
+	MailboxID desk.ID          `json:"mailbox_id"`
+	TicketID  *desk.ID         `json:"ticket_id"`
+	Message   *desk.ID         `json:"subject_id" doc:"The message it carries."`
+	Recipient string           `json:"recipient"`
+	MessageID desk.MessageID   `json:"message_id"`
+	Attempt   int              `json:"attempt"`
+	Unknowns  int              `json:"unknowns" doc:"How often nobody knew whether the server had it: only then can there be a second copy."`
+	NextTry   time.Time        `json:"next_try"`
+	LastError string           `json:"last_error"`
+	CreatedAt time.Time        `json:"created_at"`
+}
+
+func viewEffect(e desk.Effect) effectView {
+	return effectView{
+		e.ID, e.Kind, e.State, e.MailboxID, orNull(e.TicketID), orNull(e.SubjectID), e.Recipient, e.MessageID, e.Attempt, e.Unknowns, e.NextTry, e.LastError, e.CreatedAt,
+	}
+}
+
+type mailboxView struct {
+	ID        desk.ID   `json:"id"`
+	Address   string    `json:"address"`
+	Aliases   []string  `json:"aliases"`
+	Name      string    `json:"name"`
+	Paused    bool      `json:"paused"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func viewMailbox(m desk.Mailbox) mailboxView {
+	return mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt}
+}
+
+type formView struct {
+	ID        desk.ID           `json:"id"`
+	Name      string            `json:"name"`
+	MailboxID desk.ID           `json:"mailbox_id"`
+	Auth      desk.FormAuth     `json:"auth"`
+	Mapping   map[string]string `json:"mapping"`
+	Disabled  bool              `json:"disabled"`
+	CreatedAt time.Time         `json:"created_at"`
+}
+
+func viewForm(f desk.Form) formView {
+	return formView{f.ID, f.Name, f.MailboxID, f.Auth, f.Mapping, f.Disabled, f.CreatedAt}
+}

@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postern/api"
+	"postern/desk"
+	"postern/i18n"
+	"postern/ingest/imap"
+	"postern/ingest/webhook"
+	"postern/portal"
+	"postern/web"
+)
+
+// handler is everything the gateway answers.
+func (s *services) handler() (http.Handler, error) {
+	texts, err := i18n.Load()
+	if err != nil {
+		return nil, err
+	}
+	shared := web.Options{Log: s.log, TrustedProxies: s.cfg.TrustedProxies, OutOfReach: s.db.OutOfReach}
+	pages, err := portal.New(portal.Options{
+		DB: s.db, Desk: s.desk, Accounts: s.accounts, Blobs: s.blobs, Texts: texts, Web: shared, HTTPS: s.cfg.HTTPS(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	programs, err := api.New(api.Options{
+		DB: s.db, Desk: s.desk, Accounts: s.accounts, Blobs: s.blobs, Ingest: s.ingest, Web: shared, Version: Version, BaseURL: s.cfg.BaseURL,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", pages)
+	mux.Handle("/api/", programs)
+	mux.Handle("/hooks/", webhook.New(webhook.Options{DB: s.db, Ingest: s.ingest, Log: s.log}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", s.metrics())
+	return mux, nil
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
+}
+
+// ready tells whether requests can be served: the database answers. Trouble with mailboxes or Redis is told, but is no
+// reason to take the portal away.
+func (s *services) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	status, out := http.StatusOK, map[string]any{"status": "ok", "database": "ok", "queue": "ok", "mailboxes": s.health.summary()}
+	if err := s.queue.Ping(ctx); err != nil {
+		out["queue"] = "does not answer; mail waits in the outbox"
+	}
+	if err := s.db.Ping(ctx); err != nil {
+		s.log.WarnContext(ctx, "the database does not answer", slog.String("error", err.Error()))
+		status, out["status"], out["database"] = http.StatusServiceUnavailable, "unavailable", "does not answer"
+	}
+	answer(w, status, out)
+}
+
+// health remembers how the mailboxes are.
+type health struct {
+	mu      sync.Mutex // guards folders
+	folders map[desk.ID]map[string]imap.Status
+}
+
+func (h *health) report(st imap.Status) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.folders == nil {
+		h.folders = map[desk.ID]map[string]imap.Status{}
+	}
+	if h.folders[st.MailboxID] == nil {
+		h.folders[st.MailboxID] = map[string]imap.Status{}
+	}
+	h.folders[st.MailboxID][st.Folder] = st
+}
+
+func (h *health) forget(mailbox desk.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.folders, mailbox)
+}
+
+// summary counts folders by state.
+func (h *health) summary() map[imap.State]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := map[imap.State]int{}
+	for _, folders := range h.folders {
+		for _, st := range folders {
+			out[st.State]++
+		}
+	}
+	return out
+}
+
+// metrics are counted when they are asked for: the database knows them all.
+func (s *services) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{s})
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, ErrorLog: promLog{s.log}})
+}
+
+type promLog struct{ log *slog.Logger }
+
+func (l promLog) Println(v ...any) { l.log.Warn("metrics", slog.Any("text", v)) }
+
+type collector struct{ s *services }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("postern_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector: what there is depends on the database.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	up := 1.0
+	ledger, err := c.s.db.LedgerCounts(ctx)
+	if err != nil {
+		up = 0
+	}
+	gauge(describe("database_up", "Whether the database answers."), up)
+	if err != nil {
+		return
+	}
+	inbound := describe("ledger_items", "Inbound items by outcome.", "outcome")
+	for _, o := range desk.Outcomes() {
+		gauge(inbound, float64(ledger[o]), string(o))
+	}
+	rows, err := c.s.db.EffectCounts(ctx)
+	if err != nil {
+		return
+	}
+	outbox := describe("outbox_rows", "Outbox rows by state.", "state")
+	for state, n := range rows {
+		gauge(outbox, float64(n), string(state))
+	}
+	folders := describe("mailbox_folders", "Watched folders by state.", "state")
+	for state, n := range c.s.health.summary() {
+		gauge(folders, float64(n), strings.ReplaceAll(string(state), "-", "_"))
+	}
+}
