@@ -202,17 +202,21 @@ func (s *SMTPServer) Start() {
 	s.listen(s.addr)
 }
 
-// ask asks the script and carries out what needs no reply code. It answers an error to be given to the client.
-func (s *SMTPServer) ask(stage Stage, r Received, conn net.Conn) (*Answer, error) {
+// ask asks the script what to do.
+func (s *SMTPServer) ask(stage Stage, r Received) *Answer {
 	s.mu.Lock()
 	script := s.script
 	s.mu.Unlock()
 	if script == nil {
-		return nil, nil
+		return nil
 	}
-	a := script(stage, r)
+	return script(stage, r)
+}
+
+// obey does what the script wants. The error is for the client, unless the connection is gone.
+func (s *SMTPServer) obey(a *Answer, conn net.Conn) error {
 	if a == nil {
-		return nil, nil
+		return nil
 	}
 	if a.Delay > 0 {
 		select {
@@ -222,20 +226,25 @@ func (s *SMTPServer) ask(stage Stage, r Received, conn net.Conn) (*Answer, error
 	}
 	if a.Hang {
 		<-s.done
-		return a, io.ErrClosedPipe
+		return io.ErrClosedPipe
 	}
 	if a.Drop {
 		_ = conn.Close()
-		return a, io.ErrClosedPipe
+		return io.ErrClosedPipe
 	}
 	if a.Code == 0 {
-		return a, nil
+		return nil
 	}
 	enhanced := smtp.EnhancedCode(a.Enhanced)
 	if enhanced == (smtp.EnhancedCode{}) {
 		enhanced = smtp.EnhancedCode{a.Code / 100, 0, 0}
 	}
-	return a, &smtp.SMTPError{Code: a.Code, EnhancedCode: enhanced, Message: a.Text}
+	return &smtp.SMTPError{Code: a.Code, EnhancedCode: enhanced, Message: a.Text}
+}
+
+// receives tells whether a mail with this answer counts as received.
+func (a *Answer) receives() bool {
+	return a == nil || a.Accept || a.Code/100 == 2 || a.Code == 0 && !a.Drop && !a.Hang
 }
 
 // sinkSession is one client's session. The SMTP server calls it from one goroutine.
@@ -283,15 +292,14 @@ func (x *sinkSession) Auth(mech string) (sasl.Server, error) {
 func (x *sinkSession) Mail(from string, o *smtp.MailOptions) error {
 	_, isTLS := x.c.TLSConnectionState()
 	x.r = Received{From: from, Conn: x.number(), UTF8: o.UTF8, TLS: isTLS}
-	_, err := x.s.ask(AtMail, x.r, x.c.Conn())
-	return err
+	return x.s.obey(x.s.ask(AtMail, x.r), x.c.Conn())
 }
 
 // Rcpt adds a recipient.
 func (x *sinkSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	r := x.r
 	r.To = append(append([]string(nil), r.To...), to)
-	if _, err := x.s.ask(AtRcpt, r, x.c.Conn()); err != nil {
+	if err := x.s.obey(x.s.ask(AtRcpt, r), x.c.Conn()); err != nil {
 		return err
 	}
 	x.r = r
@@ -300,7 +308,7 @@ func (x *sinkSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 
 // Data takes the mail.
 func (x *sinkSession) Data(r io.Reader) error {
-	if _, err := x.s.ask(BeforeDot, x.r, x.c.Conn()); err != nil {
+	if err := x.s.obey(x.s.ask(BeforeDot, x.r), x.c.Conn()); err != nil {
 		return err
 	}
 	raw, err := io.ReadAll(r)
@@ -308,13 +316,13 @@ func (x *sinkSession) Data(r io.Reader) error {
 		return err
 	}
 	x.r.Raw, x.r.At = raw, time.Now()
-	a, err := x.s.ask(AfterDot, x.r, x.c.Conn())
-	if err == nil || a.Accept || a.Code/100 == 2 {
+	a := x.s.ask(AfterDot, x.r)
+	if a.receives() { // before the client can know
 		x.s.mu.Lock()
 		x.s.received = append(x.s.received, x.r)
 		x.s.mu.Unlock()
 	}
-	return err
+	return x.s.obey(a, x.c.Conn())
 }
 
 // Reset forgets the mail at hand.

@@ -165,9 +165,14 @@ func TestO4_DropAfterTheEndIsAmbiguous(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	sink.Script(answer(mailtest.AfterDot, mailtest.Answer{Hang: true}))
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
+	sink.Script(func(at mailtest.Stage, _ mailtest.Received) *mailtest.Answer {
+		if at != mailtest.AfterDot {
+			return nil
+		}
+		cancel()
+		return &mailtest.Answer{Hang: true}
+	})
 	if _, err := sender(t, Options{}).Submit(ctx, mailbox(sink), "a@example.com", "b@example.org", text(hello)); !errors.Is(err, outbound.ErrAmbiguous) {
 		t.Errorf("cancelled while waiting for the answer: %v", err)
 	}
