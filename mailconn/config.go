@@ -229,9 +229,9 @@ func (s Server) timeout() time.Duration {
 	return time.Minute
 }
 
-func (s Server) tlsConfig(protocol ...string) *tls.Config {
+func (s Server) tlsConfig() *tls.Config {
 	return &tls.Config{
-		ServerName: s.Host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: protocol,
+		ServerName: s.Host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12,
 		InsecureSkipVerify: s.Insecure, //nolint:gosec // the operator asked for it, server by server
 	}
 }

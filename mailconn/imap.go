@@ -67,9 +67,10 @@ func (c IMAPConfig) connect(ctx context.Context, security Security, events *imap
 	if err != nil {
 		return nil, c.explain(ctx, dialing, err)
 	}
-	options := &imapclient.Options{UnilateralDataHandler: events, TLSConfig: c.tlsConfig("imap")}
+	options := &imapclient.Options{UnilateralDataHandler: events, TLSConfig: c.tlsConfig()}
 	switch security {
 	case TLS:
+		options.TLSConfig.NextProtos = []string{"imap"}
 		secure := tls.Client(conn, options.TLSConfig)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = conn.Close() // nothing was said on it

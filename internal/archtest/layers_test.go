@@ -46,7 +46,7 @@ var confined = map[string][]string{
 	"github.com/microcosm-cc/bluemonday":  {"safehtml"},
 	"github.com/minio/minio-go":           {"blob"},
 	"github.com/nicksnyder/go-i18n":       {"i18n"},
-	"github.com/pelletier/go-toml":        {"config"},
+	"github.com/pelletier/go-toml":        {"config", "i18n"},
 	"github.com/pressly/goose":            {"store"},
 	"github.com/redis/go-redis":           {"queue"},
 	"github.com/schollz/progressbar":      {"internal/app"},
