@@ -16,7 +16,6 @@ import (
 	"postern/accounts"
 	"postern/blob"
 	"postern/desk"
-	"postern/ingest"
 	"postern/store"
 	"postern/tickets"
 	"postern/web"
@@ -28,7 +27,6 @@ type Options struct {
 	Desk     *tickets.Desk
 	Accounts *accounts.Accounts
 	Blobs    blob.Store
-	Ingest   *ingest.Ingest
 	Web      web.Options
 	Version  string
 	BaseURL  string
@@ -127,13 +125,13 @@ func handle[I, O any](s *server, h huma.API, op huma.Operation, scope string, do
 	})
 }
 
-// pageInput is how lists are read.
-type pageInput struct {
+// PageParams are how lists are read.
+type PageParams struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at the most."`
 	Cursor string `query:"cursor" maxLength:"36" doc:"The next_cursor of the page before."`
 }
 
-func (p pageInput) page() store.Page {
+func (p PageParams) page() store.Page {
 	return store.Page{Before: desk.ID(p.Cursor), Limit: p.Limit}
 }
 
@@ -146,7 +144,7 @@ type listBody[T any] struct {
 type listOutput[T any] struct{ Body listBody[T] }
 
 // listed makes the answer of a list; more tells the id of the last item if there may be others.
-func listed[S, T any](p pageInput, found []S, id func(S) desk.ID, view func(S) T) *listOutput[T] {
+func listed[S, T any](p PageParams, found []S, id func(S) desk.ID, view func(S) T) *listOutput[T] {
 	out := &listOutput[T]{Body: listBody[T]{Items: []T{}}}
 	for _, s := range found {
 		out.Body.Items = append(out.Body.Items, view(s))
@@ -158,7 +156,8 @@ func listed[S, T any](p pageInput, found []S, id func(S) desk.ID, view func(S) T
 	return out
 }
 
-type idInput struct {
+// IDParam is the id in a path. Embedded parameters must be exported for huma to see them.
+type IDParam struct {
 	ID string `path:"id" maxLength:"36"`
 }
 

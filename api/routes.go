@@ -63,12 +63,12 @@ func (s *server) routes(h huma.API) {
 	handle(s, h, patch("change-settings", "/settings", "Change settings"), desk.ScopeSettings, s.changeSettings)
 }
 
-func (s *server) companies(ctx context.Context, in *pageInput) (*listOutput[companyView], error) {
+func (s *server) companies(ctx context.Context, in *PageParams) (*listOutput[companyView], error) {
 	found, err := s.DB.Companies(ctx, in.page())
 	return listed(*in, found, func(c desk.Company) desk.ID { return c.ID }, viewCompany), err
 }
 
-func (s *server) company(ctx context.Context, in *idInput) (*output[companyView], error) {
+func (s *server) company(ctx context.Context, in *IDParam) (*output[companyView], error) {
 	c, err := s.DB.Company(ctx, desk.ID(in.ID))
 	return &output[companyView]{viewCompany(c)}, err
 }
@@ -86,7 +86,7 @@ func (s *server) addCompany(ctx context.Context, in *newCompany) (*output[compan
 }
 
 type companyPatch struct {
-	idInput
+	IDParam
 	Body struct {
 		Name    *string   `json:"name,omitempty" minLength:"1" maxLength:"200"`
 		Domains *[]string `json:"domains,omitempty"`
@@ -106,18 +106,18 @@ func (s *server) contacts(ctx context.Context, in *contactsInput) (*listOutput[c
 		if desk.KindOf(err) == desk.NotFound {
 			found, err = nil, nil
 		}
-		return listed(pageInput{Limit: 2}, found, func(c desk.Contact) desk.ID { return c.ID }, viewContact), err
+		return listed(PageParams{Limit: 2}, found, func(c desk.Contact) desk.ID { return c.ID }, viewContact), err
 	}
 	found, err := s.DB.Contacts(ctx, in.page())
-	return listed(in.pageInput, found, func(c desk.Contact) desk.ID { return c.ID }, viewContact), err
+	return listed(in.PageParams, found, func(c desk.Contact) desk.ID { return c.ID }, viewContact), err
 }
 
 type contactsInput struct {
-	pageInput
+	PageParams
 	Address string `query:"address" maxLength:"254" doc:"Only the contact that has this address."`
 }
 
-func (s *server) contact(ctx context.Context, in *idInput) (*output[contactView], error) {
+func (s *server) contact(ctx context.Context, in *IDParam) (*output[contactView], error) {
 	c, err := s.DB.Contact(ctx, desk.ID(in.ID))
 	return &output[contactView]{viewContact(c)}, err
 }
@@ -142,7 +142,7 @@ func (s *server) addContact(ctx context.Context, in *newContact) (*output[contac
 }
 
 type contactPatch struct {
-	idInput
+	IDParam
 	Body struct {
 		Name      *string    `json:"name,omitempty" maxLength:"200"`
 		Addresses *[]string  `json:"addresses,omitempty" maxItems:"20"`
@@ -161,7 +161,7 @@ func (s *server) changeContact(ctx context.Context, in *contactPatch) (*output[c
 	return &output[contactView]{viewContact(c)}, err
 }
 
-func (s *server) tickets(ctx context.Context, in *pageInput) (*listOutput[ticketView], error) {
+func (s *server) tickets(ctx context.Context, in *PageParams) (*listOutput[ticketView], error) {
 	found, err := s.DB.Tickets(ctx, desk.ScopeOfProgram(), in.page())
 	return listed(*in, found, func(t desk.Ticket) desk.ID { return t.ID }, viewTicket), err
 }
@@ -174,7 +174,7 @@ func (s *server) find(ctx context.Context, name string) (desk.Ticket, error) {
 	return s.DB.Ticket(ctx, desk.ScopeOfProgram(), desk.ID(name))
 }
 
-func (s *server) ticket(ctx context.Context, in *idInput) (*output[ticketView], error) {
+func (s *server) ticket(ctx context.Context, in *IDParam) (*output[ticketView], error) {
 	t, err := s.find(ctx, in.ID)
 	return &output[ticketView]{viewTicket(t)}, err
 }
@@ -242,7 +242,7 @@ func (s *server) addTicket(ctx context.Context, in *newTicket) (*output[ticketVi
 }
 
 type ticketPatch struct {
-	idInput
+	IDParam
 	Body struct {
 		Status     *string           `json:"status,omitempty" maxLength:"64"`
 		Subject    *string           `json:"subject,omitempty" maxLength:"1000"`
@@ -260,8 +260,8 @@ func (s *server) changeTicket(ctx context.Context, in *ticketPatch) (*output[tic
 }
 
 type messagesInput struct {
-	idInput
-	pageInput
+	IDParam
+	PageParams
 }
 
 func (s *server) messages(ctx context.Context, in *messagesInput) (*listOutput[messageView], error) {
@@ -270,11 +270,11 @@ func (s *server) messages(ctx context.Context, in *messagesInput) (*listOutput[m
 		return nil, err
 	}
 	found, err := s.DB.MessagePage(ctx, desk.ScopeOfProgram(), t.ID, in.page())
-	return listed(in.pageInput, found, func(m desk.Message) desk.ID { return m.ID }, viewMessage), err
+	return listed(in.PageParams, found, func(m desk.Message) desk.ID { return m.ID }, viewMessage), err
 }
 
 type newMessage struct {
-	idInput
+	IDParam
 	Body struct {
 		Text        string    `json:"text" minLength:"1"`
 		Internal    bool      `json:"internal,omitempty" doc:"A note for agents; otherwise the customers of the ticket get it by mail."`
@@ -301,7 +301,7 @@ func (s *server) addMessage(ctx context.Context, in *newMessage) (*output[messag
 	return &output[messageView]{viewMessage(m)}, err
 }
 
-func (s *server) file(ctx context.Context, in *idInput) (*huma.StreamResponse, error) {
+func (s *server) file(ctx context.Context, in *IDParam) (*huma.StreamResponse, error) {
 	a, err := s.DB.Attachment(ctx, desk.ScopeOfProgram(), desk.ID(in.ID))
 	if err != nil {
 		return nil, err
@@ -319,21 +319,21 @@ func (s *server) file(ctx context.Context, in *idInput) (*huma.StreamResponse, e
 	}}, nil
 }
 
-func (s *server) ledger(outcome desk.Outcome) func(context.Context, *pageInput) (*listOutput[itemView], error) {
-	return func(ctx context.Context, in *pageInput) (*listOutput[itemView], error) {
+func (s *server) ledger(outcome desk.Outcome) func(context.Context, *PageParams) (*listOutput[itemView], error) {
+	return func(ctx context.Context, in *PageParams) (*listOutput[itemView], error) {
 		found, err := s.DB.LedgerWith(ctx, outcome, in.page())
 		return listed(*in, found, func(e desk.LedgerEntry) desk.ID { return e.ID }, viewItem), err
 	}
 }
 
 type outboxInput struct {
-	pageInput
+	PageParams
 	State desk.EffectState `query:"state" enum:"pending,sending,sent,deferred,failed,unknown" doc:"Only rows in this state."`
 }
 
 func (s *server) outbox(ctx context.Context, in *outboxInput) (*listOutput[effectView], error) {
 	found, err := s.DB.Effects(ctx, in.State, in.page())
-	return listed(in.pageInput, found, func(e desk.Effect) desk.ID { return e.ID }, viewEffect), err
+	return listed(in.PageParams, found, func(e desk.Effect) desk.ID { return e.ID }, viewEffect), err
 }
 
 func (s *server) mailboxes(ctx context.Context, _ *struct{}) (*listOutput[mailboxView], error) {
@@ -341,7 +341,7 @@ func (s *server) mailboxes(ctx context.Context, _ *struct{}) (*listOutput[mailbo
 	if err != nil {
 		return nil, err
 	}
-	return listed(pageInput{Limit: len(org.Mailboxes) + 1}, org.Mailboxes, func(m desk.Mailbox) desk.ID { return m.ID }, viewMailbox), nil
+	return listed(PageParams{Limit: len(org.Mailboxes) + 1}, org.Mailboxes, func(m desk.Mailbox) desk.ID { return m.ID }, viewMailbox), nil
 }
 
 func (s *server) forms(ctx context.Context, _ *struct{}) (*listOutput[formView], error) {
@@ -349,7 +349,7 @@ func (s *server) forms(ctx context.Context, _ *struct{}) (*listOutput[formView],
 	if err != nil {
 		return nil, err
 	}
-	return listed(pageInput{Limit: len(org.Forms) + 1}, org.Forms, func(f desk.Form) desk.ID { return f.ID }, viewForm), nil
+	return listed(PageParams{Limit: len(org.Forms) + 1}, org.Forms, func(f desk.Form) desk.ID { return f.ID }, viewForm), nil
 }
 
 func (s *server) settings(ctx context.Context, _ *struct{}) (*output[desk.Settings], error) {

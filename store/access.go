@@ -106,16 +106,18 @@ func (tx *Tx) EndSessions(ctx context.Context, contact desk.ID) error {
 	return tx.exec(ctx, `DELETE FROM sessions WHERE contact_id = $1`, contact)
 }
 
-// Sweep deletes what has run out: sessions, links older than a month, rate limits.
-func (tx *Tx) Sweep(ctx context.Context) error {
-	now := tx.Now()
-	if err := tx.exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, ms(now)); err != nil {
-		return err
-	}
-	if err := tx.exec(ctx, `DELETE FROM one_time WHERE expires_at <= $1`, ms(now.AddDate(0, -1, 0))); err != nil {
-		return err
-	}
-	return tx.exec(ctx, `DELETE FROM attempts WHERE until <= $1`, ms(now))
+// Tidy deletes what has run out: sessions, links that ended a month ago, counts of attempts.
+func (db *DB) Tidy(ctx context.Context) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		now := tx.Now()
+		if err := tx.exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, ms(now)); err != nil {
+			return err
+		}
+		if err := tx.exec(ctx, `DELETE FROM one_time WHERE expires_at <= $1`, ms(now.AddDate(0, -1, 0))); err != nil {
+			return err
+		}
+		return tx.exec(ctx, `DELETE FROM attempts WHERE until <= $1`, ms(now))
+	})
 }
 
 // Hits tells how often key was hit in its current window, and when the window ends.

@@ -113,13 +113,19 @@ func messageOf(e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) desk.
 		ID: store.NewID(), MailboxID: e.MailboxID, Source: desk.FromMail, Internal: decision.Internal, Subject: mail.Subject,
 		Author: desk.Author{Kind: decision.Author, Name: mail.From.Name, Email: mail.From.Email},
 		Text:   mail.Text, Reply: mail.Reply, HTML: mail.HTML, To: mail.To, Cc: mail.Cc, MessageID: mail.MessageID,
-		Class: mail.Class, Trust: decision.Trust, Reasons: decision.Reasons, Attachments: mail.Attachments, LedgerID: e.ID, CreatedAt: e.InternalDate,
+		Class: mail.Class, Trust: decision.Trust, Reasons: decision.Reasons, Attachments: mail.Attachments, LedgerID: e.ID, CreatedAt: arrived(e),
 	}
 	m.References = append(append(m.References, mail.References...), mail.InReplyTo...)
-	if m.CreatedAt.IsZero() {
-		m.CreatedAt = e.ReceivedAt
-	}
 	return m
+}
+
+// arrived is when a mail came. INTERNALDATE has whole seconds, in which a conversation can go to and fro; where we saw
+// the mail come, our own clock tells more.
+func arrived(e desk.LedgerEntry) time.Time {
+	if d := e.ReceivedAt.Sub(e.InternalDate); e.InternalDate.IsZero() || d >= 0 && d < time.Minute {
+		return e.ReceivedAt
+	}
+	return e.InternalDate
 }
 
 func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, m desk.Message) (desk.ID, error) {

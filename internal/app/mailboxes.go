@@ -104,7 +104,8 @@ func (s *services) watchOne(ctx context.Context, mb desk.Mailbox, lease desk.Lea
 	if err != nil && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "a mailbox is no longer watched here", slog.String("mailbox", mb.Address), slog.String("error", err.Error()))
 	}
-	if err := s.db.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.DropLease(ctx, lease) }); err != nil {
+	last := context.WithoutCancel(ctx)
+	if err := s.db.Update(last, func(tx *store.Tx) error { return tx.DropLease(last, lease) }); err != nil {
 		s.log.WarnContext(ctx, "a lease can't be given back; it runs out by itself", slog.String("error", err.Error()))
 	}
 	if err != nil {

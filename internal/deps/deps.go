@@ -12,8 +12,8 @@ import (
 	_ "github.com/emersion/go-imap/v2/imapclient"
 	_ "github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 	_ "github.com/emersion/go-message/charset"
-	_ "github.com/emersion/go-msgauth/dkim"
 	_ "github.com/emersion/go-msgauth/authres"
+	_ "github.com/emersion/go-msgauth/dkim"
 	_ "github.com/emersion/go-sasl"
 	_ "github.com/emersion/go-smtp"
 	_ "github.com/gin-gonic/gin"
@@ -40,7 +40,7 @@ import (
 	_ "golang.org/x/net/html"
 	_ "golang.org/x/net/publicsuffix"
 	_ "golang.org/x/sync/errgroup"
-	_ "golang.org/x/text/language"
 	_ "golang.org/x/text/encoding/htmlindex"
+	_ "golang.org/x/text/language"
 	_ "modernc.org/sqlite"
 )
