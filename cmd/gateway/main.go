@@ -8,11 +8,16 @@ import (
 	"syscall"
 
 	"postern/internal/app"
+	"postern/internal/demo"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := app.Gateway(ctx, os.Args[1:], app.OS())
+	code := app.Gateway(ctx, os.Args[1:], app.OS(), startMail)
 	stop()
 	os.Exit(code)
+}
+
+func startMail(ctx context.Context, passwords map[string]string, imapPort, smtpPort int) (app.DemoMail, error) {
+	return demo.Start(ctx, passwords, imapPort, smtpPort)
 }

@@ -36,9 +36,14 @@ type folder struct {
 	condemned bool      // the suspect is given up
 
 	idleRefused bool
+	patience    time.Duration // how long the next IDLE lasts
 	progress    bool   // something was kept since the session began
 	told        string // the failure that was last logged as such
 }
+
+// firstPatience is how long an IDLE lasts after news, and at first; each one without news lasts twice as long as the one
+// before. Not every server tells of a mail that came just before the IDLE.
+const firstPatience = 2 * time.Second
 
 // maxAttempts is how often a mail is asked for alone before it is given up.
 const maxAttempts = 3
@@ -140,7 +145,7 @@ func (f *folder) session(ctx context.Context) error {
 	}
 	defer client.Close()
 	f.signedIn()
-	f.looked, f.probed = false, false
+	f.looked, f.probed, f.patience = false, false, firstPatience
 	if f.name == "" {
 		folders, err := mailconn.Folders(ctx, client)
 		if err != nil {
@@ -207,7 +212,9 @@ func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-cha
 	}
 	pause := f.w.options.Poll*3/4 + rand.N(f.w.options.Poll/4+1) //nolint:gosec // jitter
 	if idle != nil {
-		pause = f.w.options.Idle/2 + rand.N(f.w.options.Idle/2+1) //nolint:gosec // jitter
+		f.patience = min(f.patience, f.w.options.Idle)
+		pause = f.patience/2 + rand.N(f.patience/2+1) //nolint:gosec // jitter
+		f.patience *= 2
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -217,6 +224,7 @@ func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-cha
 	case <-client.Closed():
 		return errors.New("the server closed the connection")
 	case <-news:
+		f.patience = firstPatience
 	case <-timer.C:
 	}
 	if idle == nil {

@@ -17,13 +17,13 @@ import (
 // Version is what this program calls itself.
 const Version = "0.1.0"
 
-// Gateway runs the gateway's command line and gives the exit status.
-func Gateway(ctx context.Context, args []string, env Env) int {
-	c := &cli{env: env}
+// Gateway runs the gateway's command line and gives the exit status. demo starts the mail server of "gateway demo".
+func Gateway(ctx context.Context, args []string, env Env, demo StartDemoMail) int {
+	c := &cli{env: env, demoMail: demo}
 	root := c.root("gateway", "A customer portal behind an ordinary support mailbox", `Customers write by mail, by web form or in the portal; agents stay in their mail client.
-Without a command it serves.`)
+Without a command it serves. "gateway demo" shows it with nothing set up.`)
 	root.RunE = c.serve
-	root.AddCommand(c.serveCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(),
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(),
 		c.ticketCommand(), c.formCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
 	return c.run(ctx, root, args)
 }
@@ -40,9 +40,10 @@ func Worker(ctx context.Context, args []string, env Env) int {
 
 // cli is one run of a command line.
 type cli struct {
-	env    Env
-	file   string
-	asJSON bool
+	env      Env
+	demoMail StartDemoMail
+	file     string
+	asJSON   bool
 }
 
 func (c *cli) root(name, short, long string) *cobra.Command {
