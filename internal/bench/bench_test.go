@@ -1,0 +1,396 @@
+// Package bench measures Postern against the limits of what it stands on, in the same run: the mail server, the
+// database, the SMTP connection. "make bench" prints the ratios; docs/performance.md keeps the last ones.
+package bench
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/wneessen/go-mail"
+	"golang.org/x/sync/errgroup"
+
+	"postern/blob"
+	"postern/desk"
+	"postern/ingest"
+	watch "postern/ingest/imap"
+	"postern/internal/mailtest"
+	"postern/mailmsg"
+	"postern/outbound"
+	"postern/outbound/mailbox"
+	"postern/outbound/smtp"
+	"postern/queue"
+	"postern/store"
+	"postern/tickets"
+)
+
+func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
+
+const (
+	backlog = 2000
+	batch   = 500 // outbound mails
+)
+
+// engine is a database to measure on.
+type engine struct {
+	name string
+	dsn  func(b *testing.B) string // empty: SQLite
+}
+
+var engines = []engine{
+	{"sqlite", func(*testing.B) string { return "" }},
+	{"postgres", func(b *testing.B) string { return mailtest.Postgres(b) }},
+}
+
+// stack is Postern without its web pages.
+type stack struct {
+	db     *store.DB
+	path   string // of the SQLite file
+	dsn    string
+	keys   *mailmsg.Keyring
+	desk   *tickets.Desk
+	ingest *ingest.Ingest
+	blobs  *blob.Folder
+	box    desk.Mailbox
+	log    *slog.Logger
+}
+
+func newStack(b *testing.B, e engine, imapURL, smtpURL string) *stack {
+	b.Helper()
+	s := &stack{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	dir := b.TempDir()
+	s.path, s.dsn = filepath.Join(dir, "postern.db"), e.dsn(b)
+	var err error
+	s.db, err = store.Open(b.Context(), store.Options{URL: s.dsn, Path: s.path, Key: [32]byte{1}})
+	check(b, err)
+	b.Cleanup(func() { check(b, s.db.Close()) })
+	s.keys, err = mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte{7}, 32)}, 1)
+	check(b, err)
+	s.blobs, err = blob.NewFolder(filepath.Join(dir, "blobs"))
+	check(b, err)
+	s.desk = tickets.New(s.db, s.keys)
+	s.ingest, err = ingest.New(ingest.Options{DB: s.db, Desk: s.desk, Blobs: s.blobs, Log: s.log})
+	check(b, err)
+	s.box = desk.Mailbox{ID: store.NewID(), Address: "support@desk.example", Aliases: []string{}, IMAP: imapURL, SMTP: smtpURL, MIDDomain: "desk.example", CreatedAt: time.Now()}
+	s.box.Secrets.IMAPPassword = "secret"
+	check(b, s.db.Update(b.Context(), func(tx *store.Tx) error { return tx.PutMailbox(b.Context(), s.box) }))
+	return s
+}
+
+func check(b testing.TB, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// backlogMail is an ordinary support mail: text, every third with HTML beside it, every tenth with a file, every fourth an
+// answer to an earlier one; about 6 KB.
+func backlogMail(i int) []byte {
+	who := fmt.Sprintf("customer%d@company%d.example", i%400, i%50)
+	text := strings.Repeat(fmt.Sprintf("This is what customer %d has to say about the machine in line %d. ", i%400, i), 60)
+	var h strings.Builder
+	fmt.Fprintf(&h, "Return-Path: <%s>\nReceived: from mail.example by mx.desk.example; Sun, 1 Nov 2026 08:00:00 +0000\n", who)
+	fmt.Fprintf(&h, "From: Customer %d <%s>\nTo: support@desk.example\nDate: Sun, 1 Nov 2026 08:00:00 +0000\nMessage-ID: <m%d@company.example>\n", i%400, who, i)
+	subject := fmt.Sprintf("Machine %d", i)
+	if i%4 == 3 && i >= 400 {
+		fmt.Fprintf(&h, "In-Reply-To: <m%d@company.example>\nReferences: <m%d@company.example>\n", i-400, i-400)
+		subject = "Re: " + subject
+	}
+	fmt.Fprintf(&h, "Subject: %s\nMIME-Version: 1.0\n", subject)
+	html := "<html><body><p>" + strings.ReplaceAll(text, ". ", ".</p>\n<p>") + "</p></body></html>"
+	switch {
+	case i%10 == 0:
+		fmt.Fprintf(&h, "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n%s\n--b\nContent-Type: application/pdf\nContent-Disposition: attachment; filename=report.pdf\nContent-Transfer-Encoding: base64\n\n%s\n--b--\n",
+			wrap(text), strings.Repeat("JVBERi0xLjQKJeLjz9MKMSAwIG9iago8PC9UeXBlL0NhdGFsb2cvUGFnZXMgMiAwIFI+\n", 40)+strconv.Itoa(i%10))
+	case i%3 == 0:
+		fmt.Fprintf(&h, "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n%s\n--b\nContent-Type: text/html; charset=utf-8\n\n%s\n--b--\n", wrap(text), html)
+	default:
+		fmt.Fprintf(&h, "Content-Type: text/plain; charset=utf-8\n\n%s\n", wrap(text))
+	}
+	return mailtest.Lines([]byte(h.String()))
+}
+
+func wrap(s string) string { return strings.ReplaceAll(s, ". ", ".\n") }
+
+func BenchmarkIngest(b *testing.B) {
+	for _, e := range engines {
+		b.Run(e.name, func(b *testing.B) {
+			dovecot := mailtest.Dovecot(b, mailtest.User{Name: "support", Password: "secret"})
+			dovecot.SeedMaildir("support", "INBOX", backlog, backlogMail, nil)
+			drain(b, dovecot) // Dovecot makes its index when a folder is first read
+			s := newStack(b, e, dovecot.IMAPURL("support"), "")
+			b.ResetTimer()
+			a1 := drain(b, dovecot)
+			ours := s.ingestBacklog(b)
+			a2 := drain(b, dovecot)
+			rows := s.insertSameRows(b, e)
+			drained := max(a1, a2)
+			limit := min(drained, rows)
+			b.ReportMetric(ours, "mails/s")
+			b.ReportMetric(drained, "drain/s")
+			b.ReportMetric(rows, "inserts/s")
+			b.ReportMetric(100*ours/limit, "%_of_slower")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// drain is a client that does nothing but read the mailbox, and gives its mails a second.
+func drain(b *testing.B, d *mailtest.DovecotServer) float64 {
+	b.Helper()
+	c := d.Dial("support")
+	defer c.Close()
+	start := time.Now()
+	_, err := c.Select("INBOX", nil).Wait()
+	check(b, err)
+	all := imap.UIDSet{}
+	all.AddRange(1, 0)
+	cmd := c.Fetch(all, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{{Peek: true}}})
+	n := 0
+	for m := cmd.Next(); m != nil; m = cmd.Next() {
+		for it := m.Next(); it != nil; it = m.Next() {
+			if body, ok := it.(imapclient.FetchItemDataBodySection); ok {
+				_, err := io.Copy(io.Discard, body.Literal)
+				check(b, err)
+			}
+		}
+		n++
+	}
+	check(b, cmd.Close())
+	if n != backlog {
+		b.Fatalf("drained %d mails", n)
+	}
+	return float64(n) / time.Since(start).Seconds()
+}
+
+// ingestBacklog reads the whole backlog and gives its mails a second.
+func (s *stack) ingestBacklog(b *testing.B) float64 {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	var lease desk.Lease
+	check(b, s.db.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		lease, _, err = tx.TakeLease(ctx, s.box.ID, "bench", time.Hour)
+		return err
+	}))
+	g, gctx := errgroup.WithContext(ctx)
+	start := time.Now()
+	g.Go(func() error { return watch.New(s.box, lease, s.ingest, s.blobs, watch.Options{Log: s.log}).Run(gctx) })
+	g.Go(func() error { return s.ingest.ReadMailbox(gctx, s.box.ID) })
+	for {
+		counts, err := s.db.LedgerCounts(ctx)
+		check(b, err)
+		if counts[desk.NewTicket]+counts[desk.Appended] == backlog {
+			break
+		}
+		if time.Since(start) > 3*time.Minute {
+			b.Fatalf("after three minutes there is %v", counts)
+		}
+		tick(20 * time.Millisecond)
+	}
+	took := time.Since(start)
+	stop()
+	check(b, g.Wait())
+	return backlog / took.Seconds()
+}
+
+func tick(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	<-t.C
+}
+
+// tables are what ingest writes, each after those it refers to.
+var tables = []string{
+	"ledger", "raws", "fingerprints", "contacts", "contact_addresses", "contact_companies", "tickets", "participants",
+	"conversations", "messages", "attachments", "message_ids", "orphans", "welcomes", "templates", "one_time", "outbox",
+}
+
+// insertSameRows puts the rows that ingest wrote into an empty database, with as many fsyncs as ingest itself would need
+// at the least, and gives the mails' worth of rows a second.
+func (s *stack) insertSameRows(b *testing.B, e engine) float64 {
+	b.Helper()
+	from := s.open(b)
+	defer from.Close()
+	to := newStack(b, e, "", "").open(b)
+	defer to.Close()
+	var took time.Duration
+	for _, table := range tables {
+		columns, rows := readTable(b, from, table)
+		if len(rows) == 0 {
+			continue
+		}
+		places := make([]string, len(columns))
+		for i := range places {
+			places[i] = fmt.Sprintf("$%d", i+1)
+		}
+		insert := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ", "), strings.Join(places, ", "))
+		start := time.Now()
+		for len(rows) > 0 {
+			n := min(1000, len(rows)) // about what a hundred mails write
+			tx, err := to.BeginTx(b.Context(), nil)
+			check(b, err)
+			stmt, err := tx.PrepareContext(b.Context(), insert)
+			check(b, err)
+			for _, r := range rows[:n] {
+				_, err := stmt.ExecContext(b.Context(), r...)
+				check(b, err)
+			}
+			check(b, stmt.Close())
+			check(b, tx.Commit())
+			rows = rows[n:]
+		}
+		took += time.Since(start)
+	}
+	return backlog / took.Seconds()
+}
+
+func (s *stack) open(b *testing.B) *sql.DB {
+	b.Helper()
+	driver, dsn := "pgx", s.dsn
+	if dsn == "" {
+		pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)"}, "_txlock": {"immediate"}}
+		driver, dsn = "sqlite", "file:"+s.path+"?"+pragmas.Encode()
+	}
+	db, err := sql.Open(driver, dsn)
+	check(b, err)
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+func readTable(b *testing.B, db *sql.DB, table string) ([]string, [][]any) {
+	b.Helper()
+	rows, err := db.QueryContext(b.Context(), "SELECT * FROM "+table)
+	check(b, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	check(b, err)
+	var out [][]any
+	for rows.Next() {
+		values, dest := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			dest[i] = &values[i]
+		}
+		check(b, rows.Scan(dest...))
+		out = append(out, values)
+	}
+	check(b, rows.Err())
+	return columns, out
+}
+
+func BenchmarkOutbound(b *testing.B) {
+	for _, e := range engines {
+		for _, withRedis := range []bool{false, true} {
+			name := e.name + "/in-process"
+			if withRedis {
+				name = e.name + "/redis"
+			}
+			b.Run(name, func(b *testing.B) {
+				sink := mailtest.SMTP(b)
+				redisURL := ""
+				if withRedis {
+					redisURL = mailtest.Redis(b).URL()
+				}
+				s := newStack(b, e, "", sink.URL())
+				s.answer(b)
+				b.ResetTimer()
+				g1 := goMail(b, sink)
+				ours := s.sendAll(b, sink, redisURL)
+				g2 := goMail(b, sink)
+				limit := max(g1, g2)
+				b.ReportMetric(ours, "mails/s")
+				b.ReportMetric(limit, "go-mail/s")
+				b.ReportMetric(100*ours/limit, "%_of_go-mail")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+const answerText = "Hello,\n\nthank you for your patience. We have looked at the machine, and it works again. Tell us if anything is still wrong.\n\nMette\n"
+
+// answer has an agent answer 500 customers; nothing is sent yet.
+func (s *stack) answer(b *testing.B) {
+	b.Helper()
+	for i := range batch {
+		c, _, err := s.desk.AddContact(b.Context(), tickets.NewContact{Name: fmt.Sprintf("Customer %d", i), Addresses: []string{fmt.Sprintf("c%d@customer.example", i)}})
+		check(b, err)
+		_, _, err = s.desk.OpenByAgent(b.Context(), tickets.AgentTicket{Contact: c.ID, Source: desk.FromAPI, Subject: "Your machine", Text: answerText, Mail: true})
+		check(b, err)
+	}
+}
+
+func (s *stack) sendAll(b *testing.B, sink *mailtest.SMTPServer, redisURL string) float64 {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	sender, boxes := smtp.New(smtp.Options{}), mailbox.New(mailbox.Options{})
+	defer sender.Close()
+	defer boxes.Close()
+	worker := outbound.New(outbound.Options{
+		DB: s.db, Keys: s.keys, Blobs: s.blobs, Submitter: sender, Depositor: boxes, Owner: "bench", BaseURL: "https://support.desk.example", Log: s.log,
+	})
+	q, err := queue.New(queue.Options{RedisURL: redisURL, Outbox: s.db, Owner: "bench", Alone: true, Log: s.log})
+	check(b, err)
+	before := sink.Count()
+	g, gctx := errgroup.WithContext(ctx)
+	start := time.Now()
+	g.Go(func() error { return q.Relay(gctx) })
+	g.Go(func() error { return q.Serve(gctx, worker.Drain) })
+	for {
+		counts, err := s.db.EffectCounts(ctx)
+		check(b, err)
+		if counts[desk.EffectSent] == batch {
+			break
+		}
+		if time.Since(start) > 2*time.Minute {
+			b.Fatalf("after two minutes there is %v", counts)
+		}
+		tick(10 * time.Millisecond)
+	}
+	took := time.Since(start)
+	stop()
+	check(b, g.Wait())
+	check(b, q.Close())
+	if n := sink.Count() - before; n != batch {
+		b.Fatalf("%d mails arrived", n)
+	}
+	return batch / took.Seconds()
+}
+
+// goMail sends as many mails of the same text with go-mail's default options over one open connection.
+func goMail(b *testing.B, sink *mailtest.SMTPServer) float64 {
+	b.Helper()
+	host, port, err := net.SplitHostPort(sink.Addr())
+	check(b, err)
+	n, err := strconv.Atoi(port)
+	check(b, err)
+	c, err := mail.NewClient(host, mail.WithPort(n), mail.WithTLSPolicy(mail.NoTLS))
+	check(b, err)
+	start := time.Now()
+	check(b, c.DialWithContext(b.Context()))
+	for i := range batch {
+		m := mail.NewMsg()
+		check(b, m.FromFormat("Desk Support", "support@desk.example"))
+		check(b, m.To(fmt.Sprintf("c%d@customer.example", i)))
+		m.Subject("Your machine")
+		m.SetBodyString(mail.TypeTextPlain, answerText)
+		m.AddAlternativeString(mail.TypeTextHTML, "<p>"+strings.ReplaceAll(answerText, "\n", "<br>")+"</p>")
+		check(b, c.Send(m))
+	}
+	check(b, c.Close())
+	return batch / time.Since(start).Seconds()
+}
