@@ -6,7 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"encoding/hex"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -27,15 +28,42 @@ type Accounts struct {
 	db     *store.DB
 	mailer Mailer
 	params *argon2id.Params
-	dummy  string // a hash that nobody's password has
+	dummy  string        // a hash that nobody's password has
+	slots  chan struct{} // one for each hash that may be computed at the same time
 }
+
+// hashesAtOnce bounds the memory that sign-ins take: each hash needs 19 MiB while it is computed.
+const hashesAtOnce = 4
 
 // New makes Accounts. It costs one hash.
 func New(db *store.DB, mailer Mailer) (*Accounts, error) {
 	// OWASP's second choice for argon2id: 19 MiB, two passes, one lane; enough, and small machines stay responsive.
 	params := &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
-	dummy, err := argon2id.CreateHash(rand.Text(), params)
-	return &Accounts{db: db, mailer: mailer, params: params, dummy: dummy}, err
+	a := &Accounts{db: db, mailer: mailer, params: params, slots: make(chan struct{}, min(hashesAtOnce, runtime.GOMAXPROCS(0)))}
+	var err error
+	a.dummy, err = a.hash(context.Background(), rand.Text())
+	return a, err
+}
+
+func (a *Accounts) hash(ctx context.Context, password string) (hash string, err error) {
+	err = a.inSlot(ctx, func() error { hash, err = argon2id.CreateHash(password, a.params); return err })
+	return hash, err
+}
+
+func (a *Accounts) matches(ctx context.Context, password, hash string) (match bool, err error) {
+	err = a.inSlot(ctx, func() error { match, err = argon2id.ComparePasswordAndHash(password, hash); return err })
+	return match, err
+}
+
+// inSlot calls f when few enough others are at it.
+func (a *Accounts) inSlot(ctx context.Context, f func() error) error {
+	select {
+	case a.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-a.slots }()
+	return f()
 }
 
 // The bounds of a password (REQUIREMENTS P1). Any characters will do, and it is checked exactly as typed.
@@ -74,32 +102,44 @@ var ErrWrongPair = &desk.Error{Kind: desk.Unauthenticated, Text: "The address or
 // same as for a wrong password, and takes the same work. Too many wrong tries from one place for one name are TooMany
 // for some minutes.
 func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk.Contact, error) {
-	key := "sign-in " + strings.ToLower(strings.TrimSpace(login)) + " " + ip
-	tries, until, err := a.db.Hits(ctx, key, time.Now())
-	if err != nil {
+	key := triesKey(login, ip)
+	if err := a.countTry(ctx, key); err != nil {
 		return desk.Contact{}, err
-	}
-	if tries >= freeTries {
-		return desk.Contact{}, &desk.Error{Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + until.UTC().Format("15:04") + " UTC, or have a link mailed to you"}
 	}
 	c, hash, err := a.credentials(ctx, login)
 	if err != nil {
 		return desk.Contact{}, err
 	}
-	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	match, err := a.matches(ctx, password, hash)
 	if err != nil {
 		return desk.Contact{}, err
 	}
 	if !match || c.ID == "" {
-		return desk.Contact{}, errors.Join(ErrWrongPair, a.db.Update(ctx, func(tx *store.Tx) error {
-			_, err := tx.Hit(ctx, key, tryWindow, false)
+		return desk.Contact{}, ErrWrongPair
+	}
+	return c, a.db.Update(ctx, func(tx *store.Tx) error { return tx.ForgetHits(ctx, key) })
+}
+
+// triesKey names what the tries of one place for one name are counted under. What was typed may be long, and is nobody's
+// business: its hash stands for it.
+func triesKey(login, ip string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(login))))
+	return "sign-in " + hex.EncodeToString(sum[:8]) + " " + ip
+}
+
+// countTry counts a try before it is made, so that many at the same moment are many: a right password clears the count.
+func (a *Accounts) countTry(ctx context.Context, key string) error {
+	return a.db.Update(ctx, func(tx *store.Tx) error {
+		tries, err := tx.Hit(ctx, key, tryWindow, false)
+		if err != nil || tries <= freeTries {
 			return err
-		}))
-	}
-	if tries > 0 {
-		err = a.db.Update(ctx, func(tx *store.Tx) error { return tx.ForgetHits(ctx, key) })
-	}
-	return c, err
+		}
+		_, until, err := tx.Hits(ctx, key, tx.Now())
+		if err != nil {
+			return err
+		}
+		return &desk.Error{Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + until.UTC().Format("15:04") + " UTC, or have a link mailed to you"}
+	})
 }
 
 // credentials gives a contact that may sign in and its hash; or nobody, and a hash to compare with all the same.
@@ -233,11 +273,14 @@ func (a *Accounts) SetPasswordByLink(ctx context.Context, secret, password strin
 	if err := CheckPassword(password, c); err != nil {
 		return c, err
 	}
-	hash, err := argon2id.CreateHash(password, a.params) // not inside the transaction: it takes its time
+	hash, err := a.hash(ctx, password) // not inside the transaction: it takes its time
 	if err != nil {
 		return c, err
 	}
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		if c, err = peek(ctx, tx, tx.Now(), secret, desk.LinkSetPassword); err != nil {
+			return err
+		}
 		if err := spend(ctx, tx, secret); err != nil {
 			return err
 		}

@@ -81,12 +81,6 @@ type Effect struct {
 	DoneAt      time.Time
 }
 
-// DueEffect is an outbox row that waits to be done.
-type DueEffect struct {
-	ID    ID
-	Queue string
-}
-
 // Backoff gives the pause before the attempt that follows n failed ones: 10 s, 30 s, 2 min, 10 min, 30 min, 1 h, then
 // every 4 h. It is without jitter.
 func Backoff(n int) time.Duration {

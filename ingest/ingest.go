@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -89,7 +90,7 @@ func (g *Ingest) keepRaw(ctx context.Context, raw []byte) (packed []byte, sha st
 	if packed = g.pack.EncodeAll(raw, make([]byte, 0, len(raw)/2+64)); len(packed) <= maxInDB {
 		return packed, "", nil
 	}
-	sha, _, err = g.Blobs.Put(ctx, bytes.NewReader(raw))
+	sha, _, err = g.attach(ctx)(bytes.NewReader(raw))
 	return nil, sha, err
 }
 
@@ -103,22 +104,27 @@ func (g *Ingest) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byt
 			return e, false, err
 		}
 	}
+	var kept desk.LedgerEntry
 	var fresh bool
 	err := g.DB.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		e, fresh, err = tx.KeepDelivery(ctx, e, packed, within)
+		kept, fresh, err = tx.KeepDelivery(ctx, e, packed, within)
 		return err
 	})
 	if err == nil && fresh {
 		g.Wake(forms)
 	}
-	return e, fresh, err
+	return kept, fresh, err
 }
 
 // Raw opens the bytes of an item, as they came.
 func (g *Ingest) Raw(ctx context.Context, e desk.LedgerEntry) (io.ReadCloser, error) {
 	if e.RawSHA256 != "" {
-		return g.Blobs.Open(ctx, e.RawSHA256)
+		r, err := g.Blobs.Open(ctx, e.RawSHA256)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			err = noFiles(err)
+		}
+		return r, err
 	}
 	packed, err := g.DB.Raws(ctx, []desk.ID{e.ID})
 	if err != nil {
@@ -186,7 +192,23 @@ func (g *Ingest) read(ctx context.Context, raw io.Reader) (mail desk.Mail, err e
 			err = fmt.Errorf("the reader panicked: %v", p)
 		}
 	}()
-	return mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: func(r io.Reader) (string, int64, error) { return g.Blobs.Put(ctx, r) }})
+	return mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: g.attach(ctx)})
+}
+
+// attach keeps a file of an item. That the place for files has trouble is not the item's fault: it has to wait.
+func (g *Ingest) attach(ctx context.Context) func(io.Reader) (string, int64, error) {
+	return func(r io.Reader) (string, int64, error) {
+		source := &remembering{r: r}
+		sha, size, err := g.Blobs.Put(ctx, source)
+		if err != nil && source.err == nil {
+			err = noFiles(err)
+		}
+		return sha, size, err
+	}
+}
+
+func noFiles(err error) error {
+	return &desk.Error{Kind: desk.Unavailable, Text: "files can't be stored or read now; try again in a moment", Err: err}
 }
 
 // quarantine parks an item that can't be read, with its reason.

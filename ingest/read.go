@@ -12,8 +12,12 @@ import (
 	"postern/store"
 )
 
-// perBatch is how many mails share a transaction.
-const perBatch = 100
+// perBatch is how many mails share a transaction; atOnce is how many batches pass has under way: one is filed, one waits
+// for that and one is parsed.
+const (
+	perBatch = 100
+	atOnce   = 3
+)
 
 // ReadMailbox reads the kept mails of a mailbox, in the order in which they came, until ctx ends. Only the process that
 // holds the mailbox's lease may run it: a reply must not overtake its parent.
@@ -44,9 +48,9 @@ func (g *Ingest) ReadMailbox(ctx context.Context, mailbox desk.ID) error {
 }
 
 // readCarefully reads what an earlier process may have died over: one by one, counting before each, so that a mail that
-// ends the program is known by its count (REQUIREMENTS I7, F3). Two batches may have been under way.
+// ends the program is known by its count (REQUIREMENTS I7, F3).
 func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID) (int, error) {
-	left, err := g.DB.PendingOf(ctx, mailbox, "", 2*perBatch)
+	left, err := g.DB.PendingOf(ctx, mailbox, "", atOnce*perBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -54,20 +58,33 @@ func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID) (int, error
 		if ctx.Err() != nil {
 			return i, nil
 		}
-		if e.Attempts >= desk.MaxAttempts {
-			if err := g.quarantine(ctx, e, fmt.Errorf("reading it ended the program %d times", e.Attempts)); err != nil {
-				return i, err
-			}
-			continue
-		}
-		if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.CountAttempts(ctx, []desk.ID{e.ID}) }); err != nil {
-			return i, err
-		}
-		if err := g.fileOne(ctx, g.parse(ctx, e, nil)); err != nil {
+		if err := g.counted(ctx, e, func() error { return g.fileOne(ctx, g.parse(ctx, e, nil)) }); err != nil {
 			return i, err
 		}
 	}
 	return len(left), nil
+}
+
+// counted calls read with the item's attempts counted, so that they tell how many programs ended over it. An item that
+// has ended too many is parked instead.
+func (g *Ingest) counted(ctx context.Context, e desk.LedgerEntry, read func() error) error {
+	if e.Attempts >= desk.MaxAttempts {
+		return g.quarantine(ctx, e, fmt.Errorf("reading it ended the program %d times", e.Attempts))
+	}
+	if err := g.countAttempt(ctx, e.ID, 1); err != nil {
+		return err
+	}
+	err := read()
+	if err != nil { // it waits, and the program is alive
+		if err := g.countAttempt(context.WithoutCancel(ctx), e.ID, -1); err != nil {
+			g.Log.WarnContext(ctx, "an attempt can't be taken back", slog.String("ledger_id", string(e.ID)), slog.String("error", err.Error()))
+		}
+	}
+	return err
+}
+
+func (g *Ingest) countAttempt(ctx context.Context, id desk.ID, n int) error {
+	return g.DB.Update(ctx, func(tx *store.Tx) error { return tx.CountAttempt(ctx, id, n) })
 }
 
 // parsed is an item and what its bytes say.
@@ -167,7 +184,7 @@ func (g *Ingest) file(ctx context.Context, batch []parsed) error {
 	if err != nil {
 		return err
 	}
-	err = g.update(ctx, func(tx *store.Tx) error {
+	err = g.DB.Update(ctx, func(tx *store.Tx) error {
 		for _, p := range batch {
 			if p.err != nil {
 				return p.err
@@ -197,7 +214,7 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 		if orgErr != nil {
 			return orgErr
 		}
-		err = g.update(ctx, func(tx *store.Tx) error { return g.Desk.FileMail(ctx, tx, org, p.entry, p.mail) })
+		err = g.DB.Update(ctx, func(tx *store.Tx) error { return g.Desk.FileMail(ctx, tx, org, p.entry, p.mail) })
 	}
 	switch {
 	case err == nil, desk.KindOf(err) == desk.Conflict: // somebody else settled it
@@ -206,18 +223,6 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 		return err
 	}
 	return g.quarantine(ctx, p.entry, err)
-}
-
-// update is DB.Update, with a panic as an error.
-func (g *Ingest) update(ctx context.Context, fn func(tx *store.Tx) error) error {
-	return g.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("filing panicked: %v", p)
-			}
-		}()
-		return fn(tx)
-	})
 }
 
 // ReadForms reads the kept form posts until ctx ends. Any number of processes may run it.
@@ -246,13 +251,13 @@ func (g *Ingest) ReadForms(ctx context.Context) error {
 
 func (g *Ingest) readForm(ctx context.Context, e desk.LedgerEntry) error {
 	if e.ReceivedAt.Before(g.started) { // an earlier process may have died over it
-		if e.Attempts >= desk.MaxAttempts {
-			return g.quarantine(ctx, e, fmt.Errorf("reading it ended the program %d times", e.Attempts))
-		}
-		if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.CountAttempts(ctx, []desk.ID{e.ID}) }); err != nil {
-			return err
-		}
+		return g.counted(ctx, e, func() error { return g.settleForm(ctx, e) })
 	}
+	return g.settleForm(ctx, e)
+}
+
+// settleForm files a form post; what can't be filed goes to quarantine. An error means that the post waits.
+func (g *Ingest) settleForm(ctx context.Context, e desk.LedgerEntry) error {
 	err := g.fileForm(ctx, e)
 	switch {
 	case err == nil, desk.KindOf(err) == desk.Conflict:
@@ -281,12 +286,12 @@ func (g *Ingest) fileForm(ctx context.Context, e desk.LedgerEntry) error {
 	if err != nil {
 		return err
 	}
-	post, err := ReadPost(e.ContentType, raw, func(r io.Reader) (string, int64, error) { return g.Blobs.Put(ctx, r) })
+	post, err := ReadPost(e.ContentType, raw, g.attach(ctx))
 	if err = errors.Join(err, raw.Close()); err != nil {
 		return err
 	}
 	s, held := submission(form, post)
-	return g.update(ctx, func(tx *store.Tx) error {
+	return g.DB.Update(ctx, func(tx *store.Tx) error {
 		if held != "" {
 			e.Outcome, e.Reason, e.Subject = desk.Held, held, s.Subject
 			_, err := tx.Settle(ctx, e)

@@ -72,14 +72,15 @@ type Worker struct{ Options }
 func New(o Options) *Worker { return &Worker{o} }
 
 const (
-	leaseFor   = 30 * time.Second // renewed while somebody works on the row
-	perClaim   = 10               // few enough that several workers share a short backlog
-	sendWithin = 5 * time.Minute
+	leaseFor     = 30 * time.Second // renewed while somebody works on the row
+	perClaim     = 10               // few enough that several workers share a short backlog
+	sendWithin   = 5 * time.Minute
+	finishWithin = 20 * time.Second // shorter than a lease, and than a stop may take
+	finishEvery  = 500 * time.Millisecond
 )
 
 // Drain does up to limit due rows of a queue. When ctx ends it finishes the row under way and gives the others back.
 func (w *Worker) Drain(ctx context.Context, queue string, limit int) {
-	defer w.keepLease(context.WithoutCancel(ctx))()
 	for limit > 0 && ctx.Err() == nil {
 		rows, err := w.DB.Claim(ctx, queue, w.Owner, min(perClaim, limit), leaseFor)
 		if err != nil {
@@ -96,8 +97,8 @@ func (w *Worker) Drain(ctx context.Context, queue string, limit int) {
 	}
 }
 
-// keepLease renews the claims of this process until the function it gives back is called.
-func (w *Worker) keepLease(ctx context.Context) func() {
+// keepLease renews the claims on rows until the function it gives back is called.
+func (w *Worker) keepLease(ctx context.Context, rows []desk.Effect) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -109,7 +110,7 @@ func (w *Worker) keepLease(ctx context.Context) func() {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if err := w.DB.Renew(ctx, w.Owner, leaseFor); err != nil && ctx.Err() == nil {
+				if err := w.DB.Renew(ctx, rows, leaseFor); err != nil && ctx.Err() == nil {
 					w.Log.WarnContext(ctx, "claims can't be renewed", slog.String("error", err.Error()))
 				}
 			}
@@ -121,6 +122,7 @@ func (w *Worker) keepLease(ctx context.Context) func() {
 // do composes all rows first, so that one commit stores what they will be known by, and then sends them one by one.
 func (w *Worker) do(ctx context.Context, rows []desk.Effect) {
 	work := context.WithoutCancel(ctx)
+	defer w.keepLease(work, rows)()
 	jobs := make([]job, 0, len(rows))
 	org, err := w.DB.Organisation(work)
 	if err == nil {
@@ -171,10 +173,19 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, row desk.
 	j := job{row: row, date: row.CreatedAt}
 	var ok bool
 	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
-		j.err = fmt.Errorf("%w: its mailbox is gone", mailmsg.ErrDraft)
-		return j
+		// Another process may have added it a moment ago.
+		if org, j.err = w.DB.FreshOrganisation(ctx); j.err != nil {
+			return j
+		}
+		if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
+			j.err = fmt.Errorf("%w: its mailbox is gone", mailmsg.ErrDraft)
+			return j
+		}
 	}
 	draft, err := w.draft(ctx, org, j.mb, row)
+	if desk.KindOf(err) == desk.NotFound {
+		err = fmt.Errorf("%w: %w", mailmsg.ErrDraft, err) // what the row names is gone for good
+	}
 	if err != nil {
 		j.err = err
 		return j
@@ -221,21 +232,26 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 		cancel()
 	}
 	now := time.Now()
-	refusal, refused := errors.AsType[*Refusal](j.err)
-	switch {
-	case j.err == nil:
+	if j.err == nil {
 		row.State, row.LastError, row.DoneAt = desk.EffectSent, "", now
 		return row
-	case errors.Is(j.err, ErrAmbiguous):
-		row.State = desk.EffectUnknown
+	}
+	refusal, refused := errors.AsType[*Refusal](j.err)
+	ambiguous := errors.Is(j.err, ErrAmbiguous)
+	if ambiguous {
+		row.Unknowns++
+	}
+	switch {
 	case refused && refusal.Permanent(), errors.Is(j.err, mailmsg.ErrDraft), now.Sub(row.CreatedAt) > desk.GiveUpAfter:
 		row.State, row.DoneAt = desk.EffectFailed, now
+	case ambiguous:
+		row.State = desk.EffectUnknown
 	default:
 		row.State = desk.EffectDeferred
 	}
 	row.LastError = j.err.Error()
-	pause := desk.Backoff(row.Attempt)
-	row.NextTry = now.Add(pause + rand.N(pause/4)) //nolint:gosec // jitter
+	wait := desk.Backoff(row.Attempt)
+	row.NextTry = now.Add(wait + rand.N(wait/4)) //nolint:gosec // jitter
 	return row
 }
 
@@ -268,7 +284,24 @@ func (w *Worker) finish(ctx context.Context, row desk.Effect) {
 	default:
 		log.WarnContext(ctx, "not sent yet", slog.String("state", string(row.State)), slog.Time("next_try", row.NextTry), slog.String("error", row.LastError))
 	}
-	if err := w.DB.Finish(ctx, row); err != nil {
+	// A mail that was sent must not be sent again because the database restarts in this very moment.
+	ctx, cancel := context.WithTimeout(ctx, finishWithin)
+	defer cancel()
+	err := w.DB.Finish(ctx, row)
+	for desk.KindOf(err) == desk.Unavailable && pause(ctx, finishEvery) {
+		err = w.DB.Finish(ctx, row)
+	}
+	if err != nil {
 		log.ErrorContext(ctx, "how a row ended can't be written down; it will count as unknown", slog.String("error", err.Error()))
+	}
+}
+
+// pause waits, and answers false if ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }

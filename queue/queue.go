@@ -22,10 +22,12 @@ import (
 
 // Outbox is the truth about what is due.
 type Outbox interface {
-	// DueEffects lists rows that are due, the longest-waiting first.
-	DueEffects(ctx context.Context, now time.Time, limit int) ([]desk.DueEffect, error)
-	// ExpireClaims turns rows whose lease is over into unknown; everybody ends the claims of all but owner.
-	ExpireClaims(ctx context.Context, owner string, everybody bool) (int64, error)
+	// DueEffects lists rows of a queue that are due, the longest-waiting first.
+	DueEffects(ctx context.Context, queue string, now time.Time, limit int) ([]desk.ID, error)
+	// ExpireClaims turns rows whose lease is over into unknown.
+	ExpireClaims(ctx context.Context) (int64, error)
+	// ExpireOthers does so at once with all rows that others than owner have claimed.
+	ExpireOthers(ctx context.Context, owner string) (int64, error)
 	// Outboxed gets a value when this process has added rows.
 	Outboxed() <-chan struct{}
 }
@@ -53,7 +55,7 @@ type Queue struct {
 // perTask is how many rows one task drains at the most, and sweep how often the relay looks by itself.
 const (
 	perTask    = 50
-	perSweep   = 1000
+	perSweep   = 500 // of each queue
 	sweepEvery = 2 * time.Second
 	taskType   = "drain"
 )
@@ -147,7 +149,9 @@ func (q *Queue) Ping(ctx context.Context) error {
 // returns when ctx ends. Any number of processes may relay at the same time.
 func (q *Queue) Relay(ctx context.Context) error {
 	if q.o.Alone {
-		if err := q.expire(ctx, true); err != nil && ctx.Err() == nil {
+		n, err := q.o.Outbox.ExpireOthers(ctx, q.o.Owner)
+		q.logExpired(ctx, n)
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("take over the outbox: %w", err)
 		}
 	}
@@ -157,7 +161,9 @@ func (q *Queue) Relay(ctx context.Context) error {
 		more, err := q.sweep(ctx)
 		if err == nil && time.Since(lastExpiry) > 5*sweepEvery {
 			lastExpiry = time.Now()
-			err = q.expire(ctx, false)
+			var n int64
+			n, err = q.o.Outbox.ExpireClaims(ctx)
+			q.logExpired(ctx, n)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -181,34 +187,30 @@ func (q *Queue) Relay(ctx context.Context) error {
 	}
 }
 
-func (q *Queue) expire(ctx context.Context, everybody bool) error {
-	n, err := q.o.Outbox.ExpireClaims(ctx, q.o.Owner, everybody)
-	if n > 0 {
-		q.o.Log.WarnContext(ctx, "a process ended while it was sending; its rows are looked into", slog.Int64("rows", n))
+func (q *Queue) logExpired(ctx context.Context, rows int64) {
+	if rows > 0 {
+		q.o.Log.WarnContext(ctx, "a process ended while it was sending; its rows are looked into", slog.Int64("rows", rows))
 	}
-	return err
 }
 
-// sweep enqueues what is due. It answers true if there may be more that was not looked at.
-func (q *Queue) sweep(ctx context.Context) (bool, error) {
-	due, err := q.o.Outbox.DueEffects(ctx, time.Now(), perSweep)
-	if err != nil {
-		return false, err
-	}
-	byQueue := map[string][]desk.DueEffect{}
-	for _, d := range due {
-		byQueue[d.Queue] = append(byQueue[d.Queue], d)
-	}
-	for name, rows := range byQueue {
+// sweep enqueues what is due, queue by queue: one that can't be worked off keeps no other waiting. It answers true if
+// there may be more that was not looked at.
+func (q *Queue) sweep(ctx context.Context) (more bool, err error) {
+	for name := range desk.Queues() {
+		due, err := q.o.Outbox.DueEffects(ctx, name, time.Now(), perSweep)
+		if err != nil {
+			return false, err
+		}
+		more = more || len(due) == perSweep
 		// One task drains many rows, so a backlog needs few tasks; but never fewer than there are slots for it.
-		step := max(1, min(perTask, len(rows)/q.o.Slots))
-		for i := 0; i < len(rows); i += step {
-			if err := q.enqueue(ctx, name, rows[i].ID); err != nil {
+		step := max(1, min(perTask, len(due)/q.o.Slots))
+		for i := 0; i < len(due); i += step {
+			if err := q.enqueue(ctx, name, due[i]); err != nil {
 				return false, err
 			}
 		}
 	}
-	return len(due) == perSweep, nil
+	return more, nil
 }
 
 func (q *Queue) enqueue(ctx context.Context, queue string, row desk.ID) error {

@@ -52,8 +52,14 @@ func sqliteDialect() dialect {
 			c := code(err)
 			return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 		},
-		isRetry:      func(error) bool { return false }, // one writer, nobody to race
-		isOutOfReach: func(err error) bool { return code(err)&0xff == sqlite3.SQLITE_BUSY },
+		isRetry: func(error) bool { return false }, // one writer, nobody to race
+		isOutOfReach: func(err error) bool {
+			switch code(err) & 0xff {
+			case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
+				return true
+			}
+			return errors.Is(err, errClosed)
+		},
 	}
 }
 

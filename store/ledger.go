@@ -86,7 +86,6 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 			return fmt.Errorf("keep %s: UID %d comes after %d", b.Folder, it.UID, last)
 		}
 		last = it.UID
-		added++
 		e := desk.LedgerEntry{
 			ID: NewID(), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, UIDValidity: b.UIDValidity, UID: it.UID,
 			InternalDate: it.InternalDate, ReceivedAt: now, Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
@@ -96,12 +95,18 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		} else {
 			e.DoneAt = now
 		}
-		if _, err := tx.addLedger(ctx, e, raws[i]); err != nil {
+		// A row may be there: the batch comes twice at the same time, or the folder is back at an old UIDVALIDITY.
+		isNew, err := tx.addLedger(ctx, e, raws[i])
+		if err != nil {
 			return err
+		}
+		if isNew {
+			added++
 		}
 	}
 	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, uidvalidity, last_uid, seen) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, uidvalidity = $4, last_uid = $5, seen = folders.seen + $6`,
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, uidvalidity = $4, seen = folders.seen + $6,
+			last_uid = CASE WHEN folders.uidvalidity = $4 AND folders.last_uid > $5 THEN folders.last_uid ELSE $5 END`,
 		b.MailboxID, b.Folder, b.Role, b.UIDValidity, last, added)
 }
 
@@ -218,14 +223,15 @@ func (tx *Tx) Settle(ctx context.Context, e desk.LedgerEntry) (bool, error) {
 	return n == 1, err
 }
 
-// CountAttempts adds one to the attempts of pending rows: what is about to be read may end this process.
-func (tx *Tx) CountAttempts(ctx context.Context, ids []desk.ID) error {
-	for _, id := range ids {
-		if err := tx.exec(ctx, `UPDATE ledger SET attempts = attempts + 1 WHERE id = $1 AND outcome = 'pending'`, id); err != nil {
-			return err
-		}
-	}
-	return nil
+// CountAttempt adds n to the attempts of a pending row: 1 before it is read, because that may end this process, and -1
+// if it did not and the row has to wait.
+func (tx *Tx) CountAttempt(ctx context.Context, id desk.ID, n int) error {
+	return tx.exec(ctx, `UPDATE ledger SET attempts = attempts + $2 WHERE id = $1 AND outcome = 'pending'`, id, n)
+}
+
+// Supersede turns a held row into a duplicate: the same mail has been found where it can be trusted.
+func (tx *Tx) Supersede(ctx context.Context, id desk.ID, reason string) error {
+	return tx.exec(ctx, `UPDATE ledger SET outcome = 'duplicate', reason = $2, done_at = $3 WHERE id = $1 AND outcome = 'held'`, id, clip(reason, 1000), ms(tx.Now()))
 }
 
 // Reopen puts a quarantined row back to pending, to be read once more.
@@ -241,35 +247,38 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 // the same Message-ID with the same content is the same mail, the same id alone is not (REQUIREMENTS H4, I6).
 func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (desk.ID, error) {
 	n, err := tx.changed(ctx, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-		mailbox, clip(string(mid), 998), fingerprint, ledger)
+		mailbox, storedID(mid), fingerprint, ledger)
 	if err != nil || n == 1 {
 		return "", err
 	}
 	var first desk.ID
 	err = tx.x.QueryRowContext(ctx, `SELECT ledger_id FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint = $3`,
-		mailbox, clip(string(mid), 998), fingerprint).Scan(&first)
+		mailbox, storedID(mid), fingerprint).Scan(&first)
 	if first == ledger {
 		return "", err
 	}
 	return first, err
 }
 
-// usableIDs leaves the ids that can be looked up; empty ones never are (REQUIREMENTS M8).
+// usableIDs gives the ids as they are stored. Empty ones never are (REQUIREMENTS M8).
 func usableIDs(mids []desk.MessageID) []desk.MessageID {
 	out := mids[:0:0]
 	for _, m := range mids {
-		if strings.TrimSpace(string(m)) != "" {
+		if m = storedID(m); strings.TrimSpace(string(m)) != "" {
 			out = append(out, m)
 		}
 	}
 	return out
 }
 
+// storedID gives a Message-ID as it is stored: what is longer than a line may be is cut (RFC 5322 section 2.1.1).
+func storedID(m desk.MessageID) desk.MessageID { return desk.MessageID(clip(string(m), 998)) }
+
 // AddOrphan remembers which mails an ignored item answers: when one of them turns up later, the item is read again.
 func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.MessageID) error {
 	for _, mid := range usableIDs(answers) {
 		if err := tx.exec(ctx, `INSERT INTO orphans (mailbox_id, mid, ledger_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			e.MailboxID, clip(string(mid), 998), e.ID); err != nil {
+			e.MailboxID, mid, e.ID); err != nil {
 			return err
 		}
 	}
@@ -279,7 +288,7 @@ func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.
 // ReopenOrphans puts the ignored items that answer one of the mails back to pending: their ticket is there now.
 func (tx *Tx) ReopenOrphans(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) error {
 	for _, mid := range usableIDs(mids) {
-		found, err := collect(ctx, tx.x, scanID, `DELETE FROM orphans WHERE mailbox_id = $1 AND mid = $2 RETURNING ledger_id`, mailbox, clip(string(mid), 998))
+		found, err := collect(ctx, tx.x, scanID, `DELETE FROM orphans WHERE mailbox_id = $1 AND mid = $2 RETURNING ledger_id`, mailbox, mid)
 		if err != nil {
 			return err
 		}

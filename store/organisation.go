@@ -79,7 +79,7 @@ func (db *DB) FreshOrganisation(ctx context.Context) (*Organisation, error) {
 	checked := db.now()
 	generation, err := db.generation(ctx)
 	if err != nil {
-		return nil, db.explain(err)
+		return nil, err
 	}
 	db.mu.Lock()
 	org := db.org
@@ -89,7 +89,7 @@ func (db *DB) FreshOrganisation(ctx context.Context) (*Organisation, error) {
 		same.checked = checked
 		org = &same
 	} else if org, err = db.loadOrganisation(ctx, generation, checked); err != nil {
-		return nil, db.explain(err)
+		return nil, err
 	}
 	db.mu.Lock()
 	db.org = org

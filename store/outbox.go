@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"postern/desk"
@@ -22,7 +24,7 @@ func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
 	return tx.exec(ctx, `INSERT INTO outbox (id, kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
 		state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, unknowns, done_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0, 0, $14, '', '', 0, 0)`,
-		e.ID, e.Kind, e.Kind.Queue(), e.MailboxID, e.TicketID, e.SubjectID, e.ContactID, e.Recipient, e.Template, e.Trust, clip(string(e.MessageID), 998), ms(e.CreatedAt),
+		e.ID, e.Kind, e.Kind.Queue(), e.MailboxID, e.TicketID, e.SubjectID, e.ContactID, e.Recipient, e.Template, e.Trust, storedID(e.MessageID), ms(e.CreatedAt),
 		e.State, ms(e.NextTry))
 }
 
@@ -35,49 +37,60 @@ func scanEffect(row scanner) (e desk.Effect, err error) {
 	return e, err
 }
 
-// DueEffects lists rows that are due, oldest first.
-func (r reads) DueEffects(ctx context.Context, now time.Time, limit int) ([]desk.DueEffect, error) {
-	return collect(ctx, r.x, func(row scanner) (d desk.DueEffect, err error) {
-		err = row.Scan(&d.ID, &d.Queue)
-		return d, err
-	}, `SELECT id, queue FROM outbox WHERE state IN ('pending', 'deferred', 'unknown') AND next_try <= $1 ORDER BY next_try, id LIMIT $2`, ms(now), limit)
+// DueEffects lists rows of a queue that are due, the longest-waiting first.
+func (r reads) DueEffects(ctx context.Context, queue string, now time.Time, limit int) ([]desk.ID, error) {
+	return collect(ctx, r.x, scanID, dueSelect, queue, ms(now), limit)
 }
 
-// Claim takes up to limit due rows of a queue for owner: they are sending until the lease ends. Rows that another
-// process claims at the same moment are passed over.
+// dueSelect walks the index outbox_due: what is not due costs nothing.
+const dueSelect = `SELECT id FROM outbox WHERE queue = $1 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $2 ORDER BY next_try, id LIMIT $3`
+
+// Claim takes up to limit due rows of a queue for owner, the longest-waiting first: they are sending until the lease ends.
+// Rows that another process claims at the same moment are passed over.
 func (db *DB) Claim(ctx context.Context, queue, owner string, limit int, lease time.Duration) ([]desk.Effect, error) {
 	var out []desk.Effect
 	err := db.Update(ctx, func(tx *Tx) error {
 		var err error
 		now := tx.Now()
-		out, err = collect(ctx, tx.x, scanEffect, `UPDATE outbox SET state = 'sending', attempt = attempt + 1, owner = $1, lease_until = $2, epoch = epoch + 1
-			WHERE id IN (SELECT id FROM outbox WHERE queue = $3 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $4 ORDER BY next_try, id LIMIT $5`+tx.d.skipLocked+`)
-			RETURNING `+effectColumns, owner, ms(now.Add(lease)), queue, ms(now), limit)
+		// Materialized: a planner that ran the inner statement more than once would claim more than limit rows.
+		out, err = collect(ctx, tx.x, scanEffect, `WITH due AS MATERIALIZED (`+dueSelect+tx.d.skipLocked+`)
+			UPDATE outbox SET state = 'sending', attempt = attempt + 1, owner = $4, lease_until = $5, epoch = epoch + 1 WHERE id IN (SELECT id FROM due)
+			RETURNING `+effectColumns, queue, ms(now), limit, owner, ms(now.Add(lease)))
 		return err
 	})
+	// RETURNING promises no order.
+	slices.SortFunc(out, func(a, b desk.Effect) int { return cmp.Or(a.NextTry.Compare(b.NextTry), cmp.Compare(a.ID, b.ID)) })
 	return out, err
 }
 
-// Renew keeps a claim for longer.
-func (db *DB) Renew(ctx context.Context, owner string, lease time.Duration) error {
+// Renew keeps the claims on rows for longer. One that was lost stays lost.
+func (db *DB) Renew(ctx context.Context, es []desk.Effect, lease time.Duration) error {
 	return db.Update(ctx, func(tx *Tx) error {
-		return tx.exec(ctx, `UPDATE outbox SET lease_until = $2 WHERE state = 'sending' AND owner = $1`, owner, ms(tx.Now().Add(lease)))
+		until := ms(tx.Now().Add(lease))
+		for _, e := range es {
+			if err := tx.exec(ctx, `UPDATE outbox SET lease_until = $4 WHERE id = $1 AND owner = $2 AND epoch = $3 AND state = 'sending'`, e.ID, e.Owner, e.Epoch, until); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 // ExpireClaims turns rows whose lease is over into unknown: whoever had them may have sent them. It answers how many
-// there were. everybody ends all claims but those of owner, for a process that knows to be alone.
-func (db *DB) ExpireClaims(ctx context.Context, owner string, everybody bool) (int64, error) {
-	var n int64
-	err := db.Update(ctx, func(tx *Tx) error {
-		var err error
-		now := ms(tx.Now())
-		limit := now
-		if everybody {
-			limit = 1 << 62
-		}
-		n, err = tx.changed(ctx, `UPDATE outbox SET state = 'unknown', unknowns = unknowns + 1, next_try = $1, last_error = 'a process ended while it was being sent'
-			WHERE state = 'sending' AND lease_until < $2 AND owner <> $3`, now, limit, owner)
+// there were.
+func (db *DB) ExpireClaims(ctx context.Context) (int64, error) {
+	return db.expireClaims(ctx, `lease_until < $1`)
+}
+
+// ExpireOthers ends all claims but those of owner at once, for a process that knows to be alone.
+func (db *DB) ExpireOthers(ctx context.Context, owner string) (int64, error) {
+	return db.expireClaims(ctx, `owner <> $2`, owner)
+}
+
+func (db *DB) expireClaims(ctx context.Context, which string, args ...any) (n int64, err error) {
+	err = db.Update(ctx, func(tx *Tx) error {
+		n, err = tx.changed(ctx, `UPDATE outbox SET state = 'unknown', unknowns = unknowns + 1, next_try = $1,
+			last_error = 'a process ended, or lost the database, while it was being sent' WHERE state = 'sending' AND `+which, append([]any{ms(tx.Now())}, args...)...)
 		tx.outboxed = n > 0
 		return err
 	})
@@ -111,17 +124,13 @@ func (db *DB) Release(ctx context.Context, es []desk.Effect) error {
 	})
 }
 
-// Finish writes down how a claimed row ended: its State, LastError, NextTry and DoneAt. It fails with Conflict if the
-// claim was lost meanwhile.
+// Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns and DoneAt. It fails with Conflict
+// if the claim was lost meanwhile.
 func (db *DB) Finish(ctx context.Context, e desk.Effect) error {
 	return db.Update(ctx, func(tx *Tx) error {
-		unknown := 0
-		if e.State == desk.EffectUnknown {
-			unknown = 1
-		}
-		n, err := tx.changed(ctx, `UPDATE outbox SET state = $4, last_error = $5, next_try = $6, done_at = $7, unknowns = unknowns + $8
+		n, err := tx.changed(ctx, `UPDATE outbox SET state = $4, last_error = $5, next_try = $6, done_at = $7, unknowns = $8
 			WHERE id = $1 AND owner = $2 AND epoch = $3 AND state = 'sending'`,
-			e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), unknown)
+			e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), e.Unknowns)
 		if err == nil && n == 0 {
 			return &desk.Error{Kind: desk.Conflict, Text: "the claim on outbox row " + string(e.ID) + " was lost"}
 		}
@@ -169,7 +178,7 @@ type Template struct{ Subject, Body string }
 func (tx *Tx) KeepTemplate(ctx context.Context, t Template) (version string, err error) {
 	sum := sha256.Sum256([]byte(t.Subject + "\x00" + t.Body))
 	version = hex.EncodeToString(sum[:16])
-	return version, tx.exec(ctx, `INSERT INTO templates (version, subject, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, version, clean(t.Subject), clean(t.Body))
+	return version, tx.exec(ctx, `INSERT INTO templates (version, subject, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, version, t.Subject, t.Body)
 }
 
 // Template finds the text of a version.

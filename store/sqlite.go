@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"sync"
 )
 
@@ -22,7 +21,7 @@ type writer struct {
 
 type update struct {
 	ctx    context.Context
-	fn     func(queryer) error
+	fn     func(queryer) error // does not panic
 	result chan error
 	err    error
 }
@@ -116,23 +115,12 @@ func (w *writer) savepoint(ctx context.Context, u *update) error {
 	if err := w.conn.do(ctx, "SAVEPOINT u"); err != nil {
 		return err
 	}
-	u.err = guarded(u.fn, w.conn)
-	if u.err != nil {
+	if u.err = u.fn(w.conn); u.err != nil {
 		if err := w.conn.do(ctx, "ROLLBACK TO u"); err != nil {
-			return err
+			return errors.Join(u.err, err) // SQLite has rolled everything back by itself, such as when the disk is full
 		}
 	}
 	return w.conn.do(ctx, "RELEASE u")
-}
-
-// guarded keeps a panic in one update from taking the writer down.
-func guarded(fn func(queryer) error, x queryer) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a transaction: %v", p)
-		}
-	}()
-	return fn(x)
 }
 
 // preparedConn keeps the statements of one connection prepared: preparing costs SQLite more than most statements do.

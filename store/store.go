@@ -6,14 +6,16 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -108,7 +110,7 @@ func (db *DB) openPostgres(ctx context.Context, dsn string) error {
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(8)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	db.pool, db.reads = pool, reads{x: pool, d: postgresDialect()}
+	db.pool, db.reads = pool, readsOf(pool, postgresDialect())
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
 		return errors.Join(err, pool.Close())
@@ -129,7 +131,12 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return err
 	}
 	write.SetMaxOpenConns(1)
-	if err := migrate(ctx, write, sqliteDialect()); err != nil {
+	for range migrateTries {
+		if err = migrate(ctx, write, sqliteDialect()); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
 	pragmas.Add("_pragma", "query_only(1)")
@@ -140,13 +147,17 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
 	db.pool = read
-	db.reads = reads{x: &preparedPool{db: read}, d: sqliteDialect()}
+	db.reads = readsOf(&preparedPool{db: read}, sqliteDialect())
 	db.writer, err = newWriter(ctx, write)
 	if err != nil {
 		return errors.Join(err, read.Close(), write.Close())
 	}
 	return nil
 }
+
+// migrateTries is how often a SQLite file is brought up to date: another program may be doing the same, and whoever comes
+// second finds that a step is done already.
+const migrateTries = 3
 
 func migrate(ctx context.Context, pool *sql.DB, d dialect, opts ...goose.ProviderOption) error {
 	p, err := goose.NewProvider(d.goose, pool, d.migrations(), append(opts, goose.WithDisableGlobalRegistry(true))...)
@@ -181,17 +192,15 @@ func (db *DB) Single() bool { return db.writer != nil }
 
 // Ping tells whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.pool.PingContext(ctx); err != nil {
-		return db.explain(err)
-	}
-	return nil
+	return db.x.explain(ctx, db.pool.PingContext(ctx))
 }
 
 // Outboxed gets a value when this process has committed outbox rows.
 func (db *DB) Outboxed() <-chan struct{} { return db.outboxed }
 
 // Update runs fn in one transaction: all that it wrote is durable when Update returns nil, and none of it otherwise.
-// fn may run more than once and must do nothing but use tx; concurrent calls may share a commit.
+// fn may run more than once and must do nothing but use tx; concurrent calls may share a commit. A panic in fn is an error
+// of this update and hurts no other.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	tx := &Tx{db: db}
 	var err error
@@ -201,7 +210,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		err = db.updatePool(ctx, tx, fn)
 	}
 	if err != nil {
-		return db.explain(err)
+		return db.x.explain(ctx, err)
 	}
 	if tx.outboxed {
 		select {
@@ -232,26 +241,23 @@ func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) err
 			}
 			return t.Commit()
 		}()
-		if err == nil || try == 5 || !db.d.isRetry(err) {
+		if err == nil || try == mostTries || !db.d.isRetry(err) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(10 * time.Millisecond << try)): //nolint:gosec // jitter: not in step with the one it raced
+		case <-ctx.Done():
 			return err
 		}
 	}
 }
 
-// explain gives database trouble the kind Unavailable, so that callers can say "try again" and mean it.
-func (db *DB) explain(err error) error {
-	if _, ok := errors.AsType[*desk.Error](err); ok {
-		return err
-	}
-	if db.OutOfReach(err) {
-		return &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; try again in a moment", Err: err}
-	}
-	return err
-}
+// mostTries is how often a transaction is repeated that lost a race with another one.
+const mostTries = 6
 
 // OutOfReach tells whether err says that the database can't be reached now, or refuses everybody.
 func (db *DB) OutOfReach(err error) bool {
-	return desk.KindOf(err) == desk.Unavailable || errors.Is(err, errClosed) || db.d.isOutOfReach(err)
+	return desk.KindOf(err) == desk.Unavailable || db.d.isOutOfReach(err)
 }
 
 // Tx is a transaction. It is valid inside the function that Update gave it to, in that goroutine alone.
@@ -262,8 +268,14 @@ type Tx struct {
 	reconfigured bool
 }
 
-func (tx *Tx) run(x queryer, fn func(*Tx) error) error {
-	*tx = Tx{db: tx.db, reads: reads{x: x, d: tx.db.d}}
+// run calls fn on a transaction that has just begun. What an earlier run left in tx is forgotten.
+func (tx *Tx) run(x queryer, fn func(*Tx) error) (err error) {
+	*tx = Tx{db: tx.db, reads: readsOf(x, tx.db.d)}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
 	return fn(tx)
 }
 
@@ -284,24 +296,19 @@ func (tx *Tx) changed(ctx context.Context, query string, args ...any) (int64, er
 	return res.RowsAffected()
 }
 
-// queryer is what *sql.DB, *sql.Tx and the SQLite writer have in common.
-type queryer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 // reads are the queries; a DB asks its pool, a Tx its transaction.
 type reads struct {
-	x queryer
+	x session
 	d dialect
 }
+
+func readsOf(x queryer, d dialect) reads { return reads{x: session{x, d}, d: d} }
 
 // NewID makes an id that sorts after those made before it.
 func NewID() desk.ID { return desk.ID(uuid.Must(uuid.NewV7()).String()) }
 
 // collect runs a query and scans each row.
-func collect[T any](ctx context.Context, x queryer, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, x session, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := x.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -311,11 +318,11 @@ func collect[T any](ctx context.Context, x queryer, scan func(row scanner) (T, e
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, err
+			return nil, x.explain(ctx, err)
 		}
 		out = append(out, v)
 	}
-	return out, rows.Err()
+	return out, x.explain(ctx, rows.Err())
 }
 
 type scanner interface{ Scan(dest ...any) error }
@@ -352,7 +359,7 @@ func anys[T any](vs []T) []any {
 // seal encrypts a secret for the database; unseal opens it again.
 func (db *DB) seal(plain []byte) []byte {
 	nonce := make([]byte, db.aead.NonceSize())
-	_, _ = rand.Read(nonce) // crypto/rand.Read never fails since Go 1.24
+	_, _ = cryptorand.Read(nonce) // crypto/rand.Read never fails since Go 1.24
 	return db.aead.Seal(nonce, nonce, plain, nil)
 }
 

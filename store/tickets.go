@@ -207,11 +207,23 @@ func scanMessage(row scanner) (m desk.Message, err error) {
 	return m, err
 }
 
-// Messages lists a ticket's messages in scope, oldest first, with attachments and delivery. The caller has checked that
-// the ticket itself is in scope.
+// Messages lists a ticket's messages in scope, oldest first, with attachments and delivery.
 func (r reads) Messages(ctx context.Context, s desk.Scope, ticket desk.ID) ([]desk.Message, error) {
-	ms, err := collect(ctx, r.x, scanMessage, `SELECT `+messageColumns+` FROM messages m WHERE m.ticket_id = $1 AND `+seen(s)+` ORDER BY m.created_at, m.id`, ticket)
-	if err != nil {
+	return r.messages(ctx, s, ticket, ` ORDER BY m.created_at, m.id`)
+}
+
+// MessagePage lists a ticket's messages in scope, those that were added last first.
+func (r reads) MessagePage(ctx context.Context, s desk.Scope, ticket desk.ID, p Page) ([]desk.Message, error) {
+	return r.messages(ctx, s, ticket, ` AND m.id < $3 ORDER BY m.id DESC LIMIT $4`, p.before(), p.limit())
+}
+
+// messages lists a ticket's messages in scope; which, and in which order, is the end of the statement, whose arguments
+// count from $3.
+func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end string, args ...any) ([]desk.Message, error) {
+	cond, arg := scoped(s, 2)
+	ms, err := collect(ctx, r.x, scanMessage, `SELECT `+messageColumns+` FROM messages m JOIN tickets t ON t.id = m.ticket_id
+		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+end, append([]any{ticket, arg}, args...)...)
+	if err != nil || len(ms) == 0 {
 		return nil, err
 	}
 	at := make(map[desk.ID]int, len(ms))
@@ -266,21 +278,6 @@ func (r reads) Message(ctx context.Context, s desk.Scope, id desk.ID) (desk.Mess
 	return m, err
 }
 
-// MessagePage lists a ticket's messages in scope, newest first.
-func (r reads) MessagePage(ctx context.Context, s desk.Scope, ticket desk.ID, p Page) ([]desk.Message, error) {
-	all, err := r.Messages(ctx, s, ticket)
-	if err != nil {
-		return nil, err
-	}
-	var out []desk.Message
-	for i := len(all) - 1; i >= 0 && len(out) < p.limit(); i-- {
-		if string(all[i].ID) < p.before() {
-			out = append(out, all[i])
-		}
-	}
-	return out, nil
-}
-
 const attachmentColumns = `a.id, a.name, a.type, a.size, a.sha256, a.inline, a.content_id`
 
 func scanAttachment(row scanner, message *desk.ID) (a desk.Attachment, err error) {
@@ -304,8 +301,8 @@ func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING`,
 		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
-		clip(m.Subject, 1000), clean(m.Text), clean(m.Reply), clean(m.HTML), clean(pack(recipients{m.To, m.Cc})), clip(string(m.MessageID), 998),
-		clean(pack(m.References)), m.Class, m.Trust, clean(pack(m.Reasons)), nullable(string(m.LedgerID)), ms(m.CreatedAt))
+		clip(m.Subject, 1000), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
+		pack(m.References), m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), ms(m.CreatedAt))
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -328,7 +325,7 @@ func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 func (tx *Tx) AddMessageIDs(ctx context.Context, mailbox, ticket, message desk.ID, mids ...desk.MessageID) error {
 	for _, mid := range usableIDs(mids) {
 		if err := tx.exec(ctx, `INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-			mailbox, clip(string(mid), 998), ticket, message); err != nil {
+			mailbox, mid, ticket, message); err != nil {
 			return err
 		}
 	}

@@ -51,8 +51,7 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, append([]desk.MessageID{mail.MessageID}, mail.OriginalIDs...), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, err
 	}
-	first, err := tx.SeenBefore(ctx, mb.ID, mail.MessageID, mail.Fingerprint, e.ID)
-	if f.Duplicate = first != ""; err != nil || f.Duplicate {
+	if f.Duplicate, err = d.seenBefore(ctx, tx, mb, e, mail); err != nil || f.Duplicate {
 		return f, err
 	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
@@ -65,6 +64,20 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), known[0].TicketID)
 	f.ByRef, f.Ref = &t, known[0].MessageID
 	return f, err
+}
+
+// seenBefore tells whether the mailbox has the same mail already. An agent who copies the support address has the answer
+// arrive in the INBOX too, where it proves nothing and is held: then the one in Sent counts, and the held one is the copy.
+func (d *Desk) seenBefore(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (bool, error) {
+	first, err := tx.SeenBefore(ctx, mb.ID, mail.MessageID, mail.Fingerprint, e.ID)
+	if err != nil || first == "" {
+		return false, err
+	}
+	before, err := tx.Ledger(ctx, first)
+	if err != nil || e.Role != desk.Sent || before.Role != desk.Inbox || before.Outcome != desk.Held {
+		return true, err
+	}
+	return false, tx.Supersede(ctx, first, "the Sent folder has the same mail")
 }
 
 // ids lists what a mail answers, the most telling first: In-Reply-To, then References from the newest back; for a report
