@@ -24,15 +24,29 @@ func NewFolder(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := root.MkdirAll("tmp", 0o700); err != nil {
+	f := &Folder{root: root}
+	if err := f.makeDirs(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	return &Folder{root: root}, nil
+	return f, nil
+}
+
+// makeDirs makes the folders that blobs lie in, once and durably, so that Put need not.
+func (f *Folder) makeDirs() error {
+	if err := f.root.MkdirAll("tmp", 0o700); err != nil {
+		return err
+	}
+	for i := range 256 {
+		if err := f.root.Mkdir(hex.EncodeToString([]byte{byte(i)}), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return f.sync(".")
 }
 
 // Put implements Store: the bytes go to a temporary file that is synced and then renamed, and the folder is synced too,
 // so that a name never stands for half of its bytes.
-func (f *Folder) Put(_ context.Context, r io.Reader) (string, int64, error) {
+func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 	tmp := "tmp/" + rand.Text()
 	file, err := f.root.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -40,21 +54,32 @@ func (f *Folder) Put(_ context.Context, r io.Reader) (string, int64, error) {
 	}
 	h := sha256.New()
 	size, err := io.Copy(io.MultiWriter(file, h), r)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return "", 0, errors.Join(err, f.root.Remove(tmp))
+	if err != nil {
+		return "", 0, errors.Join(err, file.Close(), f.root.Remove(tmp))
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
-	dir := sum[:2]
-	if err := f.root.MkdirAll(dir, 0o700); err != nil {
-		return "", 0, errors.Join(err, f.root.Remove(tmp))
+	there, err := f.Has(ctx, sum)
+	if err == nil && !there {
+		err = file.Sync()
 	}
-	if err := f.root.Rename(tmp, path(sum)); err != nil {
-		return "", 0, errors.Join(err, f.root.Remove(tmp))
+	if err = errors.Join(err, file.Close()); err == nil {
+		if there {
+			err = f.root.Remove(tmp)
+		} else {
+			err = f.root.Rename(tmp, path(sum))
+		}
 	}
-	return sum, size, errors.Join(f.sync(dir), f.sync("."))
+	if err != nil {
+		return "", 0, errors.Join(err, f.discard(tmp))
+	}
+	return sum, size, f.sync(sum[:2]) // also when it was there: whoever put it may not have come so far
+}
+
+func (f *Folder) discard(tmp string) error {
+	if err := f.root.Remove(tmp); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Open implements Store.

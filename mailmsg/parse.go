@@ -79,6 +79,21 @@ func Parse(r io.Reader, o ParseOptions) (m desk.Mail, err error) {
 	return p.mail, nil
 }
 
+// Fingerprint gives what Parse would give as the mail's Fingerprint, and does no more than that takes.
+func Fingerprint(r io.Reader) (sum string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			sum, err = "", fmt.Errorf("fingerprint mail: %v", v)
+		}
+	}()
+	p := &parser{limits: DefaultLimits(), textOnly: true}
+	p.src = newSource(r, p.limits.Size)
+	if err := p.read(); err != nil {
+		return "", fmt.Errorf("fingerprint mail: %w", err)
+	}
+	return p.mail.Fingerprint, nil
+}
+
 // Fields gives the fields of a mail's header, topmost first: names in lower case, values unfolded but not decoded, within
 // DefaultLimits. It reads no further than the buffer needs. It is for what desk.Mail doesn't hold because it takes knowledge of
 // the mailbox to judge: Authentication-Results, Received, marks of our own.
@@ -108,6 +123,8 @@ type parser struct {
 	parts   int
 	text    int // bytes of text taken so far
 	reports reports
+	// textOnly leaves out what the fingerprint does not need: the HTML and what is new in the text.
+	textOnly bool
 }
 
 // piece is what one part adds to the body: text, HTML, or the two as alternatives.
@@ -505,6 +522,9 @@ func (p *parser) compose(body piece) {
 	m.Text = strings.Trim(body.text, "\n")
 	if strings.TrimSpace(m.Text) == "" && body.html != "" {
 		m.Text, spans = safehtml.Read(body.html)
+	}
+	if p.textOnly {
+		return
 	}
 	if body.html != "" {
 		m.HTML = strings.TrimSpace(safehtml.Clean(body.html, safehtml.Options{KeepCID: true}))
