@@ -12,18 +12,27 @@ import (
 )
 
 // TakeLease gives owner the right to watch the mailbox until now plus d, if nobody else has it. A lease taken from
-// somebody else has a new epoch, which shuts out what the former owner still writes (REQUIREMENTS I10).
+// somebody else has a new epoch, which shuts out what the former owner still writes (REQUIREMENTS I10). An owner is named
+// "instance/process": of an instance only one process runs at a time, so its next one need not wait for the lease to end.
 func (tx *Tx) TakeLease(ctx context.Context, mailbox desk.ID, owner string, d time.Duration) (desk.Lease, bool, error) {
 	now := tx.Now()
 	l := desk.Lease{MailboxID: mailbox, Owner: owner, Until: now.Add(d)}
 	err := tx.x.QueryRowContext(ctx, `INSERT INTO leases (mailbox_id, owner, epoch, until) VALUES ($1, $2, 1, $3)
 		ON CONFLICT (mailbox_id) DO UPDATE SET owner = $2, until = $3, epoch = leases.epoch + CASE WHEN leases.owner = $2 THEN 0 ELSE 1 END
-		WHERE leases.owner = $2 OR leases.until < $4
-		RETURNING epoch`, mailbox, owner, ms(l.Until), ms(now)).Scan(&l.Epoch)
+		WHERE leases.owner = $2 OR leases.until < $4 OR $5 <> '' AND substr(leases.owner, 1, length($5)) = $5
+		RETURNING epoch`, mailbox, owner, ms(l.Until), ms(now), instanceOf(owner)).Scan(&l.Epoch)
 	if errors.Is(err, sql.ErrNoRows) {
 		return desk.Lease{}, false, nil
 	}
 	return l, err == nil, err
+}
+
+// instanceOf gives what the names of an instance's processes begin with, or "" for a process of no instance.
+func instanceOf(owner string) string {
+	if instance, _, ok := strings.Cut(owner, "/"); ok {
+		return instance + "/"
+	}
+	return ""
 }
 
 // DropLease lets go of a lease, so that another process need not wait for it to run out.

@@ -87,6 +87,15 @@ func (db *DB) ExpireOthers(ctx context.Context, owner string) (int64, error) {
 	return db.expireClaims(ctx, `owner <> $2`, owner)
 }
 
+// ExpireFormer ends the claims of the processes that ran before owner's as the same instance (see TakeLease).
+func (db *DB) ExpireFormer(ctx context.Context, owner string) (int64, error) {
+	instance := instanceOf(owner)
+	if instance == "" {
+		return 0, nil
+	}
+	return db.expireClaims(ctx, `owner <> $2 AND substr(owner, 1, length($3)) = $3`, owner, instance)
+}
+
 func (db *DB) expireClaims(ctx context.Context, which string, args ...any) (n int64, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		n, err = tx.changed(ctx, `UPDATE outbox SET state = 'unknown', unknowns = unknowns + 1, next_try = $1,

@@ -4,14 +4,12 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"postern/accounts"
@@ -41,7 +39,6 @@ func OS() Env {
 type parts struct {
 	cfg      config.Config
 	log      *slog.Logger
-	owner    string // names this process in leases and claims
 	db       *store.DB
 	blobs    blob.Store
 	keys     *mailmsg.Keyring
@@ -56,7 +53,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, err
 	if err != nil {
 		return nil, err
 	}
-	p := &parts{cfg: cfg, log: log, owner: owner()}
+	p := &parts{cfg: cfg, log: log}
 	if p.keys, err = keyring(key); err != nil {
 		return nil, err
 	}
@@ -84,14 +81,6 @@ func (p *parts) close() error { return p.db.Close() }
 func keyring(key config.Key) (*mailmsg.Keyring, error) {
 	sign := key.Derive("tokens")
 	return mailmsg.NewKeyring(map[byte][]byte{1: sign[:]}, 1)
-}
-
-func owner() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "host"
-	}
-	return host + "-" + strconv.Itoa(os.Getpid()) + "-" + strings.ToLower(rand.Text()[:8])
 }
 
 // logger makes the one logger of the process.

@@ -47,7 +47,7 @@ func (c *cli) work(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := p.services()
+	s, err := p.services(cmd.Context(), "worker")
 	if err != nil {
 		return errors.Join(err, p.close())
 	}
@@ -71,6 +71,7 @@ func runAll(ctx context.Context, services ...service) error {
 // services are the running parts, and what they hold.
 type services struct {
 	*parts
+	*instance
 	queue  *queue.Queue
 	sender *smtp.Sender
 	boxes  *mailbox.Client
@@ -78,20 +79,39 @@ type services struct {
 	health health
 }
 
-func (p *parts) services() (*services, error) {
-	s := &services{parts: p, sender: smtp.New(smtp.Options{}), boxes: mailbox.New(mailbox.Options{})}
+// services makes the running parts of a program. Several gateways may share a data folder's files with a PostgreSQL
+// database, but a SQLite database has one.
+func (p *parts) services(ctx context.Context, program string) (*services, error) {
+	place, err := takeInstance(p.cfg.Data, program)
+	if errors.Is(err, errTaken) {
+		if p.db.Single() {
+			return nil, fmt.Errorf("a %s runs with the data folder %s already; stop it first, or choose another folder with --data", program, p.cfg.Data)
+		}
+		place, err = &instance{owner: newName()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &services{parts: p, instance: place, sender: smtp.New(smtp.Options{}), boxes: mailbox.New(mailbox.Options{})}
+	if n, err := p.db.ExpireFormer(ctx, s.owner); err != nil {
+		return nil, errors.Join(err, place.close())
+	} else if n > 0 {
+		p.log.WarnContext(ctx, "the former process ended while it was sending; its outbox rows are looked into", slog.Int64("rows", n))
+	}
 	s.worker = outbound.New(outbound.Options{
-		DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Owner: p.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
+		DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Owner: s.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
 	})
-	var err error
-	s.queue, err = queue.New(queue.Options{RedisURL: p.cfg.RedisURL, Outbox: p.db, Owner: p.owner, Alone: p.db.Single(), Log: p.log})
-	return s, err
+	s.queue, err = queue.New(queue.Options{RedisURL: p.cfg.RedisURL, Outbox: p.db, Owner: s.owner, Alone: p.db.Single(), Log: p.log})
+	if err != nil {
+		return nil, errors.Join(err, place.close())
+	}
+	return s, nil
 }
 
 func (s *services) close() error {
 	s.sender.Close()
 	s.boxes.Close()
-	return s.queue.Close()
+	return errors.Join(s.queue.Close(), s.instance.close())
 }
 
 func (s *services) drain(ctx context.Context) error { return s.queue.Serve(ctx, s.worker.Drain) }
@@ -103,7 +123,7 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	s, err := p.services()
+	s, err := p.services(ctx, "gateway")
 	if err != nil {
 		return err
 	}

@@ -94,11 +94,18 @@ func (l *logBuffer) String() string {
 
 const support = "support@desk.example"
 
-// install sets Postern up by its own commands. Nothing runs yet.
+// install sets Postern up by its own commands, for mail from now on. Nothing runs yet.
 func install(t testing.TB, m mode) *installation {
+	t.Helper()
+	return installWith(t, m, "now", func(*mailtest.DovecotServer) {})
+}
+
+// installWith is install for mail since some time; seed fills the mailbox before it is looked at.
+func installWith(t testing.TB, m mode, since string, seed func(*mailtest.DovecotServer)) *installation {
 	t.Helper()
 	in := &installation{t: t, running: map[string]*program{}}
 	in.dovecot = mailtest.Dovecot(t, mailtest.User{Name: "support", Password: "secret"})
+	seed(in.dovecot)
 	in.smtp = mailtest.SMTP(t)
 	addr := freeAddr(t)
 	in.url = "http://" + addr
@@ -108,7 +115,7 @@ func install(t testing.TB, m mode) *installation {
 		in.env = append(in.env, "POSTERN_DATABASE_URL="+mailtest.Postgres(t), "POSTERN_REDIS_URL="+in.redis.URL(), "POSTERN_SECRET_KEY="+strings.Repeat("5a", 32))
 	}
 	in.token = strings.TrimSpace(in.gateway("token", "create", "--name", "test"))
-	in.gateway("mailbox", "add", "--address", support, "--name", "Desk Support", "--imap", in.dovecot.IMAPURL("support"), "--smtp", in.smtp.URL(), "--since", "now")
+	in.gateway("mailbox", "add", "--address", support, "--name", "Desk Support", "--imap", in.dovecot.IMAPURL("support"), "--smtp", in.smtp.URL(), "--since", since)
 	t.Cleanup(func() {
 		in.stopAll(syscall.SIGTERM)
 		if t.Failed() {
