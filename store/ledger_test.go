@@ -1,0 +1,443 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/desk"
+)
+
+func pending(t testing.TB, db *DB, mailbox desk.ID) []uint32 {
+	t.Helper()
+	var uids []uint32
+	for _, e := range must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), mailbox, "", 1000)) {
+		uids = append(uids, e.UID)
+	}
+	return uids
+}
+
+func wantFolder(t testing.TB, db *DB, mailbox desk.ID, validity, last uint32, seen int64) {
+	t.Helper()
+	f := must[desk.Folder](t)(db.Folder(t.Context(), mailbox, "INBOX"))
+	if f.UIDValidity != validity || f.LastUID != last || f.Seen != seen {
+		t.Errorf("folder %+v, want UIDVALIDITY %d, last UID %d, %d seen", f, validity, last, seen)
+	}
+}
+
+func TestI2_BatchThatComesTwiceIsKeptOnce(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		l := takeLease(t, db, m.ID, "me", time.Hour)
+		keep(t, db, l, 7, 1, 2, 5)
+		keep(t, db, l, 7, 1, 2, 5)
+		keep(t, db, l, 7, 2, 5, 9) // overlaps
+		if got := pending(t, db, m.ID); !slices.Equal(got, []uint32{1, 2, 5, 9}) {
+			t.Errorf("kept %v", got)
+		}
+		wantFolder(t, db, m.ID, 7, 9, 4)
+		raws := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 10))
+		bytes := must[map[desk.ID][]byte](t)(db.Raws(t.Context(), []desk.ID{raws[3].ID}))
+		if string(bytes[raws[3].ID]) != "mail 9" {
+			t.Errorf("bytes %q", bytes)
+		}
+	})
+}
+
+func TestI2_TheSameBatchFromManyAtOnceIsKeptOnce(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		l := takeLease(t, db, m.ID, "me", time.Hour)
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				b, raws := batch(m.ID, 7, 1, 2, 3)
+				if i%2 == 1 { // reads on
+					b, raws = batch(m.ID, 7, 1, 2, 3, 4)
+				}
+				if err := db.Update(t.Context(), func(tx *Tx) error { return tx.Keep(t.Context(), l, b, raws) }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := pending(t, db, m.ID); !slices.Equal(got, []uint32{1, 2, 3, 4}) {
+			t.Errorf("kept %v", got)
+		}
+		wantFolder(t, db, m.ID, 7, 4, 4)
+	})
+}
+
+func TestI2_BatchOutOfOrderIsRefusedWhole(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		l := takeLease(t, db, m.ID, "me", time.Hour)
+		b, raws := batch(m.ID, 7, 1, 3, 2)
+		if err := db.Update(t.Context(), func(tx *Tx) error { return tx.Keep(t.Context(), l, b, raws) }); err == nil {
+			t.Error("taken")
+		}
+		if got := pending(t, db, m.ID); len(got) != 0 {
+			t.Errorf("kept %v", got)
+		}
+		wantFolder(t, db, m.ID, 0, 0, 0)
+	})
+}
+
+func TestI5_UIDValidityChangeStartsAnewAndKeepsTheCount(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		l := takeLease(t, db, m.ID, "me", time.Hour)
+		keep(t, db, l, 7, 1, 2, 3)
+		keep(t, db, l, 8, 1, 2)
+		wantFolder(t, db, m.ID, 8, 2, 5)
+		keep(t, db, l, 7, 1, 2, 3, 4) // a backup of the mailbox was put back: three of these are known
+		wantFolder(t, db, m.ID, 7, 4, 6)
+		wantClean(t, db)
+	})
+}
+
+func TestI10_LeaseThatWasTakenOverShutsTheOldOwnerOut(t *testing.T) {
+	bothWith(t, func(t *testing.T, o Options) {
+		c := newClock()
+		o.Now = c.now
+		db := open(t, o)
+		m := addMailbox(t, db, "support@example.com")
+		old := takeLease(t, db, m.ID, "old", 30*time.Second)
+		takes := func(owner string) bool {
+			var ok bool
+			commit(t, db, func(tx *Tx) error {
+				var err error
+				_, ok, err = tx.TakeLease(t.Context(), m.ID, owner, 30*time.Second)
+				return err
+			})
+			return ok
+		}
+		if takes("new") {
+			t.Error("a lease that holds was taken over")
+		}
+		c.pass(20 * time.Second)
+		if again := takeLease(t, db, m.ID, "old", 30*time.Second); again.Epoch != old.Epoch {
+			t.Errorf("renewing changed the epoch from %d to %d", old.Epoch, again.Epoch)
+		}
+		c.pass(20 * time.Second)
+		if takes("new") {
+			t.Error("a renewed lease was taken over")
+		}
+		c.pass(11 * time.Second)
+		now := takeLease(t, db, m.ID, "new", 30*time.Second)
+		if now.Epoch <= old.Epoch {
+			t.Errorf("epoch %d after %d", now.Epoch, old.Epoch)
+		}
+		b, raws := batch(m.ID, 7, 1)
+		wantKind(t, db.Update(t.Context(), func(tx *Tx) error { return tx.Keep(t.Context(), old, b, raws) }), desk.Conflict)
+		keep(t, db, now, 7, 1)
+		wantFolder(t, db, m.ID, 7, 1, 1)
+
+		commit(t, db, func(tx *Tx) error { return tx.DropLease(t.Context(), old) }) // not the old one's to drop
+		if takes("third") {
+			t.Error("a stranger dropped the lease")
+		}
+		commit(t, db, func(tx *Tx) error { return tx.DropLease(t.Context(), now) })
+		if back := takeLease(t, db, m.ID, "old", 30*time.Second); back.Epoch <= now.Epoch {
+			t.Errorf("epoch %d after %d", back.Epoch, now.Epoch)
+		}
+	})
+}
+
+func TestI10_OneOfManyTakesALease(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		owners := 0
+		for i := range 20 {
+			wg.Go(func() {
+				var ok bool
+				err := db.Update(t.Context(), func(tx *Tx) error {
+					var err error
+					_, ok, err = tx.TakeLease(t.Context(), m.ID, fmt.Sprint(i), time.Hour)
+					return err
+				})
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					t.Error(err)
+				}
+				if ok {
+					owners++
+				}
+			})
+		}
+		wg.Wait()
+		if owners != 1 {
+			t.Errorf("%d owners", owners)
+		}
+	})
+}
+
+func TestW4_DeliveryThatComesAgainIsKeptOnce(t *testing.T) {
+	bothWith(t, func(t *testing.T, o Options) {
+		c := newClock()
+		o.Now = c.now
+		db := open(t, o)
+		m := addMailbox(t, db, "support@example.com")
+		form := desk.Form{ID: NewID(), Key: "contact", MailboxID: m.ID}
+		commit(t, db, func(tx *Tx) error { return tx.PutForm(t.Context(), form) })
+		deliver := func(id string, within time.Duration) (e desk.LedgerEntry, fresh bool) {
+			commit(t, db, func(tx *Tx) error {
+				var err error
+				e, fresh, err = tx.KeepDelivery(t.Context(), desk.LedgerEntry{MailboxID: m.ID, FormID: form.ID, DeliveryID: id}, []byte("body"), within)
+				return err
+			})
+			return e, fresh
+		}
+		first, fresh := deliver("evt-1", 0)
+		if !fresh {
+			t.Error("the first was known")
+		}
+		c.pass(80 * time.Hour)
+		if again, fresh := deliver("evt-1", 0); fresh || again.ID != first.ID {
+			t.Errorf("three days later it was kept again: %+v", again)
+		}
+		if _, fresh := deliver("hash", 24*time.Hour); !fresh {
+			t.Error("another one was known")
+		}
+		c.pass(23 * time.Hour)
+		if _, fresh := deliver("hash", 24*time.Hour); fresh {
+			t.Error("kept twice within a day")
+		}
+		c.pass(2 * time.Hour)
+		if _, fresh := deliver("hash", 24*time.Hour); !fresh {
+			t.Error("not kept a day later")
+		}
+		if _, fresh := deliver("hash", 24*time.Hour); fresh {
+			t.Error("the one a day later was kept twice")
+		}
+		if n := len(must[[]desk.LedgerEntry](t)(db.PendingForms(t.Context(), 10))); n != 3 {
+			t.Errorf("%d posts wait, want 3", n)
+		}
+	})
+}
+
+func TestI6_DuplicateMessageIDFilesOnce(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		first, second := NewID(), NewID()
+		seen := func(mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (found desk.ID) {
+			commit(t, db, func(tx *Tx) error {
+				var err error
+				found, err = tx.SeenBefore(t.Context(), mailbox, mid, fingerprint, ledger)
+				return err
+			})
+			return found
+		}
+		long := desk.MessageID(strings.Repeat("x", 2000) + "@example.com")
+		for _, mid := range []desk.MessageID{"a@example.com", "", long} {
+			sameIDs(t, "first, its own repeat, a copy, other content, other mailbox", []desk.ID{
+				seen(m.ID, mid, "f1", first), seen(m.ID, mid, "f1", first), seen(m.ID, mid, "f1", second), seen(m.ID, mid, "f2", second), seen(other.ID, mid, "f1", second),
+			}, "", "", first, "", "")
+		}
+	})
+}
+
+func TestINV1_ItemIsSettledOnce(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		keep(t, db, takeLease(t, db, m.ID, "me", time.Hour), 7, 1)
+		e := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 1))[0]
+		var wg sync.WaitGroup
+		won := make(chan desk.Outcome, 10)
+		for i := range 10 {
+			wg.Go(func() {
+				e := e
+				e.Outcome = []desk.Outcome{desk.Held, desk.Ignored}[i%2]
+				err := db.Update(t.Context(), func(tx *Tx) error {
+					mine, err := tx.Settle(t.Context(), e)
+					if err == nil && !mine {
+						err = &desk.Error{Kind: desk.Conflict}
+					}
+					return err
+				})
+				if err == nil {
+					won <- e.Outcome
+				} else if desk.KindOf(err) != desk.Conflict {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		close(won)
+		if len(won) != 1 {
+			t.Fatalf("settled %d times", len(won))
+		}
+		if got := must[desk.LedgerEntry](t)(db.Ledger(t.Context(), e.ID)); got.Outcome != <-won {
+			t.Errorf("outcome %s", got.Outcome)
+		}
+	})
+}
+
+func TestM8_EmptyIDsAreNeverStoredNorMatched(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		ann := addContact(t, db, "ann@example.com")
+		ticket, _, _ := addTicket(t, db, m.ID, ann)
+		commit(t, db, func(tx *Tx) error {
+			return errors.Join(
+				tx.AddMessageIDs(t.Context(), m.ID, ticket.ID, NewID(), "", " ", "\t", "\x00"),
+				tx.AddOrphan(t.Context(), desk.LedgerEntry{ID: NewID(), MailboxID: m.ID}, []desk.MessageID{"", " "}),
+			)
+		})
+		if n := number(t, db, `SELECT count(*) FROM message_ids WHERE trim(mid) = ''`) + number(t, db, `SELECT count(*) FROM orphans`); n != 0 {
+			t.Errorf("%d empty ids are stored", n)
+		}
+		if got := must[[]KnownID](t)(db.KnownIDs(t.Context(), m.ID, []desk.MessageID{"", " ", "\x00"})); len(got) != 0 {
+			t.Errorf("empty ids match %v", got)
+		}
+		if own := must[bool](t)(db.OwnMail(t.Context(), m.ID, []desk.MessageID{""}, "")); own {
+			t.Error("a mail without an id is ours")
+		}
+	})
+}
+
+func TestM7_KnownIDsComeInTheOrderAskedAndOfOneMailbox(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		ann := addContact(t, db, "ann@example.com")
+		one, first, _ := addTicket(t, db, m.ID, ann)
+		two, second, _ := addTicket(t, db, m.ID, ann)
+		long := desk.MessageID(strings.Repeat("x", 2000) + "@example.com")
+		commit(t, db, func(tx *Tx) error { return tx.AddMessageIDs(t.Context(), m.ID, one.ID, first.ID, long) })
+		mids := []desk.MessageID{"stranger@example.com", second.MessageID, long, first.MessageID}
+		var got []desk.ID
+		for _, k := range must[[]KnownID](t)(db.KnownIDs(t.Context(), m.ID, mids)) {
+			got = append(got, k.TicketID)
+		}
+		sameIDs(t, "tickets", got, two.ID, one.ID, one.ID)
+		if got := must[[]KnownID](t)(db.KnownIDs(t.Context(), other.ID, mids)); len(got) != 0 {
+			t.Errorf("H8: another mailbox knows %v", got)
+		}
+	})
+}
+
+func TestOrphansAreReadAgainWhenTheirParentComes(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		keep(t, db, takeLease(t, db, m.ID, "me", time.Hour), 7, 1, 2)
+		es := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 2))
+		commit(t, db, func(tx *Tx) error {
+			for _, e := range es {
+				e.Outcome = desk.Ignored
+				if _, err := tx.Settle(t.Context(), e); err != nil {
+					return err
+				}
+			}
+			return tx.AddOrphan(t.Context(), es[0], []desk.MessageID{"parent@example.com", "grandparent@example.com"})
+		})
+		reopen := func(mailbox desk.ID, mid desk.MessageID) {
+			commit(t, db, func(tx *Tx) error { return tx.ReopenOrphans(t.Context(), mailbox, []desk.MessageID{mid}) })
+		}
+		reopen(m.ID, "stranger@example.com")
+		reopen(other.ID, "parent@example.com")
+		if got := pending(t, db, m.ID); len(got) != 0 {
+			t.Errorf("%v wait too early", got)
+		}
+		reopen(m.ID, "grandparent@example.com")
+		if got := pending(t, db, m.ID); !slices.Equal(got, []uint32{1}) {
+			t.Errorf("%v wait", got)
+		}
+	})
+}
+
+func TestQuarantinedItemCanBeReadAgainAndNoOther(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		keep(t, db, takeLease(t, db, m.ID, "me", time.Hour), 7, 1, 2)
+		es := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 2))
+		es[0].Outcome, es[0].Reason, es[1].Outcome = desk.Quarantined, "broken\x00\xff", desk.Held
+		commit(t, db, func(tx *Tx) error {
+			for _, e := range es {
+				if err := tx.CountAttempt(t.Context(), e.ID, 1); err != nil {
+					return err
+				}
+				if _, err := tx.Settle(t.Context(), e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if e := must[desk.LedgerEntry](t)(db.Ledger(t.Context(), es[0].ID)); e.Reason != "broken\uFFFD" || e.Attempts != 1 {
+			t.Errorf("%+v", e)
+		}
+		commit(t, db, func(tx *Tx) error { return tx.Reopen(t.Context(), es[0].ID) })
+		if e := must[desk.LedgerEntry](t)(db.Ledger(t.Context(), es[0].ID)); e.Outcome != desk.Pending || e.Attempts != 0 {
+			t.Errorf("%+v", e)
+		}
+		for _, id := range []desk.ID{es[0].ID, es[1].ID, NewID()} {
+			wantKind(t, db.Update(t.Context(), func(tx *Tx) error { return tx.Reopen(t.Context(), id) }), desk.NotFound)
+		}
+	})
+}
+
+func wantClean(t testing.TB, db *DB) {
+	t.Helper()
+	r := must[Report](t)(db.Verify(t.Context(), everyBlob))
+	for _, v := range r.Violations {
+		t.Errorf("verify: %s", v)
+	}
+}
+
+func everyBlob(context.Context, string) (bool, error) { return true, nil }
+
+func TestY1_VerifyFindsEachViolationAndNothingOnGoodData(t *testing.T) {
+	for name, plant := range map[string]struct{ sql, want string }{
+		"a row is missing":          {`DELETE FROM ledger WHERE uid = 2`, "INV1: folder INBOX has another number"},
+		"a row is too many":         {`UPDATE folders SET seen = seen - 1`, "INV1: folder INBOX has another number"},
+		"an outcome of fancy":       {`UPDATE ledger SET outcome = 'eaten' WHERE uid = 2`, "has an outcome that does not exist"},
+		"a ticket that never was":   {`UPDATE ledger SET outcome = 'new-ticket' WHERE uid = 2`, "but there is none"},
+		"a message of a held item":  {`UPDATE messages SET ledger_id = (SELECT id FROM ledger WHERE uid = 3) WHERE internal`, "made none by its outcome"},
+		"lost bytes":                {`DELETE FROM raws`, "its bytes are not there"},
+		"a ticket without messages": {`DELETE FROM messages`, "has no message"},
+		"one message twice": {`INSERT INTO outbox SELECT 'copy', kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
+			state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, unknowns, done_at FROM outbox WHERE subject_id <> ''`, "same recipient twice"},
+		"sent without an id":      {`UPDATE outbox SET state = 'sent', message_id = ''`, "sent but has no Message-ID"},
+		"a state of fancy":        {`UPDATE outbox SET state = 'eaten'`, "state that does not exist"},
+		"one id for two messages": {`UPDATE outbox SET message_id = 'one@example.com'`, "on mails for different messages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, db *DB) {
+				m := addMailbox(t, db, "support@example.com")
+				ann := addContact(t, db, "ann@example.com")
+				_, public, _ := addTicket(t, db, m.ID, ann)
+				keep(t, db, takeLease(t, db, m.ID, "me", time.Hour), 7, 1, 2, 3)
+				es := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 3))
+				es[2].Outcome = desk.Held
+				commit(t, db, func(tx *Tx) error { _, err := tx.Settle(t.Context(), es[2]); return err })
+				addEffects(t, db, 2, func(i int, e *desk.Effect) {
+					if i == 0 {
+						e.Kind, e.SubjectID, e.MessageID = desk.ReplyMail, public.ID, public.MessageID
+					}
+				})
+				wantClean(t, db)
+				commit(t, db, func(tx *Tx) error { return tx.exec(t.Context(), plant.sql) })
+				r := must[Report](t)(db.Verify(t.Context(), everyBlob))
+				if !slices.ContainsFunc(r.Violations, func(v string) bool { return strings.Contains(v, plant.want) }) {
+					t.Errorf("found %q, want %q", r.Violations, plant.want)
+				}
+			})
+		})
+	}
+	t.Run("a blob is missing", func(t *testing.T) {
+		both(t, func(t *testing.T, db *DB) {
+			addTicket(t, db, addMailbox(t, db, "support@example.com").ID, addContact(t, db, "ann@example.com"))
+			r := must[Report](t)(db.Verify(t.Context(), func(context.Context, string) (bool, error) { return false, nil }))
+			if len(r.Violations) != 1 || !strings.Contains(r.Violations[0], "blob aaaa") {
+				t.Errorf("found %q", r.Violations)
+			}
+		})
+	})
+}

@@ -1,0 +1,210 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"postern/desk"
+)
+
+func TestT4_OutOfScopeIsNotFound(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		ctx := t.Context()
+		m := addMailbox(t, db, "support@example.com")
+		ann, bob, eve := addContact(t, db, "ann@example.com"), addContact(t, db, "bob@example.com"), addContact(t, db, "eve@example.com")
+		part := func(c desk.Contact, r desk.Role) desk.Participant {
+			return desk.Participant{ContactID: c.ID, Email: c.LoginAddress(), Role: r}
+		}
+		ticket, public, note := addTicket(t, db, m.ID, ann, part(bob, desk.Copied), part(eve, desk.Mentioned))
+		addTicket(t, db, m.ID, addContact(t, db, "somebody@else.example")) // never to be seen
+		disabled := ann
+		disabled.Disabled = true
+
+		for name, c := range map[string]struct {
+			scope       desk.Scope
+			sees, notes bool
+		}{
+			"the program":          {desk.ScopeOfProgram(), true, true},
+			"the requester":        {desk.ScopeOfContact(ann), true, false},
+			"copied by an agent":   {desk.ScopeOfContact(bob), true, false},
+			"merely mentioned":     {desk.ScopeOfContact(eve), false, false},
+			"a stranger":           {desk.ScopeOfContact(desk.Contact{ID: NewID()}), false, false},
+			"no contact at all":    {desk.ScopeOfContact(desk.Contact{}), false, false},
+			"the zero scope":       {desk.Scope{}, false, false},
+			"a disabled contact":   {desk.ScopeOfContact(disabled), false, false},
+			"an id with a quote":   {desk.ScopeOfContact(desk.Contact{ID: "' OR '1'='1"}), false, false},
+			"an id with NUL in it": {desk.ScopeOfContact(desk.Contact{ID: "\x00"}), false, false},
+		} {
+			t.Run(name, func(t *testing.T) {
+				found := func(what string, err error, want bool) {
+					t.Helper()
+					switch {
+					case want && err != nil:
+						t.Errorf("%s: %v", what, err)
+					case !want:
+						wantKind(t, err, desk.NotFound)
+					}
+				}
+				_, err := db.Ticket(ctx, c.scope, ticket.ID)
+				found("ticket", err, c.sees)
+				_, err = db.TicketByNumber(ctx, c.scope, ticket.Number)
+				found("number", err, c.sees)
+				_, err = db.Message(ctx, c.scope, public.ID)
+				found("message", err, c.sees)
+				_, err = db.Message(ctx, c.scope, note.ID)
+				found("note", err, c.notes)
+				_, err = db.Attachment(ctx, c.scope, public.Attachments[0].ID)
+				found("file", err, c.sees)
+				_, err = db.Attachment(ctx, c.scope, note.Attachments[0].ID)
+				found("file of a note", err, c.notes)
+
+				var want []desk.ID
+				if c.sees {
+					want = append(want, public.ID)
+				}
+				if c.notes {
+					want = append(want, note.ID)
+				}
+				var got []desk.ID
+				for _, m := range must[[]desk.Message](t)(db.Messages(ctx, c.scope, ticket.ID)) {
+					got = append(got, m.ID)
+				}
+				sameIDs(t, "messages", got, want...)
+				got = nil
+				for _, m := range must[[]desk.Message](t)(db.MessagePage(ctx, c.scope, ticket.ID, Page{})) {
+					got = append(got, m.ID)
+				}
+				slices.Reverse(got)
+				sameIDs(t, "messages by page", got, want...)
+
+				tickets := 0
+				switch {
+				case c.notes:
+					tickets = 2 // the program sees all there are
+				case c.sees:
+					tickets = 1
+				}
+				if n := len(must[[]desk.Ticket](t)(db.Tickets(ctx, c.scope, Page{}))); n != tickets {
+					t.Errorf("%d tickets in the list, want %d", n, tickets)
+				}
+				lines, total, err := db.TicketLines(ctx, c.scope, nil, false, 0, 50)
+				if err != nil || len(lines) != tickets || total != tickets {
+					t.Errorf("%d lines of %d, want %d: %v", len(lines), total, tickets, err)
+				}
+				for _, l := range lines {
+					if l.ID == ticket.ID && (l.LastReply == "note") != c.notes {
+						t.Errorf("the list shows %q", l.LastReply)
+					}
+				}
+				if n := must[int](t)(db.CountWithStatus(ctx, c.scope, desk.Open)); n != tickets {
+					t.Errorf("counted %d, want %d", n, tickets)
+				}
+			})
+		}
+	})
+}
+
+func TestListShowsFilesOnlyInScope(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		ann := addContact(t, db, "ann@example.com")
+		ticket, public, _ := addTicket(t, db, "", ann)
+		commit(t, db, func(tx *Tx) error {
+			return tx.exec(t.Context(), `DELETE FROM attachments WHERE message_id = $1`, public.ID)
+		})
+		for scope, want := range map[desk.Scope]bool{desk.ScopeOfContact(ann): false, desk.ScopeOfProgram(): true} {
+			lines, _, err := db.TicketLines(t.Context(), scope, nil, false, 0, 50)
+			if err != nil || len(lines) != 1 || lines[0].ID != ticket.ID || lines[0].HasFiles != want {
+				t.Errorf("files %t: %+v, %v", want, lines, err)
+			}
+		}
+	})
+}
+
+func TestTicketLinesFilterAndPage(t *testing.T) {
+	withClock(t, func(t *testing.T, db *DB, c *clock) {
+		ann := addContact(t, db, "ann@example.com")
+		var all []desk.ID
+		for i := range 5 {
+			c.pass(time.Hour)
+			ticket, _, _ := addTicket(t, db, "", ann)
+			all = append(all, ticket.ID)
+			if i%2 == 1 {
+				ticket.Status = desk.Closed
+				commit(t, db, func(tx *Tx) error { return tx.ChangeTicket(t.Context(), ticket) })
+			}
+		}
+		lines := func(statuses []string, closed bool, offset, limit, wantTotal int) (got []desk.ID) {
+			t.Helper()
+			found, total, err := db.TicketLines(t.Context(), desk.ScopeOfContact(ann), statuses, closed, offset, limit)
+			if err != nil || total != wantTotal {
+				t.Errorf("total %d, want %d: %v", total, wantTotal, err)
+			}
+			for _, l := range found {
+				got = append(got, l.ID)
+			}
+			return got
+		}
+		sameIDs(t, "all", lines(nil, false, 0, 50, 5), all[4], all[3], all[2], all[1], all[0])
+		sameIDs(t, "closed", lines([]string{desk.Closed}, true, 0, 50, 2), all[3], all[1])
+		sameIDs(t, "open", lines([]string{desk.Closed}, false, 0, 50, 3), all[4], all[2], all[0])
+		sameIDs(t, "second page", lines(nil, false, 2, 2, 5), all[2], all[1])
+	})
+}
+
+// TestMessagePageFollowsTheOrderOfAdding: a mail that was written long ago and imported today must not fall between two pages.
+func TestMessagePageFollowsTheOrderOfAdding(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		ticket, public, note := addTicket(t, db, "", addContact(t, db, "ann@example.com"))
+		all := []desk.ID{public.ID, note.ID}
+		for i := range 5 {
+			m := public
+			m.ID, m.Attachments, m.MessageID, m.CreatedAt = NewID(), nil, "", public.CreatedAt.AddDate(0, -i, 0)
+			all = append(all, m.ID)
+			commit(t, db, func(tx *Tx) error {
+				cs, err := tx.Conversations(t.Context(), ticket.ID)
+				if err != nil {
+					return err
+				}
+				m.ConversationID = cs[0].ID
+				return added(tx.AddMessage(t.Context(), m))
+			})
+		}
+		slices.Reverse(all)
+		var got []desk.ID
+		var p Page
+		for p.Limit = 3; ; {
+			ms := must[[]desk.Message](t)(db.MessagePage(t.Context(), desk.ScopeOfProgram(), ticket.ID, p))
+			for _, m := range ms {
+				got = append(got, m.ID)
+			}
+			if len(ms) < p.Limit {
+				break
+			}
+			p.Before = ms[len(ms)-1].ID
+		}
+		sameIDs(t, "pages", got, all...)
+	})
+}
+
+func TestMessageTellsItsWorstDelivery(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		ticket, public, _ := addTicket(t, db, "", addContact(t, db, "ann@example.com"))
+		es := addEffects(t, db, 3, func(i int, e *desk.Effect) {
+			e.Kind, e.TicketID, e.SubjectID, e.Recipient = desk.ReplyMail, ticket.ID, public.ID, string(rune('a'+i))+"@example.com"
+		})
+		claimed := must[[]desk.Effect](t)(db.Claim(t.Context(), desk.QueueMail, "me", 2, time.Minute))
+		claimed[0].State, claimed[1].State, claimed[1].LastError = desk.EffectSent, desk.EffectFailed, "no such user"
+		if err := errors.Join(db.Finish(t.Context(), claimed[0]), db.Finish(t.Context(), claimed[1])); err != nil {
+			t.Fatal(err)
+		}
+		ms := must[[]desk.Message](t)(db.Messages(t.Context(), desk.ScopeOfProgram(), ticket.ID))
+		if d := ms[0].Delivery; d.State != desk.EffectFailed || d.Error != "no such user" {
+			t.Errorf("delivery %+v of %d rows", d, len(es))
+		}
+		if d := ms[1].Delivery; d != (desk.Delivery{}) {
+			t.Errorf("delivery of a note: %+v", d)
+		}
+	})
+}
