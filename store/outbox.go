@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/desk"
@@ -49,7 +50,7 @@ const dueSelect = `SELECT id FROM outbox WHERE queue = $1 AND state IN ('pending
 // Rows that another process claims at the same moment are passed over.
 func (db *DB) Claim(ctx context.Context, queue, owner string, limit int, lease time.Duration) ([]desk.Effect, error) {
 	var out []desk.Effect
-	err := db.Update(ctx, func(tx *Tx) error {
+	err := db.single(ctx, func(tx *Tx) error {
 		var err error
 		now := tx.Now()
 		// Materialized: a planner that ran the inner statement more than once would claim more than limit rows.
@@ -109,13 +110,17 @@ func (db *DB) expireClaims(ctx context.Context, which string, args ...any) (n in
 // NoteFingerprints stores what the mails of claimed rows are known by when they come back to us. It must be durable
 // before the first byte leaves.
 func (db *DB) NoteFingerprints(ctx context.Context, es []desk.Effect) error {
-	return db.Update(ctx, func(tx *Tx) error {
-		for _, e := range es {
-			if err := tx.exec(ctx, `UPDATE outbox SET fingerprint = $2 WHERE id = $1`, e.ID, e.Fingerprint); err != nil {
-				return err
-			}
-		}
+	var values []string
+	var args []any
+	for _, e := range es {
+		values = append(values, fmt.Sprintf("($%d, $%d)", len(args)+1, len(args)+2))
+		args = append(args, e.ID, e.Fingerprint)
+	}
+	if len(values) == 0 {
 		return nil
+	}
+	return db.single(ctx, func(tx *Tx) error {
+		return tx.exec(ctx, `UPDATE outbox SET fingerprint = v.column2 FROM (VALUES `+strings.Join(values, ", ")+`) AS v WHERE outbox.id = v.column1`, args...)
 	})
 }
 
@@ -136,7 +141,7 @@ func (db *DB) Release(ctx context.Context, es []desk.Effect) error {
 // Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns and DoneAt. It fails with Conflict
 // if the claim was lost meanwhile.
 func (db *DB) Finish(ctx context.Context, e desk.Effect) error {
-	return db.Update(ctx, func(tx *Tx) error {
+	return db.single(ctx, func(tx *Tx) error {
 		n, err := tx.changed(ctx, `UPDATE outbox SET state = $4, last_error = $5, next_try = $6, done_at = $7, unknowns = $8
 			WHERE id = $1 AND owner = $2 AND epoch = $3 AND state = 'sending'`,
 			e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), e.Unknowns)

@@ -111,7 +111,7 @@ func (db *DB) openPostgres(ctx context.Context, dsn string) error {
 	pool.SetMaxIdleConns(8)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	db.pool, db.reads = pool, readsOf(pool, postgresDialect())
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // look every second, for five minutes
 	if err != nil {
 		return errors.Join(err, pool.Close())
 	}
@@ -212,6 +212,25 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return db.x.explain(ctx, err)
 	}
+	db.committed(tx)
+	return nil
+}
+
+// single is Update for one statement: PostgreSQL commits it by itself, which saves two journeys to the server.
+func (db *DB) single(ctx context.Context, fn func(tx *Tx) error) error {
+	if db.writer != nil {
+		return db.Update(ctx, fn)
+	}
+	tx := &Tx{db: db}
+	if err := tx.run(db.pool, fn); err != nil {
+		return db.x.explain(ctx, err)
+	}
+	db.committed(tx)
+	return nil
+}
+
+// committed tells who waits for what a transaction has done.
+func (db *DB) committed(tx *Tx) {
 	if tx.outboxed {
 		select {
 		case db.outboxed <- struct{}{}:
@@ -223,7 +242,6 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		db.org = nil
 		db.mu.Unlock()
 	}
-	return nil
 }
 
 func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) error {

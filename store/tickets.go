@@ -63,10 +63,20 @@ func (r reads) TicketByNumber(ctx context.Context, s desk.Scope, number int64) (
 	return t, err
 }
 
-// TicketNumber finds the number of a ticket.
-func (r reads) TicketNumber(ctx context.Context, id desk.ID) (n int64, err error) {
-	err = r.x.QueryRowContext(ctx, `SELECT number FROM tickets WHERE id = $1`, id).Scan(&n)
-	return one("ticket", n, err)
+// TicketNumbers finds the numbers of tickets. One that is not there is left out.
+func (r reads) TicketNumbers(ctx context.Context, ids []desk.ID) (map[desk.ID]int64, error) {
+	out := make(map[desk.ID]int64, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var id desk.ID
+		var n int64
+		err := row.Scan(&id, &n)
+		out[id] = n
+		return struct{}{}, err
+	}, `SELECT id, number FROM tickets WHERE id IN (`+placeholders(1, len(ids))+`)`, anys(ids)...)
+	return out, err
 }
 
 func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Participant, error) {
@@ -210,6 +220,30 @@ func scanMessage(row scanner) (m desk.Message, err error) {
 // Messages lists a ticket's messages in scope, oldest first, with attachments and delivery.
 func (r reads) Messages(ctx context.Context, s desk.Scope, ticket desk.ID) ([]desk.Message, error) {
 	return r.messages(ctx, s, ticket, ` ORDER BY m.created_at, m.id`)
+}
+
+// MessagesByID finds messages with their attachments, for Postern itself. One that is not there is left out.
+func (r reads) MessagesByID(ctx context.Context, ids []desk.ID) (map[desk.ID]desk.Message, error) {
+	out := make(map[desk.ID]desk.Message, len(ids))
+	if len(ids) == 0 {
+		return out, nil
+	}
+	found, err := collect(ctx, r.x, scanMessage, `SELECT `+messageColumns+` FROM messages m WHERE m.id IN (`+placeholders(1, len(ids))+`)`, anys(ids)...)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range found {
+		out[m.ID] = m
+	}
+	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var id desk.ID
+		a, err := scanAttachment(row, &id)
+		m := out[id]
+		m.Attachments = append(m.Attachments, a)
+		out[id] = m
+		return struct{}{}, err
+	}, `SELECT a.message_id, `+attachmentColumns+` FROM attachments a WHERE a.message_id IN (`+placeholders(1, len(ids))+`) ORDER BY a.message_id, a.position`, anys(ids)...)
+	return out, err
 }
 
 // MessagePage lists a ticket's messages in scope, those that were added last first.

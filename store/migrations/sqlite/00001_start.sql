@@ -250,7 +250,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (queue, next_try, id) WHERE state IN ('pending', 'deferred', 'unknown');
 CREATE INDEX outbox_sending ON outbox (lease_until) WHERE state = 'sending';
 CREATE INDEX outbox_message_id ON outbox (mailbox_id, message_id);
-CREATE INDEX outbox_subject ON outbox (subject_id);
+CREATE INDEX outbox_ticket ON outbox (ticket_id);
 
 CREATE TABLE templates (
     version TEXT PRIMARY KEY,
