@@ -12,6 +12,7 @@ type Facts struct {
 	Role      FolderRole
 	OwnCopy   bool // we wrote it: its Message-ID and its content are an outbox row's
 	Duplicate bool // the mailbox has the same mail already
+	SameID    bool // the mailbox has another mail with the same Message-ID: one of the two squats it
 	FromOurs  bool // From is an address of one of our mailboxes
 	Verified  bool // the trusted receiver's DMARC vouches for From (tier V1)
 
@@ -135,6 +136,9 @@ func reasonsOf(why string, f Facts) []string {
 	var rs []string
 	if why != "" {
 		rs = append(rs, why)
+	}
+	if f.SameID {
+		rs = append(rs, "another mail with the same Message-ID and other content came before")
 	}
 	return append(rs, f.Mail.Reasons...)
 }

@@ -269,6 +269,17 @@ func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageI
 	return first, err
 }
 
+// IDWithOtherContent tells whether the mailbox has a mail with this Message-ID and another content (REQUIREMENTS H4).
+func (r reads) IDWithOtherContent(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string) (bool, error) {
+	if len(usableIDs([]desk.MessageID{mid})) == 0 {
+		return false, nil
+	}
+	var found bool
+	err := r.x.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint <> $3)`,
+		mailbox, storedID(mid), fingerprint).Scan(&found)
+	return found, err
+}
+
 // usableIDs gives the ids as they are stored. Empty ones never are (REQUIREMENTS M8).
 func usableIDs(mids []desk.MessageID) []desk.MessageID {
 	out := mids[:0:0]

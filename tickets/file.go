@@ -54,6 +54,9 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if f.Duplicate, err = d.seenBefore(ctx, tx, mb, e, mail); err != nil || f.Duplicate {
 		return f, err
 	}
+	if f.SameID, err = tx.IDWithOtherContent(ctx, mb.ID, mail.MessageID, mail.Fingerprint); err != nil {
+		return f, err
+	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
 		return f, err
 	}
