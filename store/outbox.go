@@ -43,8 +43,8 @@ func (r reads) DueEffects(ctx context.Context, queue string, now time.Time, limi
 	return collect(ctx, r.x, scanID, dueSelect, queue, ms(now), limit)
 }
 
-// dueSelect walks the index outbox_due: what is not due costs nothing.
-const dueSelect = `SELECT id FROM outbox WHERE queue = $1 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $2 ORDER BY next_try, id LIMIT $3`
+// dueSelect walks the index outbox_open: what is not due costs nothing.
+const dueSelect = `SELECT id FROM outbox WHERE queue = $1 AND done_at = 0 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $2 ORDER BY next_try, id LIMIT $3`
 
 // Claim takes up to limit due rows of a queue for owner, the longest-waiting first: they are sending until the lease ends.
 // Rows that another process claims at the same moment are passed over.
@@ -100,7 +100,7 @@ func (db *DB) ExpireFormer(ctx context.Context, owner string) (int64, error) {
 func (db *DB) expireClaims(ctx context.Context, which string, args ...any) (n int64, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		n, err = tx.changed(ctx, `UPDATE outbox SET state = 'unknown', unknowns = unknowns + 1, next_try = $1,
-			last_error = 'a process ended, or lost the database, while it was being sent' WHERE state = 'sending' AND `+which, append([]any{ms(tx.Now())}, args...)...)
+			last_error = 'a process ended, or lost the database, while it was being sent' WHERE done_at = 0 AND state = 'sending' AND `+which, append([]any{ms(tx.Now())}, args...)...)
 		tx.outboxed = n > 0
 		return err
 	})
