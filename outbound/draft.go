@@ -34,16 +34,16 @@ type page struct {
 
 // draft composes the mail of a row. It depends on the row and on what the row names, on nothing else: the same row gives
 // the same bytes.
-func (w *Worker) draft(ctx context.Context, org *store.Organisation, mb desk.Mailbox, row desk.Effect) (mailmsg.Draft, error) {
+func (w *Worker) draft(ctx context.Context, org *store.Organisation, mb desk.Mailbox, n named, row desk.Effect) (mailmsg.Draft, error) {
 	d := mailmsg.Draft{
 		From: desk.Address{Name: sender(org, mb), Email: mb.Address}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
 		Headers: []mailmsg.HeaderField{{Name: "X-Postern-Loop", Value: w.Keys.Token(mailmsg.ForLoop)}},
 	}
 	switch row.Kind {
 	case desk.PutInInbox:
-		return d, w.customerMessage(ctx, &d, mb, row)
+		return d, w.customerMessage(ctx, &d, mb, n, row)
 	case desk.ReplyMail:
-		return d, w.reply(ctx, &d, org, mb, row)
+		return d, w.reply(ctx, &d, org, mb, n, row)
 	case desk.WelcomeMail:
 		return d, w.welcome(ctx, &d, org, row)
 	case desk.SignInMail:
@@ -71,8 +71,8 @@ func automatic(d *mailmsg.Draft) {
 }
 
 // customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer.
-func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, mb desk.Mailbox, row desk.Effect) error {
-	m, err := w.DB.Message(ctx, desk.ScopeOfProgram(), row.SubjectID)
+func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, mb desk.Mailbox, n named, row desk.Effect) error {
+	m, err := n.message(row)
 	if err != nil {
 		return err
 	}
@@ -120,17 +120,17 @@ func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, as []desk.Attachme
 }
 
 // reply is an agent's answer, to one customer.
-func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, org *store.Organisation, mb desk.Mailbox, row desk.Effect) error {
-	m, err := w.DB.Message(ctx, desk.ScopeOfProgram(), row.SubjectID)
+func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, org *store.Organisation, mb desk.Mailbox, n named, row desk.Effect) error {
+	m, err := n.message(row)
 	if err != nil {
 		return err
 	}
 	if m.Internal {
 		return fmt.Errorf("%w: an internal note is never mailed to a customer", mailmsg.ErrDraft)
 	}
-	number, err := w.DB.TicketNumber(ctx, row.TicketID)
-	if err != nil {
-		return err
+	number, ok := n.numbers[row.TicketID]
+	if !ok {
+		return desk.Missing("ticket")
 	}
 	d.To = []desk.Address{{Email: row.Recipient}}
 	if mb.SubAddress {

@@ -73,7 +73,7 @@ func New(o Options) *Worker { return &Worker{o} }
 
 const (
 	leaseFor     = 30 * time.Second // renewed while somebody works on the row
-	perClaim     = 10               // few enough that several workers share a short backlog
+	perClaim     = 25               // few enough that several workers share a short backlog
 	sendWithin   = 5 * time.Minute
 	finishWithin = 20 * time.Second // shorter than a lease, and than a stop may take
 	finishEvery  = 500 * time.Millisecond
@@ -81,20 +81,60 @@ const (
 
 // Drain does up to limit due rows of a queue. When ctx ends it finishes the row under way and gives the others back.
 func (w *Worker) Drain(ctx context.Context, queue string, limit int) {
-	for limit > 0 && ctx.Err() == nil {
-		rows, err := w.DB.Claim(ctx, queue, w.Owner, min(perClaim, limit), leaseFor)
-		if err != nil {
-			if ctx.Err() == nil {
-				w.Log.WarnContext(ctx, "outbox rows can't be claimed", slog.String("queue", queue), slog.String("error", err.Error()))
+	ready := make(chan prepared)
+	go func() { // the next rows are composed while these are sent
+		defer close(ready)
+		for limit > 0 && ctx.Err() == nil {
+			p := w.prepare(ctx, queue, min(perClaim, limit))
+			if len(p.jobs) == 0 {
+				return
 			}
-			return
+			limit -= len(p.jobs)
+			ready <- p
 		}
-		if len(rows) == 0 {
-			return
-		}
-		limit -= len(rows)
-		w.do(ctx, rows)
+	}()
+	last := written(nil)
+	for p := range ready {
+		last = w.sendAll(ctx, p.jobs, last)
+		p.drop()
 	}
+	if err := last.wait(); err != nil {
+		w.Log.WarnContext(ctx, "sending stops for now", slog.String("error", err.Error()))
+	}
+}
+
+// prepared is what has been claimed and composed, and durably noted. drop ends the renewing of the claims.
+type prepared struct {
+	jobs []job
+	drop func()
+}
+
+// prepare claims rows and composes all of them first, so that one commit stores what they will be known by. It gives
+// nothing if nothing is due, or if the database has trouble.
+func (w *Worker) prepare(ctx context.Context, queue string, limit int) prepared {
+	rows, err := w.DB.Claim(ctx, queue, w.Owner, limit, leaseFor)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.Log.WarnContext(ctx, "outbox rows can't be claimed", slog.String("queue", queue), slog.String("error", err.Error()))
+		}
+		return prepared{}
+	}
+	if len(rows) == 0 {
+		return prepared{}
+	}
+	work := context.WithoutCancel(ctx)
+	drop := w.keepLease(work, rows)
+	jobs, err := w.composeAll(work, rows)
+	if err == nil {
+		err = w.DB.NoteFingerprints(work, effects(jobs))
+	}
+	if err != nil {
+		w.Log.WarnContext(ctx, "outbox rows wait, the database has trouble", slog.String("error", err.Error()))
+		w.release(work, rows)
+		drop()
+		return prepared{}
+	}
+	return prepared{jobs, drop}
 }
 
 // keepLease renews the claims on rows until the function it gives back is called.
@@ -119,30 +159,118 @@ func (w *Worker) keepLease(ctx context.Context, rows []desk.Effect) func() {
 	return func() { cancel(); <-done }
 }
 
-// do composes all rows first, so that one commit stores what they will be known by, and then sends them one by one.
-func (w *Worker) do(ctx context.Context, rows []desk.Effect) {
+// sendAll sends rows one by one, the first of them behind last, and gives the receipt of the last one sent.
+func (w *Worker) sendAll(ctx context.Context, jobs []job, last *receipt) *receipt {
 	work := context.WithoutCancel(ctx)
-	defer w.keepLease(work, rows)()
-	jobs := make([]job, 0, len(rows))
-	org, err := w.DB.Organisation(work)
-	if err == nil {
-		for _, row := range rows {
-			jobs = append(jobs, w.compose(work, org, row))
-		}
-		err = w.DB.NoteFingerprints(work, effects(jobs))
-	}
-	if err != nil {
-		w.Log.WarnContext(ctx, "outbox rows wait, the database has trouble", slog.String("error", err.Error()))
-		w.release(work, rows)
-		return
-	}
 	for i, j := range jobs {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || last.failed() {
 			w.release(work, effects(jobs[i:]))
-			return
+			break
 		}
-		w.finish(work, w.send(work, j))
+		last = w.sendBehind(work, j, last)
 	}
+	return last
+}
+
+// receipt tells when it is durable how a row ended.
+type receipt struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+func written(err error) *receipt {
+	r := &receipt{done: make(chan struct{}), err: err}
+	close(r.done)
+	return r
+}
+
+func (r *receipt) wait() error {
+	<-r.done
+	return r.err
+}
+
+// failed tells whether it is known that writing down failed.
+func (r *receipt) failed() bool {
+	select {
+	case <-r.done:
+		return r.err != nil
+	default:
+		return false
+	}
+}
+
+// sendBehind sends a row while it is still being written down how the one before ended. No byte of a mail leaves before
+// that is durable: however this process ends, only one mail can be unknown.
+func (w *Worker) sendBehind(ctx context.Context, j job, before *receipt) *receipt {
+	if write := j.write; write != nil {
+		j.write = func(out io.Writer) error {
+			if err := before.wait(); err != nil {
+				return errNotWritten
+			}
+			return write(out)
+		}
+	}
+	row := w.send(ctx, j)
+	if before.wait() != nil && row.State != desk.EffectSent {
+		w.release(ctx, []desk.Effect{j.row})
+		return before
+	}
+	r := &receipt{done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = w.finish(ctx, row)
+	}()
+	return r
+}
+
+var errNotWritten = errors.New("the mail before could not be written down")
+
+// composeAll composes the mails of rows; one that can't be composed says so in its job.
+func (w *Worker) composeAll(ctx context.Context, rows []desk.Effect) ([]job, error) {
+	org, err := w.DB.Organisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n, err := w.lookUp(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]job, 0, len(rows))
+	for _, row := range rows {
+		jobs = append(jobs, w.compose(ctx, org, n, row))
+	}
+	return jobs, nil
+}
+
+// named is what rows name, looked up for all of them at once.
+type named struct {
+	messages map[desk.ID]desk.Message
+	numbers  map[desk.ID]int64 // of tickets
+}
+
+func (w *Worker) lookUp(ctx context.Context, rows []desk.Effect) (n named, err error) {
+	var messages, ticketIDs []desk.ID
+	for _, row := range rows {
+		if row.SubjectID != "" {
+			messages = append(messages, row.SubjectID)
+		}
+		if row.TicketID != "" {
+			ticketIDs = append(ticketIDs, row.TicketID)
+		}
+	}
+	if n.messages, err = w.DB.MessagesByID(ctx, messages); err != nil {
+		return n, err
+	}
+	n.numbers, err = w.DB.TicketNumbers(ctx, ticketIDs)
+	return n, err
+}
+
+// message finds the message that a row carries.
+func (n named) message(row desk.Effect) (desk.Message, error) {
+	if m, ok := n.messages[row.SubjectID]; ok {
+		return m, nil
+	}
+	return desk.Message{}, desk.Missing("message")
 }
 
 func effects(jobs []job) []desk.Effect {
@@ -169,7 +297,7 @@ type job struct {
 	err   error
 }
 
-func (w *Worker) compose(ctx context.Context, org *store.Organisation, row desk.Effect) job {
+func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, row desk.Effect) job {
 	j := job{row: row, date: row.CreatedAt}
 	var ok bool
 	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
@@ -182,7 +310,7 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, row desk.
 			return j
 		}
 	}
-	draft, err := w.draft(ctx, org, j.mb, row)
+	draft, err := w.draft(ctx, org, j.mb, n, row)
 	if desk.KindOf(err) == desk.NotFound {
 		err = fmt.Errorf("%w: %w", mailmsg.ErrDraft, err) // what the row names is gone for good
 	}
@@ -198,6 +326,8 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, row desk.
 			return j
 		}
 		j.write = func(out io.Writer) error { _, err := out.Write(b.Bytes()); return err }
+		j.row.Fingerprint, j.err = mailmsg.Fingerprint(bytes.NewReader(b.Bytes()))
+		return j
 	}
 	j.row.Fingerprint, j.err = fingerprint(j.write)
 	return j
@@ -212,15 +342,12 @@ func small(d mailmsg.Draft) bool {
 func fingerprint(write func(io.Writer) error) (string, error) {
 	r, out := io.Pipe()
 	go func() { out.CloseWithError(write(out)) }()
-	mail, err := mailmsg.Parse(r, mailmsg.ParseOptions{})
+	sum, err := mailmsg.Fingerprint(r)
 	if err == nil {
-		_, err = io.Copy(io.Discard, r) // what the parser leaves must be written too, or the writer waits for ever
+		_, err = io.Copy(io.Discard, r) // what the reader leaves must be written too, or the writer waits for ever
 	}
 	r.CloseWithError(err)
-	if err != nil {
-		return "", fmt.Errorf("read our own mail: %w", err)
-	}
-	return mail.Fingerprint, nil
+	return sum, err
 }
 
 // send does the row and gives it back as it ended.
@@ -274,7 +401,8 @@ func (w *Worker) deliver(ctx context.Context, j job) error {
 	return err
 }
 
-func (w *Worker) finish(ctx context.Context, row desk.Effect) {
+// finish writes down how a row ended.
+func (w *Worker) finish(ctx context.Context, row desk.Effect) error {
 	log := w.Log.With(slog.String("outbox_id", string(row.ID)), slog.String("kind", string(row.Kind)), slog.Any("recipient", desk.Address{Email: row.Recipient}))
 	switch row.State {
 	case desk.EffectSent:
@@ -294,6 +422,7 @@ func (w *Worker) finish(ctx context.Context, row desk.Effect) {
 	if err != nil {
 		log.ErrorContext(ctx, "how a row ended can't be written down; it will count as unknown", slog.String("error", err.Error()))
 	}
+	return err
 }
 
 // pause waits, and answers false if ctx ended first.

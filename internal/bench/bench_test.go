@@ -41,7 +41,8 @@ func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
 
 const (
 	backlog = 2000
-	batch   = 500 // outbound mails
+	warm    = 200 // outbound mails before the ones that count: connections are open, statements prepared
+	batch   = 500 // outbound mails that count
 )
 
 // engine is a database to measure on.
@@ -323,10 +324,10 @@ func BenchmarkOutbound(b *testing.B) {
 
 const answerText = "Hello,\n\nthank you for your patience. We have looked at the machine, and it works again. Tell us if anything is still wrong.\n\nMette\n"
 
-// answer has an agent answer 500 customers; nothing is sent yet.
+// answer has an agent answer customers; nothing is sent yet.
 func (s *stack) answer(b *testing.B) {
 	b.Helper()
-	for i := range batch {
+	for i := range warm + batch {
 		c, _, err := s.desk.AddContact(b.Context(), tickets.NewContact{Name: fmt.Sprintf("Customer %d", i), Addresses: []string{fmt.Sprintf("c%d@customer.example", i)}})
 		check(b, err)
 		_, _, err = s.desk.OpenByAgent(b.Context(), tickets.AgentTicket{Contact: c.ID, Source: desk.FromAPI, Subject: "Your machine", Text: answerText, Mail: true})
@@ -353,22 +354,28 @@ func (s *stack) sendAll(b *testing.B, sink *mailtest.SMTPServer, redisURL string
 	for {
 		counts, err := s.db.EffectCounts(ctx)
 		check(b, err)
-		if counts[desk.EffectSent] == batch {
+		if counts[desk.EffectSent] == warm+batch {
 			break
 		}
 		if time.Since(start) > 2*time.Minute {
 			b.Fatalf("after two minutes there is %v", counts)
 		}
-		tick(10 * time.Millisecond)
+		tick(50 * time.Millisecond)
 	}
-	took := time.Since(start)
 	stop()
 	check(b, g.Wait())
 	check(b, q.Close())
-	if n := sink.Count() - before; n != batch {
-		b.Fatalf("%d mails arrived", n)
+	return rate(b, sink, before)
+}
+
+// rate gives the mails a second that arrived after the first warm ones.
+func rate(b *testing.B, sink *mailtest.SMTPServer, before int) float64 {
+	b.Helper()
+	got := sink.Received()[before:]
+	if len(got) != warm+batch {
+		b.Fatalf("%d mails arrived", len(got))
 	}
-	return batch / took.Seconds()
+	return batch / got[len(got)-1].At.Sub(got[warm-1].At).Seconds()
 }
 
 // goMail sends as many mails of the same text with go-mail's default options over one open connection.
@@ -380,9 +387,9 @@ func goMail(b *testing.B, sink *mailtest.SMTPServer) float64 {
 	check(b, err)
 	c, err := mail.NewClient(host, mail.WithPort(n), mail.WithTLSPolicy(mail.NoTLS))
 	check(b, err)
-	start := time.Now()
+	before := sink.Count()
 	check(b, c.DialWithContext(b.Context()))
-	for i := range batch {
+	for i := range warm + batch {
 		m := mail.NewMsg()
 		check(b, m.FromFormat("Desk Support", "support@desk.example"))
 		check(b, m.To(fmt.Sprintf("c%d@customer.example", i)))
@@ -392,5 +399,5 @@ func goMail(b *testing.B, sink *mailtest.SMTPServer) float64 {
 		check(b, c.Send(m))
 	}
 	check(b, c.Close())
-	return batch / time.Since(start).Seconds()
+	return rate(b, sink, before)
 }
