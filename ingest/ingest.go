@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 
 	"postern/blob"
 	"postern/desk"
-	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
 )
@@ -182,17 +180,6 @@ func (g *Ingest) rest(ctx context.Context, mailbox desk.ID, trouble bool) bool {
 	case <-time.After(lookEvery):
 	}
 	return true
-}
-
-// read parses an item's bytes. A reader that panics is an error like any other: the mail goes to quarantine.
-func (g *Ingest) read(ctx context.Context, raw io.Reader) (mail desk.Mail, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.Log.ErrorContext(ctx, "the reader panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = fmt.Errorf("the reader panicked: %v", p)
-		}
-	}()
-	return mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: g.attach(ctx)})
 }
 
 // attach keeps a file of an item. That the place for files has trouble is not the item's fault: it has to wait.

@@ -64,8 +64,12 @@ func (p *Post) add(path, value string) error {
 	if len(p.Fields) == maxPostFields {
 		return &desk.Error{Kind: desk.TooLarge, Field: "body", Text: fmt.Sprintf("more than %d fields", maxPostFields)}
 	}
-	p.Fields = append(p.Fields, Field{path, strings.ReplaceAll(strings.ToValidUTF8(value, "\uFFFD"), "\x00", "")})
+	p.Fields = append(p.Fields, Field{plain(path), plain(value)})
 	return nil
+}
+
+func plain(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }
 
 // text reads at most MaxPostText bytes.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"postern/desk"
+	"postern/mailmsg"
 	"postern/store"
 )
 
@@ -174,7 +175,7 @@ func (g *Ingest) parse(ctx context.Context, e desk.LedgerEntry, packed []byte) p
 	if err != nil {
 		return parsed{entry: e, err: err}
 	}
-	mail, err := g.read(ctx, raw)
+	mail, err := mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: g.attach(ctx)})
 	return parsed{entry: e, mail: mail, err: errors.Join(err, raw.Close())}
 }
 
