@@ -281,7 +281,7 @@ func TestSweepReadsTheIndexOnly(t *testing.T) {
 		}
 		plan := must[[]string](t)(collect(t.Context(), db.x, column, explain+dueSelect, desk.QueueMail, 500, 100))
 		text := strings.Join(plan, "\n")
-		if !strings.Contains(text, "outbox_due") || slices.ContainsFunc(plan, func(s string) bool {
+		if !strings.Contains(text, "outbox_open") || slices.ContainsFunc(plan, func(s string) bool {
 			return strings.Contains(strings.ToLower(s), "sort") || strings.Contains(s, "TEMP B-TREE")
 		}) {
 			t.Errorf("the plan:\n%s", text)
