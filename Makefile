@@ -33,15 +33,17 @@ test: ## all tests; installs the servers they need first
 	go test ./...
 
 .PHONY: test-long
-test-long: ## all tests with the race detector, in random order, three times
+test-long: ## what takes longer: the race detector and a random order, twenty kills, every page in every look, fuzzing
 	script/setup
-	go test -race -shuffle=on -count=3 -timeout=60m ./...
+	go test -race -shuffle=on -timeout=60m ./...
+	go test -tags long -count=1 -timeout=60m ./internal/e2e
+	script/fuzz $(FUZZTIME)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	script/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## the ratios of docs/architecture.md, section 10
+bench: ## ingest, outbound and memory, against their limits in the same run (docs/performance.md)
 	script/setup
-	go test -run='^$$' -bench=. -benchtime=1x -timeout=60m ./...
+	go test -run='^$$' -bench=. -benchtime=1x -timeout=60m ./internal/bench

@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -400,4 +402,64 @@ func goMail(b *testing.B, sink *mailtest.SMTPServer) float64 {
 	}
 	check(b, c.Close())
 	return rate(b, sink, before)
+}
+
+// BenchmarkMemory reads the backlog with the real gateway and gives the most memory it had, in MB.
+func BenchmarkMemory(b *testing.B) {
+	for _, e := range engines {
+		b.Run(e.name, func(b *testing.B) {
+			dovecot := mailtest.Dovecot(b, mailtest.User{Name: "support", Password: "secret"})
+			dovecot.SeedMaildir("support", "INBOX", backlog, backlogMail, func(i int) time.Time { return time.Now().Add(-48*time.Hour + time.Duration(i)*time.Second) })
+			gateway := filepath.Join(b.TempDir(), "gateway")
+			out, err := exec.Command("go", "build", "-o", gateway, "postern/cmd/gateway").CombinedOutput()
+			if err != nil {
+				b.Fatalf("%v: %s", err, out)
+			}
+			env := append(os.Environ(), "POSTERN_DATA="+b.TempDir(), "POSTERN_LISTEN=127.0.0.1:0", "POSTERN_LOG_LEVEL=warn")
+			dsn := e.dsn(b)
+			if dsn != "" {
+				env = append(env, "POSTERN_DATABASE_URL="+dsn)
+			}
+			command := func(args ...string) *exec.Cmd {
+				c := exec.Command(gateway, args...)
+				c.Env, c.Stderr = env, os.Stderr
+				return c
+			}
+			check(b, command("mailbox", "add", "--address", "support@desk.example", "--imap", dovecot.IMAPURL("support"), "--since", "all", "--no-check").Run())
+			serve := command("serve")
+			check(b, serve.Start())
+			defer func() { _ = serve.Wait() }()
+			defer func() { _ = serve.Process.Signal(os.Interrupt) }()
+			for start := time.Now(); ; tick(200 * time.Millisecond) {
+				said, err := command("verify", "--json").Output()
+				check(b, err)
+				var report struct{ Ledger map[desk.Outcome]int }
+				check(b, json.Unmarshal(said, &report))
+				if report.Ledger[desk.NewTicket]+report.Ledger[desk.Appended] == backlog {
+					break
+				}
+				if time.Since(start) > 3*time.Minute {
+					b.Fatalf("after three minutes there is %v", report.Ledger)
+				}
+			}
+			b.ReportMetric(peak(b, serve.Process.Pid), "peak_MB")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// peak is the most memory a process had resident (VmHWM, proc(5)), in MB.
+func peak(b *testing.B, pid int) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	check(b, err)
+	for line := range strings.SplitSeq(string(status), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			check(b, err)
+			return kb / 1024
+		}
+	}
+	b.Fatal("the system does not tell the memory of a process")
+	return 0
 }
