@@ -22,8 +22,11 @@ func (c *cli) inspectCommand() *cobra.Command {
 			enc := json.NewEncoder(c.env.Stdout)
 			enc.SetEscapeHTML(false)
 			bad := 0
+			step, done := c.progress("reading mails", len(files))
+			defer done()
 			for _, name := range files {
 				mail, err := c.inspect(name)
+				step()
 				if err != nil {
 					bad++
 					if err := enc.Encode(unreadable{name, err.Error()}); err != nil {

@@ -305,7 +305,12 @@ type unknownLine struct {
 }
 
 func (c *cli) verify(ctx context.Context, p *parts) error {
-	r, err := p.db.Verify(ctx, p.blobs.Has)
+	step, done := c.progress("looking for files", -1)
+	r, err := p.db.Verify(ctx, func(ctx context.Context, sha256 string) (bool, error) {
+		step()
+		return p.blobs.Has(ctx, sha256)
+	})
+	done()
 	if err != nil {
 		return err
 	}
