@@ -297,8 +297,9 @@ type job struct {
 	err   error
 }
 
-func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, row desk.Effect) job {
-	j := job{row: row, date: row.CreatedAt}
+func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, row desk.Effect) (j job) {
+	defer recovered(&j.err, mailmsg.ErrDraft)
+	j = job{row: row, date: row.CreatedAt}
 	var ok bool
 	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
 		// Another process may have added it a moment ago.
@@ -319,7 +320,10 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 		return j
 	}
 	j.date = draft.Date
-	j.write = func(out io.Writer) error { return mailmsg.Compose(out, draft) }
+	j.write = func(out io.Writer) (err error) {
+		defer recovered(&err, mailmsg.ErrDraft)
+		return mailmsg.Compose(out, draft)
+	}
 	if small(draft) {
 		var b bytes.Buffer
 		if j.err = j.write(&b); j.err != nil {
@@ -382,7 +386,8 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 	return row
 }
 
-func (w *Worker) deliver(ctx context.Context, j job) error {
+func (w *Worker) deliver(ctx context.Context, j job) (err error) {
+	defer recovered(&err, ErrAmbiguous)
 	if j.row.Kind == desk.PutInInbox {
 		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)
 		return err
@@ -397,8 +402,16 @@ func (w *Worker) deliver(ctx context.Context, j job) error {
 			return nil
 		}
 	}
-	_, err := w.Submitter.Submit(ctx, j.mb, j.mb.Address, j.row.Recipient, j.write)
+	_, err = w.Submitter.Submit(ctx, j.mb, j.mb.Address, j.row.Recipient, j.write)
 	return err
+}
+
+// recovered makes a panic an error of one row: no row may end the program, and with it the work on all others. It is
+// deferred.
+func recovered(err *error, kind error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: a panic: %v", kind, p)
+	}
 }
 
 // finish writes down how a row ended.

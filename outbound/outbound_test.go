@@ -1,0 +1,559 @@
+package outbound_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/blob"
+	"postern/desk"
+	"postern/internal/mailtest"
+	"postern/mailmsg"
+	"postern/outbound"
+	"postern/store"
+	"postern/tickets"
+)
+
+func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
+
+// server is both sides of a mail provider.
+type server struct {
+	mu      sync.Mutex // guards what follows
+	sent    map[string][]string
+	put     []string
+	copies  bool // what is submitted appears in Sent
+	inSent  map[desk.MessageID]bool
+	looked  int
+	maybe   []bool                // what Append was told about a copy being there
+	answers func(to string) error // before the mail is taken
+	after   func(to string) error // once it is taken
+}
+
+// Submit takes a mail.
+func (s *server) Submit(_ context.Context, _ desk.Mailbox, _, to string, body func(io.Writer) error) (string, error) {
+	var b bytes.Buffer
+	if s.answers != nil {
+		if err := s.answers(to); err != nil {
+			return "", err
+		}
+	}
+	if err := body(&b); err != nil {
+		return "", err
+	}
+	mail, err := mailmsg.Parse(bytes.NewReader(b.Bytes()), mailmsg.ParseOptions{})
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	s.sent[to] = append(s.sent[to], b.String())
+	s.inSent[mail.MessageID] = s.copies
+	s.mu.Unlock()
+	if s.after != nil {
+		return "", s.after(to)
+	}
+	return "250 ok", nil
+}
+
+// Append takes a mail.
+func (s *server) Append(_ context.Context, _ desk.Mailbox, _ string, raw func(io.Writer) error, _ []string, _ time.Time, _ desk.MessageID, maybeThere bool) (uint32, uint32, error) {
+	var b bytes.Buffer
+	if s.answers != nil {
+		if err := s.answers("INBOX"); err != nil {
+			return 0, 0, err
+		}
+	}
+	err := raw(&b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put, s.maybe = append(s.put, b.String()), append(s.maybe, maybeThere)
+	return 1, uint32(len(s.put)), err
+}
+
+// Find looks into Sent.
+func (s *server) Find(_ context.Context, _ desk.Mailbox, _ desk.FolderRole, mid desk.MessageID) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked++
+	return s.inSent[mid], nil
+}
+
+type rig struct {
+	t      *testing.T
+	db     *store.DB
+	desk   *tickets.Desk
+	server *server
+	w      *outbound.Worker
+	mb     desk.Mailbox
+	ann    desk.Contact
+	ticket desk.Ticket
+
+	mu    sync.Mutex // guards ahead
+	ahead time.Duration
+}
+
+func both(t *testing.T, check func(r *rig)) {
+	t.Helper()
+	t.Parallel()
+	for _, name := range []string{"sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := store.Options{Path: filepath.Join(t.TempDir(), "postern.db")}
+			if name == "postgres" {
+				o = store.Options{URL: mailtest.Postgres(t)}
+			}
+			check(newRig(t, o))
+		})
+	}
+}
+
+func newRig(t *testing.T, o store.Options) *rig {
+	t.Helper()
+	r := &rig{t: t, server: &server{sent: map[string][]string{}, inSent: map[desk.MessageID]bool{}}}
+	o.Now = func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return time.Now().Add(r.ahead) }
+	var err error
+	check := func() {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.db, err = store.Open(t.Context(), o)
+	check()
+	t.Cleanup(func() {
+		if err := r.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte("k"), 32)}, 1)
+	check()
+	blobs, err := blob.NewFolder(t.TempDir())
+	check()
+	r.desk = tickets.New(r.db, keys)
+	r.w = outbound.New(outbound.Options{
+		DB: r.db, Keys: keys, Blobs: blobs, Submitter: r.server, Depositor: r.server, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
+	})
+	r.mb = desk.Mailbox{ID: "0198c0de-0000-7000-8000-00000000000b", Address: "support@acme.example", Name: "Acme", IMAP: "imaps://x", SMTP: "smtps://x", MIDDomain: "acme.example", SubAddress: true, CreatedAt: time.Now()}
+	err = r.db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutMailbox(t.Context(), r.mb) })
+	check()
+	r.ann, _, err = r.desk.AddContact(t.Context(), tickets.NewContact{Name: "Ann Lee", Addresses: []string{"ann@customer.example"}})
+	check()
+	r.ticket, err = r.desk.OpenByCustomer(t.Context(), tickets.CustomerTicket{Contact: r.ann, Subject: "Printer", Text: "it is broken"})
+	check()
+	return r
+}
+
+func (r *rig) pass(d time.Duration) { r.mu.Lock(); defer r.mu.Unlock(); r.ahead += d }
+
+func (r *rig) drain(queue string) { r.w.Drain(r.t.Context(), queue, 50) }
+
+func (r *rig) answer(text string, internal bool) desk.Message {
+	r.t.Helper()
+	m, err := r.desk.ReplyByAgent(r.t.Context(), tickets.AgentReply{Ticket: r.ticket.ID, Text: text, Source: desk.FromAPI, Internal: internal})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m
+}
+
+func (r *rig) rows(kind desk.EffectKind) (out []desk.Effect) {
+	r.t.Helper()
+	es, err := r.db.Effects(r.t.Context(), "", store.Page{Limit: 200})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range es {
+		if e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (r *rig) row(kind desk.EffectKind) desk.Effect {
+	r.t.Helper()
+	es := r.rows(kind)
+	if len(es) != 1 {
+		r.t.Fatalf("%d rows of %s", len(es), kind)
+	}
+	return es[0]
+}
+
+func (r *rig) sent() []string {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	return slices.Clone(r.server.sent["ann@customer.example"])
+}
+
+func header(t *testing.T, raw string) map[string]string {
+	t.Helper()
+	fields, err := mailmsg.Fields(strings.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, f := range fields {
+		if _, twice := out[f.Name]; twice {
+			t.Errorf("%s is there twice", f.Name)
+		}
+		out[f.Name] = f.Value
+	}
+	return out
+}
+
+func TestL3_EachKindOfMailSaysWhatItIs(t *testing.T) {
+	both(t, func(r *rig) {
+		ctx := r.t.Context()
+		r.answer("try again", false)
+		err := r.db.Update(ctx, func(tx *store.Tx) error {
+			org := &store.Organisation{Settings: desk.DefaultSettings(), Mailboxes: []desk.Mailbox{r.mb}}
+			if sent, err := r.desk.Welcome(ctx, tx, org, r.mb, r.ann, desk.V1); err != nil || !sent {
+				return errors.Join(err, errors.New("no welcome"))
+			}
+			return errors.Join(r.desk.SendLink(ctx, tx, r.mb, r.ann, desk.SignInMail, desk.LinkSignIn, time.Hour),
+				r.desk.SendLink(ctx, tx, r.mb, r.ann, desk.PasswordMail, desk.LinkSetPassword, time.Hour))
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.drain(desk.QueueMail)
+		r.drain(desk.QueueMailbox)
+		subjects := map[string]bool{}
+		for _, raw := range r.sent() {
+			h := header(r.t, raw)
+			subjects[h["subject"]] = true
+			human := h["subject"] == "Re: Printer"
+			if auto := h["auto-submitted"] == "auto-generated" && h["x-auto-response-suppress"] == "DR, RN, NRN, OOF, AutoReply"; auto == human || human && h["auto-submitted"] != "" {
+				r.t.Errorf("%q: Auto-Submitted %q, X-Auto-Response-Suppress %q", h["subject"], h["auto-submitted"], h["x-auto-response-suppress"])
+			}
+			if h["from"] != "Acme <support@acme.example>" && h["from"] != `"Acme" <support@acme.example>` || !strings.Contains(h["to"], "ann@customer.example") || h["date"] == "" || !strings.HasSuffix(h["message-id"], "@acme.example>") || h["bcc"] != "" {
+				r.t.Errorf("M1: header %v", h)
+			}
+			if human && (!strings.Contains(h["reply-to"], "support+") || len(strings.Fields(h["references"])) != 2 || h["in-reply-to"] == "") {
+				r.t.Errorf("M5, M10: header %v", h)
+			}
+		}
+		if len(subjects) != 4 {
+			r.t.Errorf("mails %v", subjects)
+		}
+		if len(r.server.put) != 1 {
+			r.t.Fatalf("%d mails in the inbox", len(r.server.put))
+		}
+		h := header(r.t, r.server.put[0])
+		if h["auto-submitted"] != "" || !strings.Contains(h["from"], "ann@customer.example") || !strings.Contains(h["reply-to"], "ann@customer.example") || !strings.Contains(h["to"], "support@acme.example") || h["subject"] != "Printer" {
+			r.t.Errorf("O8: header %v", h)
+		}
+		report, err := r.db.Verify(ctx, func(context.Context, string) (bool, error) { return true, nil })
+		if err != nil || len(report.Violations) != 0 {
+			r.t.Errorf("verify: %v, %v", report.Violations, err)
+		}
+	})
+}
+
+func TestO4_TheSameRowGivesTheSameBytes(t *testing.T) {
+	both(t, func(r *rig) {
+		r.answer("try again", false)
+		r.server.after = func(string) error { return outbound.ErrAmbiguous }
+		for range 3 {
+			r.drain(desk.QueueMail)
+			r.pass(5 * time.Hour)
+		}
+		sent := r.sent()
+		if len(sent) != 3 || sent[0] != sent[1] || sent[1] != sent[2] {
+			r.t.Errorf("%d copies, not all the same", len(sent))
+		}
+		if e := r.row(desk.ReplyMail); e.State != desk.EffectUnknown || e.Unknowns != 3 || e.Attempt != 3 {
+			r.t.Errorf("%+v", e)
+		}
+		if r.server.looked != 2 {
+			r.t.Errorf("looked into Sent %d times, want before each of 2 repeats", r.server.looked)
+		}
+	})
+}
+
+func TestO4_UnknownMailThatIsInSentIsNotRepeated(t *testing.T) {
+	both(t, func(r *rig) {
+		r.answer("try again", false)
+		r.server.copies = true
+		r.server.after = func(string) error { return fmt.Errorf("cut: %w", outbound.ErrAmbiguous) }
+		r.drain(desk.QueueMail)
+		r.pass(time.Minute)
+		r.drain(desk.QueueMail)
+		if e := r.row(desk.ReplyMail); e.State != desk.EffectSent || e.Unknowns != 1 || len(r.sent()) != 1 {
+			r.t.Errorf("%d copies, %+v", len(r.sent()), e)
+		}
+	})
+}
+
+func TestO4_PutIsToldThatTheMailMayBeThere(t *testing.T) {
+	both(t, func(r *rig) {
+		fail := true
+		r.server.answers = func(string) error {
+			if fail {
+				fail = false
+				return errors.New("connection reset")
+			}
+			return nil
+		}
+		r.drain(desk.QueueMailbox)
+		r.pass(time.Minute)
+		r.drain(desk.QueueMailbox)
+		if e := r.row(desk.PutInInbox); e.State != desk.EffectSent || !slices.Equal(r.server.maybe, []bool{true}) {
+			r.t.Errorf("%v, %+v", r.server.maybe, e)
+		}
+	})
+}
+
+func TestO5_WhatTheServerAnswersDecides(t *testing.T) {
+	both(t, func(r *rig) {
+		for name, c := range map[string]struct {
+			err  error
+			age  time.Duration
+			want desk.EffectState
+		}{
+			"451":                     {&outbound.Refusal{Code: 451, Stage: "RCPT"}, 0, desk.EffectDeferred},
+			"550":                     {&outbound.Refusal{Code: 550, Enhanced: "5.1.1", Text: "no such user", Stage: "RCPT"}, 0, desk.EffectFailed},
+			"a refused connection":    {errors.New("connection refused"), 0, desk.EffectDeferred},
+			"cut off":                 {outbound.ErrAmbiguous, 0, desk.EffectUnknown},
+			"451 after five days":     {&outbound.Refusal{Code: 451}, desk.GiveUpAfter + time.Minute, desk.EffectFailed},
+			"cut off after five days": {outbound.ErrAmbiguous, desk.GiveUpAfter + time.Minute, desk.EffectFailed},
+			"451 before five days":    {&outbound.Refusal{Code: 451}, desk.GiveUpAfter - time.Hour, desk.EffectDeferred},
+			"a program that gives up": {nil, 0, desk.EffectUnknown},
+		} {
+			e := desk.Effect{ID: store.NewID(), Kind: desk.SignInMail, MailboxID: r.mb.ID, ContactID: r.ann.ID, Recipient: "ann@customer.example", MessageID: desk.MessageID(store.NewID() + "@acme.example"), CreatedAt: time.Now().Add(-c.age)}
+			if err := r.db.Update(r.t.Context(), func(tx *store.Tx) error { return tx.AddEffect(r.t.Context(), e) }); err != nil {
+				r.t.Fatal(err)
+			}
+			r.server.answers = func(string) error {
+				if c.err == nil {
+					panic("a bug")
+				}
+				return c.err
+			}
+			r.drain(desk.QueueMail)
+			got := r.rows(desk.SignInMail)
+			i := slices.IndexFunc(got, func(x desk.Effect) bool { return x.ID == e.ID })
+			row := got[i]
+			if row.State != c.want || row.LastError == "" {
+				r.t.Errorf("%s: %s (%s), want %s", name, row.State, row.LastError, c.want)
+			}
+			if wait := time.Until(row.NextTry); c.want == desk.EffectFailed == row.DoneAt.IsZero() || c.want != desk.EffectFailed && (wait < 8*time.Second || wait > 13*time.Second) {
+				r.t.Errorf("%s: done %s, next try in %s", name, row.DoneAt, wait)
+			}
+			if wantUnknowns := map[bool]int{true: 1}[errors.Is(c.err, outbound.ErrAmbiguous) || c.err == nil]; row.Unknowns != wantUnknowns {
+				r.t.Errorf("%s: unknown %d times", name, row.Unknowns)
+			}
+		}
+	})
+}
+
+func TestO5_OneRecipientsRefusalIsNobodyElses(t *testing.T) {
+	both(t, func(r *rig) {
+		err := r.db.Update(r.t.Context(), func(tx *store.Tx) error {
+			for _, email := range []string{"bob@customer.example", "cy@customer.example"} {
+				if err := tx.AddParticipant(r.t.Context(), r.ticket.ID, desk.Participant{Email: email, Role: desk.Copied}); err != nil {
+					return err
+				}
+			}
+			return tx.AddParticipant(r.t.Context(), r.ticket.ID, desk.Participant{Email: "eve@customer.example", Role: desk.Mentioned})
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.server.answers = func(to string) error {
+			if strings.HasPrefix(to, "bob") {
+				return &outbound.Refusal{Code: 550, Text: "no bob"}
+			}
+			return nil
+		}
+		r.answer("try again", false)
+		r.drain(desk.QueueMail)
+		states := map[string]desk.EffectState{}
+		mids := map[desk.MessageID]bool{}
+		for _, e := range r.rows(desk.ReplyMail) {
+			states[e.Recipient], mids[e.MessageID] = e.State, true
+		}
+		if len(states) != 3 || states["bob@customer.example"] != desk.EffectFailed || states["ann@customer.example"] != desk.EffectSent || states["cy@customer.example"] != desk.EffectSent || len(mids) != 1 {
+			r.t.Errorf("states %v, ids %v", states, mids)
+		}
+	})
+}
+
+func TestInternalNoteIsNeverMailed(t *testing.T) {
+	both(t, func(r *rig) {
+		note := r.answer("between us", true)
+		if n := len(r.rows(desk.ReplyMail)); n != 0 {
+			r.t.Errorf("%d rows", n)
+		}
+		// even if somebody wrote the row
+		e := desk.Effect{ID: store.NewID(), Kind: desk.ReplyMail, MailboxID: r.mb.ID, TicketID: r.ticket.ID, SubjectID: note.ID, Recipient: "ann@customer.example", MessageID: "x@acme.example", CreatedAt: time.Now()}
+		if err := r.db.Update(r.t.Context(), func(tx *store.Tx) error { return tx.AddEffect(r.t.Context(), e) }); err != nil {
+			r.t.Fatal(err)
+		}
+		r.drain(desk.QueueMail)
+		if row := r.row(desk.ReplyMail); row.State != desk.EffectFailed || len(r.sent()) != 0 {
+			r.t.Errorf("%d mails, %+v", len(r.sent()), row)
+		}
+	})
+}
+
+func TestRowThatNamesWhatIsGoneFailsAtOnce(t *testing.T) {
+	both(t, func(r *rig) {
+		for _, e := range []desk.Effect{
+			{Kind: desk.ReplyMail, MailboxID: r.mb.ID, TicketID: r.ticket.ID, SubjectID: store.NewID()},
+			{Kind: desk.WelcomeMail, MailboxID: r.mb.ID, ContactID: r.ann.ID, Template: "gone"},
+			{Kind: desk.SignInMail, MailboxID: store.NewID(), ContactID: r.ann.ID},
+			{Kind: "mail.unheard-of", MailboxID: r.mb.ID},
+		} {
+			e.ID, e.Recipient, e.CreatedAt, e.MessageID = store.NewID(), "ann@customer.example", time.Now(), desk.MessageID(store.NewID()+"@acme.example")
+			if err := r.db.Update(r.t.Context(), func(tx *store.Tx) error { return tx.AddEffect(r.t.Context(), e) }); err != nil {
+				r.t.Fatal(err)
+			}
+			r.drain(desk.QueueMail)
+			if row := r.row(e.Kind); row.State != desk.EffectFailed {
+				r.t.Errorf("%s: %s %s", e.Kind, row.State, row.LastError)
+			}
+		}
+	})
+}
+
+func TestO10_StopFinishesOneMailAndGivesTheOthersBack(t *testing.T) {
+	both(t, func(r *rig) {
+		for i := range 20 {
+			r.answer(fmt.Sprint("answer ", i), false)
+		}
+		ctx, cancel := context.WithCancel(r.t.Context())
+		r.server.answers = func(string) error { cancel(); return nil } // the stop comes while the first is sent
+		r.w.Drain(ctx, desk.QueueMail, 50)
+		states := map[desk.EffectState]int{}
+		for _, e := range r.rows(desk.ReplyMail) {
+			states[e.State]++
+			if e.State == desk.EffectPending && e.Attempt != 0 {
+				r.t.Errorf("given back as tried: %+v", e)
+			}
+		}
+		if states[desk.EffectSent] != 1 || states[desk.EffectPending] != 19 || len(r.sent()) != 1 {
+			r.t.Errorf("%d mails, %v", len(r.sent()), states)
+		}
+	})
+}
+
+func TestManyWorkersSendEachMailOnce(t *testing.T) {
+	both(t, func(r *rig) {
+		const n = 60
+		for i := range n {
+			r.answer(fmt.Sprint("answer ", i), false)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { r.drain(desk.QueueMail); r.drain(desk.QueueMail) })
+		}
+		wg.Wait()
+		seen := map[string]int{}
+		for _, raw := range r.sent() {
+			seen[header(r.t, raw)["message-id"]]++
+		}
+		for id, times := range seen {
+			if times != 1 {
+				r.t.Errorf("%s was sent %d times", id, times)
+			}
+		}
+		if len(seen) != n {
+			r.t.Errorf("%d of %d mails were sent", len(seen), n)
+		}
+	})
+}
+
+func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
+	both(t, func(r *rig) {
+		r.answer("try again", false)
+		r.drain(desk.QueueMail)
+		r.drain(desk.QueueMailbox)
+		ours, put := r.sent()[0], r.server.put[0]
+		uid := uint32(0)
+		outcome := func(role desk.FolderRole, raw string) desk.Outcome {
+			r.t.Helper()
+			uid++
+			ctx := r.t.Context()
+			mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			org, err := r.db.FreshOrganisation(ctx)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			var e desk.LedgerEntry
+			err = r.db.Update(ctx, func(tx *store.Tx) error {
+				l, _, err := tx.TakeLease(ctx, r.mb.ID, "me", time.Hour)
+				if err != nil {
+					return err
+				}
+				b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: string(role), Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: uid, InternalDate: time.Now()}}}
+				if err := tx.Keep(ctx, l, b, [][]byte{[]byte("x")}); err != nil {
+					return err
+				}
+				es, err := tx.PendingOf(ctx, r.mb.ID, "", 1)
+				if err != nil {
+					return err
+				}
+				if err := r.desk.FileMail(ctx, tx, org, es[0], mail); err != nil {
+					return err
+				}
+				e, err = tx.Ledger(ctx, es[0].ID)
+				return err
+			})
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return e.Outcome
+		}
+		// What is not our copy is read as any other mail: Ann's joins her ticket by its references.
+		for name, c := range map[string]struct {
+			role desk.FolderRole
+			raw  string
+			want desk.Outcome
+		}{
+			"the put mail in the inbox":      {desk.Inbox, put, desk.OwnCopy},
+			"the copy in Sent":               {desk.Sent, ours, desk.OwnCopy},
+			"a copy with other line folding": {desk.Sent, "X-Provider: x\r\n" + ours, desk.OwnCopy},
+			"our id with other words":        {desk.Inbox, strings.Replace(put, "it is broken", "pay me", 1), desk.Appended},
+			"our mark on a stranger's mail":  {desk.Inbox, "X-Postern-Loop: " + header(r.t, ours)["x-postern-loop"] + "\r\nFrom: eve@evil.example\r\nMessage-ID: <1@evil.example>\r\n\r\nhello", desk.NewTicket},
+			"our words under another id":     {desk.Inbox, strings.Replace(put, "Message-ID: <", "Message-ID: <x", 1), desk.Appended},
+		} {
+			if got := outcome(c.role, c.raw); got != c.want {
+				r.t.Errorf("%s: %s, want %s", name, got, c.want)
+			}
+		}
+	})
+}
+
+func TestF4_MailSentWhileTheDatabaseDiesIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	server := mailtest.PostgresProcess(t)
+	r := newRig(t, store.Options{URL: server.Database(t)})
+	r.answer("try again", false)
+	var starting sync.WaitGroup
+	r.server.after = func(string) error { // the provider has the mail, and nobody has written that down
+		server.Kill(t)
+		starting.Go(func() { server.Start(t) })
+		return nil
+	}
+	r.drain(desk.QueueMail)
+	starting.Wait()
+	r.server.after = nil
+	r.pass(time.Hour)
+	r.drain(desk.QueueMail)
+	if e := r.row(desk.ReplyMail); e.State != desk.EffectSent || e.Unknowns != 0 || len(r.sent()) != 1 {
+		t.Errorf("%d copies, %+v", len(r.sent()), e)
+	}
+}
