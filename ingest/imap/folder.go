@@ -37,8 +37,8 @@ type folder struct {
 
 	idleRefused bool
 	patience    time.Duration // how long the next IDLE lasts
-	progress    bool   // something was kept since the session began
-	told        string // the failure that was last logged as such
+	progress    bool          // something was kept since the session began
+	told        string        // the failure that was last logged as such
 }
 
 // firstPatience is how long an IDLE lasts after news, and at first; each one without news lasts twice as long as the one
