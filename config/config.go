@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -119,8 +121,8 @@ func loadEnviron(c *Config, s Source) error {
 
 func loadFlags(c *Config, s Source) error {
 	var errs []error
-	for name, value := range s.Flags {
-		if err := c.set(name, value); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(s.Flags)) {
+		if err := c.set(name, s.Flags[name]); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", strings.ReplaceAll(name, "_", "-"), err))
 		}
 	}
@@ -230,13 +232,24 @@ func mask(value, how string) string {
 		return value
 	case how == "url":
 		u, err := url.Parse(value)
-		if err != nil {
+		if err != nil || u.Host == "" {
 			return "(set)"
+		}
+		// libpq's parameters may hold a password too.
+		if q := u.Query(); len(q) > 0 {
+			for name := range q {
+				if low := strings.ToLower(name); strings.Contains(low, "pass") || strings.Contains(low, "secret") || strings.Contains(low, "token") {
+					q.Set(name, "xxxxx")
+				}
+			}
+			u.RawQuery = q.Encode()
 		}
 		return u.Redacted()
 	}
 	return "(set)"
 }
+
+//go:generate sh -c "go run ../cmd/gateway config --example >../postern.example.toml"
 
 // Example gives a configuration file that explains every setting and changes none.
 func Example() string {
