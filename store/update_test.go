@@ -392,3 +392,40 @@ func TestCloseLeavesNothingRunning(t *testing.T) { //nolint:paralleltest // coun
 		})
 	}
 }
+
+func TestF5_FullDiskIsUnavailableAndEnds(t *testing.T) {
+	t.Parallel()
+	db := open(t, engines["sqlite"](t))
+	pages := func(n int) {
+		commit(t, db, func(tx *Tx) error { return tx.exec(context.Background(), fmt.Sprintf(`PRAGMA max_page_count = %d`, n)) })
+	}
+	big := func(tx *Tx) error {
+		_, err := tx.KeepTemplate(context.Background(), Template{Body: strings.Repeat("x", 1<<20)})
+		return err
+	}
+	pages(number(t, db, `PRAGMA page_count`) + 10)
+	var wg sync.WaitGroup
+	var stored atomic.Int64
+	for i := range 20 { // what shares a commit with the one that is too big is stored or told
+		wg.Go(func() {
+			fn := big
+			if i%2 == 0 {
+				fn = hit(fmt.Sprint(i))
+			}
+			err := db.Update(t.Context(), fn)
+			if err == nil {
+				stored.Add(1)
+			}
+			if i%2 == 1 || err != nil {
+				wantKind(t, err, desk.Unavailable)
+			}
+		})
+	}
+	wg.Wait()
+	if n := number(t, db, `SELECT count(*) FROM attempts`); int64(n) != stored.Load() {
+		t.Errorf("%d updates were told to be stored, %d are", stored.Load(), n)
+	}
+	pages(1 << 30)
+	commit(t, db, big)
+	commit(t, db, hit("afterwards"))
+}
