@@ -358,17 +358,20 @@ func (s *server) settings(ctx context.Context, _ *struct{}) (*output[desk.Settin
 }
 
 type settingsPatch struct {
-	RawBody []byte `contentType:"application/json" doc:"What is to change, in the shape GET /settings shows."`
+	Body map[string]any `doc:"What is to change, in the shape GET /settings shows."`
 }
 
 func (s *server) changeSettings(ctx context.Context, in *settingsPatch) (*output[desk.Settings], error) {
 	var settings desk.Settings
-	err := s.DB.Update(ctx, func(tx *store.Tx) error {
-		var err error
+	change, err := json.Marshal(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	err = s.DB.Update(ctx, func(tx *store.Tx) error {
 		if settings, err = tx.Settings(ctx); err != nil {
 			return err
 		}
-		dec := json.NewDecoder(bytes.NewReader(in.RawBody))
+		dec := json.NewDecoder(bytes.NewReader(change))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&settings); err != nil {
 			return &desk.Error{Kind: desk.Invalid, Text: "the settings can't be read: " + strings.TrimPrefix(err.Error(), "json: "), Err: errors.New("settings")}
