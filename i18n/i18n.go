@@ -130,5 +130,5 @@ func (t *Texts) Bytes(n int64) string {
 	case n < 1000*1000:
 		return fmt.Sprintf("\u2066%d KB\u2069", (n+500)/1000)
 	}
-	return fmt.Sprintf("\u2066%.1f MB\u2069", float64(n)/1e6)
+	return "\u2066" + strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/1e6), ".0") + " MB\u2069"
 }

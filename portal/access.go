@@ -22,7 +22,7 @@ func (p *portal) signInPage(c *gin.Context) error {
 			return err
 		}
 	}
-	return p.show(c, t, "sign-in", accessView{head: h}, 0)
+	return p.show(c, t, "sign-in", accessView{head: h, To: returnTo(c.Query("to"))}, 0)
 }
 
 // required adds a problem for a field that was left empty.
@@ -47,7 +47,7 @@ func (p *portal) signIn(c *gin.Context) error {
 	if len(h.Problems) == 0 {
 		who, err := p.Accounts.SignIn(c.Request.Context(), login, password, c.ClientIP())
 		if err == nil {
-			return p.enter(c, who)
+			return p.enter(c, who, returnTo(c.PostForm("to")))
 		}
 		e, ok := errors.AsType[*desk.Error](err)
 		if !ok || e.Kind != desk.Unauthenticated && e.Kind != desk.TooMany {
@@ -55,14 +55,15 @@ func (p *portal) signIn(c *gin.Context) error {
 		}
 		h.Problems = append(h.Problems, problem{"email", e.Text + "."})
 	}
-	return p.show(c, t, "sign-in", accessView{head: h, Email: login}, len(h.Problems))
+	return p.show(c, t, "sign-in", accessView{head: h, Email: login, To: returnTo(c.PostForm("to"))}, len(h.Problems))
 }
 
-func (p *portal) enter(c *gin.Context, who desk.Contact) error {
+// enter signs somebody in and leads to a page of ours.
+func (p *portal) enter(c *gin.Context, who desk.Contact, to string) error {
 	if err := p.sessions.SignIn(c.Request.Context(), who.ID); err != nil {
 		return err
 	}
-	return redirect(c, "/tickets")
+	return redirect(c, to)
 }
 
 func (p *portal) signOut(c *gin.Context) error {
@@ -127,7 +128,7 @@ func (p *portal) signInByLink(c *gin.Context) error {
 	if err != nil {
 		return p.expired(c, err, "/sign-in")
 	}
-	return p.enter(c, who)
+	return p.enter(c, who, home)
 }
 
 // expired shows what to do about a link that is of no use any more; other errors go on.
@@ -158,7 +159,7 @@ func (p *portal) setPassword(c *gin.Context) error {
 	ctx, secret := c.Request.Context(), c.Param("secret")
 	who, err := p.Accounts.SetPasswordByLink(ctx, secret, c.PostForm("password"))
 	if err == nil {
-		return p.enter(c, who)
+		return p.enter(c, who, home)
 	}
 	e, ok := errors.AsType[*desk.Error](err)
 	if !ok || e.Kind != desk.Invalid {

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -24,13 +25,29 @@ type form struct {
 	files    []desk.Attachment
 	tooLarge []string // names of files over the limit
 	tooMany  bool
+	over     bool // more arrived than may be sent at once; the text comes before the files
 }
 
 func (f *form) value(name string) string { return f.values[name] }
 
 // readForm reads a multipart form; its files stream into the blob store.
 func (p *portal) readForm(c *gin.Context) (*form, error) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxFiles*maxFileSize+maxFormText+(1<<20))
+	raw := c.Request.Body
+	c.Request.Body = http.MaxBytesReader(c.Writer, raw, maxUpload)
+	f, err := p.readParts(c)
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		f.over = true
+		c.Status(http.StatusRequestEntityTooLarge)
+		// A browser reads the answer only after it has sent everything, within reason.
+		_, _ = io.CopyN(io.Discard, raw, maxUpload) // it may give up
+		err = nil
+	}
+	return f, err
+}
+
+const maxUpload = maxFiles*maxFileSize + maxFormText + (1 << 20)
+
+func (p *portal) readParts(c *gin.Context) (*form, error) {
 	r, err := c.Request.MultipartReader()
 	if err != nil {
 		return nil, &desk.Error{Kind: desk.Invalid, Text: "this form sends multipart/form-data", Err: err}
@@ -42,20 +59,20 @@ func (p *portal) readForm(c *gin.Context) (*form, error) {
 			return f, nil
 		}
 		if err != nil {
-			return nil, uploadError(err)
+			return f, uploadError(err)
 		}
 		if part.FileName() != "" {
 			if err := p.readFile(c, f, part); err != nil {
-				return nil, uploadError(err)
+				return f, uploadError(err)
 			}
 			continue
 		}
 		b, err := io.ReadAll(io.LimitReader(part, maxFormText+1))
 		if err != nil {
-			return nil, uploadError(err)
+			return f, uploadError(err)
 		}
 		if text += len(b); text > maxFormText {
-			return nil, &desk.Error{Kind: desk.TooLarge, Text: "more than 1 MB of text"}
+			return f, &desk.Error{Kind: desk.TooLarge, Text: "more than 1 MB of text"}
 		}
 		if name := part.FormName(); name != "files" {
 			f.values[name] = string(b)
@@ -63,9 +80,13 @@ func (p *portal) readForm(c *gin.Context) (*form, error) {
 	}
 }
 
+// uploadError tells what the sender got wrong from what went wrong here.
 func uploadError(err error) error {
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return &desk.Error{Kind: desk.TooLarge, Text: "the files are too large together", Err: err}
+	if _, large := errors.AsType[*http.MaxBytesError](err); large || desk.KindOf(err) != desk.Internal {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "multipart:") || errors.Is(err, os.ErrDeadlineExceeded) {
+		return &desk.Error{Kind: desk.Invalid, Text: "the form was cut short", Err: err}
 	}
 	return err
 }
@@ -95,26 +116,43 @@ func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part) error {
 	return nil
 }
 
-// problems says what is wrong with a message.
-func (f *form) problems(t *i18n.Texts) ([]problem, error) {
+// problems says what is wrong with what was sent: fields that must not be empty, and the files. A browser forgets chosen
+// files when a page comes back, so those that were fine have to be chosen again.
+func (f *form) problems(t *i18n.Texts, needed ...string) ([]problem, error) {
 	var out []problem
 	add := func(field, key string, pairs ...any) error {
 		text, err := t.T(key, pairs...)
 		out = append(out, problem{field, text})
 		return err
 	}
-	if strings.TrimSpace(f.value("text")) == "" {
-		if err := add("text", "need_text"); err != nil {
-			return nil, err
+	for _, field := range needed {
+		if strings.TrimSpace(f.value(field)) == "" {
+			if err := add(field, "need_"+field); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, name := range f.tooLarge {
-		if err := add("files", "file_too_large", "Name", name, "Limit", t.Bytes(maxFileSize)); err != nil {
+		if err := add("files", "file_too_large", "Name", name, "Limit", t.Bytes(shownSize)); err != nil {
+			return nil, err
+		}
+	}
+	if f.over {
+		if err := add("files", "all_too_large"); err != nil {
 			return nil, err
 		}
 	}
 	if f.tooMany {
 		if err := add("files", "too_many_files"); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) > 0 && len(f.files) > 0 {
+		var names []string
+		for _, a := range f.files {
+			names = append(names, a.Name)
+		}
+		if err := add("files", "files_again", "Names", strings.Join(names, ", ")); err != nil {
 			return nil, err
 		}
 	}

@@ -94,6 +94,7 @@ type accessView struct {
 	Email string
 	Name  string
 	Again string
+	To    string // the page to go to after signing in
 }
 
 // moment is a time on a page.
@@ -142,7 +143,18 @@ type threadView struct {
 	People        []person
 	Nonce         desk.ID
 	Draft         string
+	Solved        bool
+	limits
 }
+
+// limits tell a page what may be sent at once.
+type limits struct {
+	MaxFiles    int
+	MaxFileSize int64
+	ShownSize   int64 // as people are told it
+}
+
+var theLimits = limits{maxFiles, maxFileSize, shownSize} //nolint:gochecknoglobals // never changes
 
 type message struct {
 	ID         desk.ID
@@ -169,6 +181,7 @@ type newView struct {
 	head
 	Nonce          desk.ID
 	Subject, Draft string
+	limits
 }
 
 // headOf fills in what every page shows.
@@ -195,10 +208,10 @@ func (p *portal) page(c *gin.Context, who desk.Contact, titleKey string) (*i18n.
 	return t, h, err
 }
 
-// show writes a page; a form with problems is 422.
+// show writes a page; a form with problems is 422, or what has been set already.
 func (p *portal) show(c *gin.Context, t *i18n.Texts, name string, view any, problems int) error {
-	status := http.StatusOK
-	if problems > 0 {
+	status := c.Writer.Status()
+	if problems > 0 && status == http.StatusOK {
 		status = http.StatusUnprocessableEntity
 	}
 	return p.pages.write(c.Writer, status, t.Lang(), name, view)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -34,9 +36,13 @@ type Options struct {
 
 // The limits of what a customer sends at once.
 const (
-	maxFiles    = 10
-	maxFileSize = 25 << 20
-	maxFormText = 1 << 20
+	maxFiles     = 10
+	maxFileSize  = 25 << 20
+	shownSize    = 25_000_000 // the limit as people are told it
+	maxFormText  = 1 << 20
+	maxSmallForm = 64 << 10 // a form without files
+	formWithin   = 30 * time.Second
+	filesWithin  = 10 * time.Minute
 )
 
 type portal struct {
@@ -72,12 +78,23 @@ func New(o Options) (http.Handler, error) {
 
 func (p *portal) routes(e *gin.Engine) {
 	e.NoRoute(func(c *gin.Context) { p.oops(c, desk.Missing("page")) })
-	open := func(method, path string, h func(*gin.Context) error) {
+	answer := func(method, path string, within time.Duration, h func(*gin.Context) error) {
 		e.Handle(method, path, func(c *gin.Context) {
 			c.Header("Cache-Control", "private, no-store")
-			if err := h(c); err != nil {
+			// A writer without read deadlines (a test recorder) is no reason to refuse.
+			err := http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(within))
+			if err == nil || errors.Is(err, http.ErrNotSupported) {
+				err = h(c)
+			}
+			if err != nil {
 				p.oops(c, err)
 			}
+		})
+	}
+	open := func(method, path string, h func(*gin.Context) error) {
+		answer(method, path, formWithin, func(c *gin.Context) error {
+			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxSmallForm)
+			return h(c)
 		})
 	}
 	open("GET", "/sign-in", p.signInPage)
@@ -91,21 +108,25 @@ func (p *portal) routes(e *gin.Engine) {
 	open("POST", "/password/:secret", p.setPassword)
 	open("POST", "/sign-out", p.signOut)
 
-	member := func(method, path string, h func(*gin.Context, desk.Contact) error) {
-		open(method, path, func(c *gin.Context) error {
+	signedIn := func(h func(*gin.Context, desk.Contact) error) func(*gin.Context) error {
+		return func(c *gin.Context) error {
 			who, ok, err := p.member(c)
 			if err != nil || !ok {
 				return err
 			}
 			return h(c, who)
-		})
+		}
+	}
+	member := func(method, path string, h func(*gin.Context, desk.Contact) error) { open(method, path, signedIn(h)) }
+	memberWithFiles := func(path string, h func(*gin.Context, desk.Contact) error) {
+		answer("POST", path, filesWithin, signedIn(h))
 	}
 	member("GET", "/", func(c *gin.Context, _ desk.Contact) error { return redirect(c, "/tickets") })
 	member("GET", "/tickets", p.list)
 	member("GET", "/tickets/new", p.newPage)
-	member("POST", "/tickets/new", p.create)
+	memberWithFiles("/tickets/new", p.create)
 	member("GET", "/tickets/:number", p.thread)
-	member("POST", "/tickets/:number", p.reply)
+	memberWithFiles("/tickets/:number", p.reply)
 	member("POST", "/tickets/:number/solved", p.solve)
 	member("GET", "/files/:id/:name", p.file)
 }
@@ -118,7 +139,7 @@ func (p *portal) member(c *gin.Context) (desk.Contact, bool, error) {
 		return desk.Contact{}, false, err
 	}
 	if timedOut {
-		return desk.Contact{}, false, redirect(c, "/sign-in?why=idle")
+		return desk.Contact{}, false, redirect(c, signInPath(c.Request, "idle"))
 	}
 	if id != "" {
 		who, err := p.DB.Contact(ctx, id)
@@ -132,7 +153,35 @@ func (p *portal) member(c *gin.Context) (desk.Contact, bool, error) {
 			return who, false, err
 		}
 	}
-	return desk.Contact{}, false, redirect(c, "/sign-in")
+	return desk.Contact{}, false, redirect(c, signInPath(c.Request, ""))
+}
+
+// signInPath leads to the sign-in page, and from there to the page that was asked for.
+func signInPath(r *http.Request, why string) string {
+	q := url.Values{}
+	if why != "" {
+		q.Set("why", why)
+	}
+	if to := r.URL.EscapedPath(); returnTo(to) != home {
+		q.Set("to", to)
+	}
+	if len(q) == 0 {
+		return "/sign-in"
+	}
+	return "/sign-in?" + q.Encode()
+}
+
+// home is where people are after they have signed in.
+const home = "/tickets"
+
+var pageOfOurs = regexp.MustCompile(`^/tickets/([0-9]{1,18}|new)$`)
+
+// returnTo gives the path if it is a page that somebody can be sent to after signing in, else home (REQUIREMENTS P11).
+func returnTo(path string) string {
+	if pageOfOurs.MatchString(path) {
+		return path
+	}
+	return home
 }
 
 // redirect answers a request with another page. The path is always one of ours (REQUIREMENTS P11).
@@ -152,6 +201,10 @@ func (p *portal) oops(c *gin.Context, err error) {
 }
 
 func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.Request, status int, err error) {
+	w.Header().Set("Cache-Control", "private, no-store")
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "900")
+	}
 	v := oopsView{}
 	key := map[int]string{
 		http.StatusNotFound: "oops.not_found", http.StatusRequestEntityTooLarge: "oops.too_large", http.StatusTooManyRequests: "oops.too_many",

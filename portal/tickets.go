@@ -151,10 +151,10 @@ func (p *portal) thread(c *gin.Context, who desk.Contact) error {
 	if err != nil {
 		return err
 	}
-	return p.showThread(c, who, ticket, "", nil)
+	return p.showThread(c, who, ticket, &form{}, nil)
 }
 
-func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket, draft string, problems []problem) error {
+func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket, in *form, problems []problem) error {
 	ctx := c.Request.Context()
 	org, err := p.DB.Organisation(ctx)
 	if err != nil {
@@ -167,7 +167,7 @@ func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket
 	h.Title, h.Problems = ticket.Subject, problems
 	v := threadView{
 		head: h, Number: ticket.Number, Subject: ticket.Subject, Created: momentOf(t, ticket.CreatedAt), Last: momentOf(t, ticket.LastActivityAt),
-		Nonce: store.NewID(), Draft: draft,
+		Nonce: store.NewID(), Draft: in.value("text"), Solved: in.value("solved") != "", limits: theLimits,
 	}
 	s := desk.StatusOf(org.Settings.Pipelines, ticket.Pipeline, ticket.Status)
 	v.Closed, v.Waiting = s.Closed, s.Key == desk.Waiting
@@ -297,12 +297,12 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 		return err
 	}
 	t := p.Texts.For(p.lang(c.Request, who))
-	problems, err := in.problems(t)
+	problems, err := in.problems(t, "text")
 	if err != nil {
 		return err
 	}
 	if len(problems) > 0 {
-		return p.showThread(c, who, ticket, in.value("text"), problems)
+		return p.showThread(c, who, ticket, in, problems)
 	}
 	_, err = p.Desk.ReplyByCustomer(c.Request.Context(), tickets.CustomerReply{
 		Contact: who, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(), Solved: in.value("solved") != "",
@@ -313,14 +313,14 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 	return p.done(c, t, ticketPath(ticket.Number), "thread.got_it")
 }
 
-// done leaves a notice for the page that it sends the browser to.
+// done leaves a notice for the page that it sends the browser to, which begins reading there.
 func (p *portal) done(c *gin.Context, t *i18n.Texts, to, key string, pairs ...any) error {
 	text, err := t.T(key, pairs...)
 	if err != nil {
 		return err
 	}
 	p.sessions.Notice(c.Request.Context(), text)
-	return redirect(c, to)
+	return redirect(c, to+"#sent")
 }
 
 func (p *portal) solve(c *gin.Context, who desk.Contact) error {
@@ -344,7 +344,7 @@ func (p *portal) showNew(c *gin.Context, who desk.Contact, subject, draft string
 		return err
 	}
 	h.Active, h.Problems = "tickets", problems
-	return p.show(c, t, "new", newView{head: h, Nonce: store.NewID(), Subject: subject, Draft: draft}, len(problems))
+	return p.show(c, t, "new", newView{head: h, Nonce: store.NewID(), Subject: subject, Draft: draft, limits: theLimits}, len(problems))
 }
 
 func (p *portal) create(c *gin.Context, who desk.Contact) error {
@@ -353,16 +353,9 @@ func (p *portal) create(c *gin.Context, who desk.Contact) error {
 		return err
 	}
 	t := p.Texts.For(p.lang(c.Request, who))
-	problems, err := in.problems(t)
+	problems, err := in.problems(t, "subject", "text")
 	if err != nil {
 		return err
-	}
-	if strings.TrimSpace(in.value("subject")) == "" {
-		text, err := t.T("need_subject")
-		if err != nil {
-			return err
-		}
-		problems = append([]problem{{"subject", text}}, problems...)
 	}
 	if len(problems) > 0 {
 		return p.showNew(c, who, in.value("subject"), in.value("text"), problems)

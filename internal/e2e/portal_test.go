@@ -1,0 +1,348 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"postern/internal/mailtest"
+)
+
+// prepare fills an installation with what a customer would find: tickets that are open, wait for her, and are closed.
+func prepare(in *installation) ticket {
+	in.t.Helper()
+	for i, subject := range []string{"Invoice 2026-1187 shows the wrong VAT number", "Change of billing contact", "Label printer drops offline after firmware 3.2"} {
+		in.dovecot.Append("support", "INBOX", mailFrom("Ingrid Halvorsen <ingrid@halvorsen.example>", support, subject, fmt.Sprintf("seed-%d@halvorsen.example", i), "",
+			"Good morning,\n\nsince the update this weekend the label printer at the Hamburg depot loses its connection about every twenty minutes.\n\nIngrid"), nil, time.Now())
+		in.ticketAbout(subject)
+	}
+	billing, printer := in.ticketAbout("Change of billing contact"), in.ticketAbout("Label printer drops offline after firmware 3.2")
+	in.call("PATCH", "/tickets/"+billing.ID, map[string]any{"status": "closed"}, nil)
+	answer := strings.Replace(string(mailFrom("Mette Lund <"+support+">", "Ingrid Halvorsen <ingrid@halvorsen.example>", "Re: "+printer.Subject, "answer-1@desk.example", "seed-2@halvorsen.example", "")),
+		"Content-Type: text/plain; charset=utf-8\r\n\r\n\r\n", "Content-Type: multipart/mixed; boundary=x\r\n\r\n"+string(mailtest.Lines([]byte(
+			"--x\nContent-Type: text/html; charset=utf-8\n\n<p>Two questions, so that I can rule out the network:</p><ol><li>Is the printer on Wi-Fi or on a cable?</li><li>What does this print?</li></ol>"+
+				"<pre>printerctl status --since 24h --json --verbose --include-drivers --include-firmware --include-network-and-everything-else</pre>\n"+
+				"--x\nContent-Type: application/pdf\nContent-Disposition: attachment; filename=\"Firmware-3.2.1-release-notes-for-customers.pdf\"\n\n%PDF-1.4\n--x--\n"))), 1)
+	in.dovecot.Append("support", "Sent", []byte(answer), nil, time.Now())
+	in.messagesOf(printer.ID, 2)
+	in.dovecot.Append("support", "INBOX", mailFrom("Ingrid Halvorsen <ingrid@halvorsen.example>", support, "Re: "+printer.Subject, "seed-answer@halvorsen.example", "answer-1@desk.example",
+		"On a cable.\n\nOn Monday Mette Lund wrote:\n> Two questions, so that I can rule out the network:\n> 1. Is the printer on Wi-Fi or on a cable?"), nil, time.Now())
+	in.messagesOf(printer.ID, 3)
+	in.call("POST", "/tickets/"+printer.ID+"/messages", map[string]any{"text": "That log was exactly what we needed. Could you install 3.2.1 tonight?", "agent_name": "Mette Lund"}, nil)
+	in.messagesOf(printer.ID, 4)
+	return printer
+}
+
+// TestPortalInABrowser is a customer's way through the portal: from the link in the welcome mail to signing out and in
+// again. Every stop is looked at in several sizes, and by axe.
+func TestPortalInABrowser(t *testing.T) {
+	t.Parallel()
+	in := install(t, mode{})
+	in.start()
+	printer := prepare(in)
+	p := openTab(t, chromium(t), in.url)
+
+	// The link in the welcome mail; a password that is too short; one that will do.
+	p.open(link(t, in.sentTo("ingrid@halvorsen.example", 1)))
+	p.stop("set-password")
+	p.fill("#password", "short")
+	p.leads("send a short password", chromedp.Submit(chromedp.CSS("#password")))
+	p.problem("#password")
+	p.stop("set-password-error")
+	p.fill("#password", password)
+	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
+	if p.path() != "/tickets" {
+		t.Fatalf("the password leads to %s", p.path())
+	}
+	p.stop("list")
+	if got := p.text("h1 + .sub"); got != "1 ticket is waiting for your answer" {
+		t.Errorf("the list says %q", got)
+	}
+	if rel := p.text("time[data-rel]"); !strings.Contains(rel, "ago") && rel != "now" {
+		t.Errorf("a fresh time is shown as %q", rel)
+	}
+	p.leads("only the closed", chromedp.Click(chromedp.CSS(".pills a:last-child")))
+	if got := p.text("tbody"); !strings.Contains(got, "Change of billing contact") || strings.Contains(got, "Label printer") {
+		t.Errorf("the closed tickets are %q", got)
+	}
+	p.open("/tickets")
+
+	p.menu()
+	p.leads("open the ticket", chromedp.Click(chromedp.CSS(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number))))
+	p.stop("thread")
+	p.do("show the quoted text", chromedp.Click(chromedp.CSS(".quote summary")))
+	if got := p.text(".quote blockquote"); !strings.Contains(got, "rule out the network") {
+		t.Errorf("the quoted text is %q", got)
+	}
+	p.reply(in, printer)
+	p.newTicket(in)
+	p.solve(in, printer)
+	p.systemPages()
+
+	// Out, and in again by a mailed link.
+	p.open("/tickets")
+	p.do("open the menu", chromedp.Click(chromedp.CSS(".menu summary")))
+	p.leads("sign out", chromedp.Click(chromedp.CSS(".menu button")))
+	p.stop("signed-out")
+	p.leads("sign in without anything", chromedp.Click(chromedp.CSS(".btn.primary")))
+	p.problem("#email")
+	p.stop("sign-in-error")
+	p.fill("#email", "ingrid@halvorsen.example")
+	p.leads("ask for a link", chromedp.Click(chromedp.CSS(`[formaction="/sign-in/link"]`)))
+	p.stop("check-mail")
+	mailed := link(t, in.sentTo("ingrid@halvorsen.example", 3)) // after the welcome and the answer
+	p.open(mailed)
+	p.stop("link")
+	p.leads("sign in by link", chromedp.Click(chromedp.CSS(".btn.primary")))
+	if p.path() != "/tickets" {
+		t.Fatalf("the link leads to %s", p.path())
+	}
+	p.open(mailed)
+	p.stop("link-expired")
+	p.open("/forgot")
+	p.stop("forgot")
+}
+
+// problem checks that the page is about a mistake: its summary has the focus, its link leads to the field, and the title
+// says so.
+func (p *tab) problem(field string) {
+	p.t.Helper()
+	if !p.bool("document.activeElement.id === 'errs'") {
+		p.t.Errorf("the focus is on %s, want the summary of the problems", p.text(":focus"))
+	}
+	if !p.bool("document.title.startsWith('Error:')") {
+		p.t.Error("the title does not tell of the problem")
+	}
+	p.do("go to the field", chromedp.Click(chromedp.CSS("#errs a")))
+	if !p.bool(fmt.Sprintf("document.activeElement === document.querySelector(%q)", field)) {
+		p.t.Errorf("the link in the summary does not lead to %s", field)
+	}
+	if !p.bool(fmt.Sprintf("(f => f.getAttribute('aria-invalid') === 'true' && f.getAttribute('aria-describedby').split(' ').some(id => document.getElementById(id).textContent.startsWith('Error:')))(document.querySelector(%q))", field)) {
+		p.t.Errorf("%s does not say what is wrong with it", field)
+	}
+}
+
+// menu opens the account menu and closes it by Escape and by a click elsewhere.
+func (p *tab) menu() {
+	p.t.Helper()
+	p.do("open the menu", chromedp.Click(chromedp.CSS(".menu summary")), chromedp.WaitVisible(chromedp.CSS(".menu button")))
+	p.stop("account-menu")
+	p.do("Escape", chromedp.KeyEvent(kb.Escape))
+	p.until("!document.querySelector('.menu').open && document.activeElement.matches('.menu summary')")
+	p.do("open the menu and click elsewhere", chromedp.Click(chromedp.CSS(".menu summary")), chromedp.Click(chromedp.CSS("h1")))
+	p.until("!document.querySelector('.menu').open")
+}
+
+// upload makes a file to send.
+func upload(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// reply sends an answer with two files, after an empty one; a double click sends once.
+func (p *tab) reply(in *installation, to ticket) {
+	p.t.Helper()
+	p.leads("send nothing", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	p.problem("#text")
+	p.stop("thread-error")
+	log := bytes.Repeat([]byte("log line\n"), 4000)
+	p.do("choose files", chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{upload(p.t, "printerctl-hamburg-depot.json", log), upload(p.t, "note.txt", []byte("hi"))}))
+	if got := p.text(".ups"); !strings.Contains(got, "printerctl-hamburg-depot.json") || !strings.Contains(got, "note.txt") {
+		p.t.Errorf("the page shows the chosen files as %q", got)
+	}
+	p.fill("#text", "It is installed.\nSo far so good.")
+	p.stop("thread-compose")
+	p.do("reload", chromedp.Reload())
+	if p.bool("document.querySelector('#text').value !== 'It is installed.\\nSo far so good.'") {
+		p.t.Error("the draft does not survive a reload")
+	}
+	p.do("choose files", chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{upload(p.t, "printerctl-hamburg-depot.json", log)}))
+	p.leads("double click", chromedp.DoubleClick(chromedp.CSS(".compose .btn.primary")))
+	if got := p.text(".note.ok"); !strings.Contains(got, "We got it") {
+		p.t.Errorf("after the reply the page says %q", got)
+	}
+	p.stop("thread-sent")
+	said := in.messagesOf(to.ID, 5)
+	if m := said[4]; m.Source != "portal" || len(m.Attachments) != 1 || m.Attachments[0].Size != int64(len(log)) || m.Text != "It is installed.\nSo far so good." {
+		p.t.Errorf("the reply is %+v", m)
+	}
+	if p.bool("document.querySelector('#text').value !== ''") {
+		p.t.Error("what was sent is still in the box")
+	}
+	p.do("write and press Ctrl+Enter", chromedp.SendKeys(chromedp.CSS("#text"), "One more thing."))
+	p.leads("Ctrl+Enter", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
+	in.messagesOf(to.ID, 6)
+	p.clean("reply")
+}
+
+// newTicket opens a ticket after forgetting the subject.
+func (p *tab) newTicket(in *installation) {
+	p.t.Helper()
+	p.open("/tickets")
+	p.leads("new ticket", chromedp.Click(chromedp.CSS(`a[href="/tickets/new"]`)))
+	p.stop("new")
+	p.fill("#text", "The scanner beeps twice.")
+	p.leads("send without a subject", chromedp.Click(chromedp.CSS(".form .btn.primary")))
+	p.problem("#subject")
+	p.stop("new-error")
+	if !p.bool("document.querySelector('#text').value === 'The scanner beeps twice.'") {
+		p.t.Error("the text is lost after the mistake")
+	}
+	p.fill("#subject", "Scanner beeps twice")
+	p.leads("double click", chromedp.DoubleClick(chromedp.CSS(".form .btn.primary")))
+	made := in.ticketAbout("Scanner beeps twice")
+	if p.path() != fmt.Sprintf("/tickets/%d", made.Number) || !strings.Contains(p.text(".note.ok"), fmt.Sprint("#", made.Number)) {
+		p.t.Errorf("a new ticket leads to %s, which says %q", p.path(), p.text(".note.ok"))
+	}
+	p.stop("new-sent")
+	all, err := in.tickets()
+	if err != nil || len(all) != 4 {
+		p.t.Errorf("there are %d tickets, want 4: %v", len(all), err)
+	}
+}
+
+func (p *tab) solve(in *installation, to ticket) {
+	p.t.Helper()
+	p.open(fmt.Sprintf("/tickets/%d", to.Number))
+	p.leads("mark as solved", chromedp.Click(chromedp.CSS(".acts .btn")))
+	p.stop("thread-closed")
+	var now ticket
+	in.call("GET", "/tickets/"+to.ID, nil, &now)
+	if now.Status != "closed" || p.bool("!!document.querySelector('.acts .btn')") || !strings.Contains(p.text(".compose"), "opens it again") {
+		p.t.Errorf("after marking as solved the status is %s, the composer %q", now.Status, p.text(".compose"))
+	}
+}
+
+func (p *tab) systemPages() {
+	p.t.Helper()
+	p.open("/tickets/99999")
+	p.stop("not-found")
+}
+
+// TestPortalEmptyInABrowser is a customer's first visit without a ticket.
+func TestPortalEmptyInABrowser(t *testing.T) {
+	t.Parallel()
+	in := install(t, mode{})
+	in.gateway("contact", "add", "--name", "Noa", "--email", "noa@new.example")
+	in.start()
+	p := openTab(t, chromium(t), in.url)
+	p.open(link(t, in.sentTo("noa@new.example", 1)))
+	p.fill("#password", password)
+	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
+	p.stop("empty")
+}
+
+// TestPortalWithoutScript signs in, reads and answers with a file where scripts are off.
+func TestPortalWithoutScript(t *testing.T) {
+	t.Parallel()
+	in := install(t, mode{})
+	in.start()
+	printer := prepare(in)
+	p := openTab(t, chromium(t), in.url)
+	p.do("switch scripts off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+	p.open(link(t, in.sentTo("ingrid@halvorsen.example", 1)))
+	p.fill("#password", password)
+	p.leads("set the password", chromedp.Click(chromedp.CSS(".btn.primary")))
+	p.do("open the menu", chromedp.Click(chromedp.CSS(".menu summary")), chromedp.WaitVisible(chromedp.CSS(".menu button")))
+	p.leads("sign out", chromedp.Click(chromedp.CSS(".menu button")))
+	p.fill("#email", "ingrid@halvorsen.example")
+	p.fill("#password", password)
+	p.leads("sign in", chromedp.Click(chromedp.CSS(".btn.primary")))
+	p.leads("open the ticket", chromedp.Click(chromedp.CSS(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number))))
+	if !strings.Contains(p.text(".thread"), "exactly what we needed") {
+		t.Errorf("the thread is %q", p.text(".thread"))
+	}
+	p.leads("send nothing", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	if !strings.Contains(p.text("#errs"), "Write what you want to say") {
+		t.Errorf("an empty reply gives %q", p.text("main"))
+	}
+	p.fill("#text", "Sent without a script.")
+	p.do("choose a file", chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{upload(t, "note.txt", []byte("hi"))}))
+	p.shoot("thread-no-script")
+	if !p.bool("(r => r.width > 100 && r.height > 20)(document.querySelector('#files').getBoundingClientRect())") {
+		t.Error("without a script nothing shows which file was chosen")
+	}
+	p.leads("send", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	if m := in.messagesOf(printer.ID, 5)[4]; m.Text != "Sent without a script." || len(m.Attachments) != 1 {
+		t.Errorf("the reply is %+v", m)
+	}
+	p.clean("without script")
+}
+
+// TestPortalByKeyboard signs in and answers without a mouse.
+func TestPortalByKeyboard(t *testing.T) {
+	t.Parallel()
+	in := install(t, mode{})
+	in.start()
+	printer := prepare(in)
+	if page := in.visitor().post(link(t, in.sentTo("ingrid@halvorsen.example", 1)), "application/x-www-form-urlencoded", []byte("password="+strings.ReplaceAll(password, " ", "+"))); page.status != http.StatusSeeOther {
+		t.Fatalf("setting the password gives %d", page.status)
+	}
+	p := openTab(t, chromium(t), in.url)
+	p.open("/sign-in")
+	p.tabTo("#email")
+	p.do("type the address", chromedp.KeyEvent("ingrid@halvorsen.example"), chromedp.KeyEvent(kb.Tab))
+	p.do("type the password", chromedp.KeyEvent(password))
+	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
+	p.press("j")
+	p.until("document.activeElement.matches('.subj a')")
+	p.tabTo(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number))
+	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
+	p.press("r")
+	p.until("document.activeElement.id === 'text'")
+	p.do("type", chromedp.KeyEvent("By keyboard."), chromedp.KeyEvent(kb.Tab))
+	if !p.bool("document.activeElement.id === 'files' && getComputedStyle(document.querySelector('.drop label')).outlineStyle === 'solid'") {
+		t.Error("the choice of files is not reached by Tab, or does not show it")
+	}
+	p.tabTo(".compose .btn.primary")
+	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
+	if m := in.messagesOf(printer.ID, 5)[4]; m.Text != "By keyboard." {
+		t.Errorf("the reply is %+v", m)
+	}
+	// The skip link is the first stop, and every stop can be seen.
+	p.open("/tickets")
+	p.do("Tab", chromedp.KeyEvent(kb.Tab))
+	if !p.bool("document.activeElement.matches('.skip') && document.activeElement.getBoundingClientRect().top >= 0") {
+		t.Error("the first Tab does not show the skip link")
+	}
+	p.do("Enter", chromedp.KeyEvent(kb.Enter))
+	p.until("document.activeElement.id === 'main' || location.hash === '#main'")
+	p.clean("by keyboard")
+}
+
+// press strikes a key that is a command and gives no text.
+func (p *tab) press(key string) {
+	p.t.Helper()
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		p.do("press "+key, call(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key, Code: "Key" + strings.ToUpper(key)}))
+	}
+}
+
+// tabTo presses Tab until an element has the focus.
+func (p *tab) tabTo(selector string) {
+	p.t.Helper()
+	for range 60 {
+		if p.bool(fmt.Sprintf("document.activeElement === document.querySelector(%q)", selector)) {
+			if !p.bool("(r => r.bottom > 0 && r.top < innerHeight)(document.activeElement.getBoundingClientRect())") {
+				p.t.Errorf("%s has the focus but is not in sight", selector)
+			}
+			return
+		}
+		p.do("Tab", chromedp.KeyEvent(kb.Tab))
+	}
+	p.t.Fatalf("Tab does not reach %s", selector)
+}
