@@ -296,6 +296,7 @@ func storedID(m desk.MessageID) desk.MessageID { return desk.MessageID(clip(stri
 
 // AddOrphan remembers which mails an ignored item answers: when one of them turns up later, the item is read again.
 func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.MessageID) error {
+	tx.noOrphans = ""
 	for _, mid := range usableIDs(answers) {
 		if err := tx.exec(ctx, `INSERT INTO orphans (mailbox_id, mid, ledger_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 			e.MailboxID, mid, e.ID); err != nil {
@@ -307,6 +308,17 @@ func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.
 
 // ReopenOrphans puts the ignored items that answer one of the mails back to pending: their ticket is there now.
 func (tx *Tx) ReopenOrphans(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) error {
+	if tx.noOrphans == mailbox {
+		return nil
+	}
+	var some bool
+	if err := tx.x.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM orphans WHERE mailbox_id = $1)`, mailbox).Scan(&some); err != nil {
+		return err
+	}
+	if !some {
+		tx.noOrphans = mailbox
+		return nil
+	}
 	for _, mid := range usableIDs(mids) {
 		found, err := collect(ctx, tx.x, scanID, `DELETE FROM orphans WHERE mailbox_id = $1 AND mid = $2 RETURNING ledger_id`, mailbox, mid)
 		if err != nil {

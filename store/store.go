@@ -284,6 +284,8 @@ type Tx struct {
 	db           *DB
 	outboxed     bool
 	reconfigured bool
+	// noOrphans is a mailbox that is known to have no orphans. Only its one reader makes any.
+	noOrphans desk.ID
 }
 
 // run calls fn on a transaction that has just begun. What an earlier run left in tx is forgotten.

@@ -48,7 +48,7 @@ func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, error) {
 	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email)}
 	var err error
-	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, append([]desk.MessageID{mail.MessageID}, mail.OriginalIDs...), mail.Fingerprint); err != nil || f.OwnCopy {
+	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, err
 	}
 	if f.Duplicate, err = d.seenBefore(ctx, tx, mb, e, mail); err != nil || f.Duplicate {
@@ -81,6 +81,17 @@ func (d *Desk) seenBefore(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e 
 		return true, err
 	}
 	return false, tx.Supersede(ctx, first, "the Sent folder has the same mail")
+}
+
+// maybeOurs lists the ids of a mail that we may have given it: those of our own domain.
+func maybeOurs(mb desk.Mailbox, mail desk.Mail) []desk.MessageID {
+	var out []desk.MessageID
+	for _, mid := range append([]desk.MessageID{mail.MessageID}, mail.OriginalIDs...) {
+		if strings.HasSuffix(string(mid), "@"+mb.MIDDomain) {
+			out = append(out, mid)
+		}
+	}
+	return out
 }
 
 // ids lists what a mail answers, the most telling first: In-Reply-To, then References from the newest back; for a report
@@ -211,7 +222,7 @@ func (d *Desk) fileAppended(ctx context.Context, tx *store.Tx, org *store.Organi
 
 // contactFor finds the contact with the address, or adds one and puts it with the company that owns the domain.
 func (d *Desk) contactFor(ctx context.Context, tx *store.Tx, from desk.Address, at time.Time) (desk.Contact, bool, error) {
-	c, err := tx.ContactByEmail(ctx, from.Email)
+	c, err := tx.Sender(ctx, from.Email)
 	if desk.KindOf(err) != desk.NotFound {
 		return c, false, err
 	}
@@ -227,7 +238,7 @@ func (d *Desk) contactFor(ctx context.Context, tx *store.Tx, from desk.Address, 
 	if err != nil || added {
 		return c, added, err
 	}
-	c, err = tx.ContactByEmail(ctx, from.Email)
+	c, err = tx.Sender(ctx, from.Email)
 	return c, false, err
 }
 
