@@ -205,29 +205,40 @@ func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.R
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "900")
 	}
-	v := oopsView{}
-	key := map[int]string{
-		http.StatusNotFound: "oops.not_found", http.StatusRequestEntityTooLarge: "oops.too_large", http.StatusTooManyRequests: "oops.too_many",
-		http.StatusServiceUnavailable: "oops.unavailable", http.StatusForbidden: "oops.forbidden",
-	}[status]
-	var pairs []any
-	if key == "" {
-		key, pairs = "oops.internal", []any{"Ref", time.Now().UTC().Format("15:04:05.000") + " UTC"}
-	}
 	texts := p.Texts.For(p.lang(r, desk.Contact{}))
+	key, pairs := oopsText(status)
 	title, titleErr := texts.T(key + "_title")
-	v.head = p.headOf(ctx, texts, desk.Contact{}, title)
-	if e, ok := errors.AsType[*desk.Error](err); ok && status == http.StatusTooManyRequests {
-		v.Text = e.Text
-	} else {
-		v.Text, err = texts.T(key, pairs...)
+	text, textErr := texts.T(key, pairs...)
+	if err := errors.Join(titleErr, textErr); err != nil {
+		p.Web.Log.ErrorContext(ctx, "an error page lacks its text", slog.String("error", err.Error()))
 	}
-	if titleErr != nil {
-		p.Web.Log.ErrorContext(ctx, "an error page lacks its text", slog.String("error", titleErr.Error()))
+	if e, ok := errors.AsType[*desk.Error](err); ok && e.Text != "" && (key == "oops.too_many" || key == "oops.refused") {
+		text = e.Text
 	}
+	v := oopsView{head: p.headOf(ctx, texts, desk.Contact{}, title), Text: text}
 	if err := p.pages.write(w, status, texts.Lang(), "oops", v); err != nil {
 		p.Web.Log.ErrorContext(ctx, "an error page failed", slog.String("error", err.Error()))
 	}
+}
+
+// oopsText chooses the text for a status. What is our own fault has a time to find it by.
+func oopsText(status int) (key string, pairs []any) {
+	switch status {
+	case http.StatusNotFound:
+		return "oops.not_found", nil
+	case http.StatusRequestEntityTooLarge:
+		return "oops.too_large", nil
+	case http.StatusTooManyRequests:
+		return "oops.too_many", nil
+	case http.StatusServiceUnavailable:
+		return "oops.unavailable", nil
+	case http.StatusForbidden:
+		return "oops.forbidden", nil
+	}
+	if status < http.StatusInternalServerError {
+		return "oops.refused", nil
+	}
+	return "oops.internal", []any{"Ref", time.Now().UTC().Format("15:04:05.000") + " UTC"}
 }
 
 // foreign answers what another site's page sent.
