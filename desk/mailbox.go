@@ -79,6 +79,7 @@ type FolderBatch struct {
 // FolderItem is one mail of a FolderBatch. Bytes up to MaxInlineRaw are in Raw; larger mail lies in the blob store under
 // RawSHA256. An item without bytes says in Outcome (Ignored or Unfetched) and Reason why.
 type FolderItem struct {
+	ID           ID // of its ledger row; empty: one is made
 	UID          uint32
 	InternalDate time.Time
 	Size         int64

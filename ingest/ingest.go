@@ -35,6 +35,7 @@ type Ingest struct {
 	pack    *zstd.Encoder
 	unpack  *zstd.Decoder
 	started time.Time
+	recent  recent
 
 	mu    sync.Mutex // guards wakes
 	wakes map[desk.ID]chan struct{}
@@ -67,6 +68,7 @@ func (g *Ingest) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch) err
 	raws := make([][]byte, len(b.Items))
 	for i := range b.Items {
 		it := &b.Items[i]
+		it.ID = store.NewID()
 		if it.Raw == nil {
 			continue
 		}
@@ -78,6 +80,11 @@ func (g *Ingest) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch) err
 	}
 	if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.Keep(ctx, l, b, raws) }); err != nil {
 		return fmt.Errorf("keep %d mails of %s: %w", len(b.Items), b.Folder, err)
+	}
+	for i, it := range b.Items {
+		if raws[i] != nil {
+			g.recent.add(it.ID, it.Raw)
+		}
 	}
 	g.Wake(b.MailboxID)
 	return nil

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -140,8 +141,9 @@ func (g *Ingest) load(ctx context.Context, mailbox desk.ID, out chan<- []parsed)
 
 func (g *Ingest) parseAll(ctx context.Context, entries []desk.LedgerEntry) ([]parsed, error) {
 	var inDB []desk.ID
-	for _, e := range entries {
-		if e.RawSHA256 == "" {
+	known := make([][]byte, len(entries))
+	for i, e := range entries {
+		if known[i] = g.recent.take(e.ID); known[i] == nil && e.RawSHA256 == "" {
 			inDB = append(inDB, e.ID)
 		}
 	}
@@ -155,7 +157,11 @@ func (g *Ingest) parseAll(ctx context.Context, entries []desk.LedgerEntry) ([]pa
 	for w := range readers {
 		wg.Go(func() {
 			for i := w; i < len(entries); i += readers {
-				batch[i] = g.parse(ctx, entries[i], raws[entries[i].ID])
+				if known[i] != nil {
+					batch[i] = g.parseFrom(ctx, entries[i], io.NopCloser(bytes.NewReader(known[i])))
+				} else {
+					batch[i] = g.parse(ctx, entries[i], raws[entries[i].ID])
+				}
 			}
 		})
 	}
@@ -175,6 +181,11 @@ func (g *Ingest) parse(ctx context.Context, e desk.LedgerEntry, packed []byte) p
 	if err != nil {
 		return parsed{entry: e, err: err}
 	}
+	return g.parseFrom(ctx, e, raw)
+}
+
+// parseFrom reads an item from its bytes.
+func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadCloser) parsed {
 	mail, err := mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: g.attach(ctx)})
 	return parsed{entry: e, mail: mail, err: errors.Join(err, raw.Close())}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -96,7 +97,7 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		}
 		last = it.UID
 		e := desk.LedgerEntry{
-			ID: NewID(), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, UIDValidity: b.UIDValidity, UID: it.UID,
+			ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, UIDValidity: b.UIDValidity, UID: it.UID,
 			InternalDate: it.InternalDate, ReceivedAt: now, Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
 		}
 		if e.Outcome == "" {
