@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -54,6 +55,10 @@ func (p *portal) signIn(c *gin.Context) error {
 			return err
 		}
 		h.Problems = append(h.Problems, problem{"email", e.Text + "."})
+		if e.Kind == desk.TooMany {
+			comeBack(c.Writer)
+			c.Status(http.StatusTooManyRequests)
+		}
 	}
 	return p.show(c, t, "sign-in", accessView{head: h, Email: login, To: returnTo(c.PostForm("to"))}, len(h.Problems))
 }

@@ -80,6 +80,14 @@ func (p *portal) readParts(c *gin.Context) (*form, error) {
 	}
 }
 
+// formError tells what is wrong with a form without files that can't be read.
+func formError(err error) error {
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return &desk.Error{Kind: desk.TooLarge, Text: "the form is too large", Err: err}
+	}
+	return &desk.Error{Kind: desk.Invalid, Text: "The form can't be read", Err: err}
+}
+
 // uploadError tells what the sender got wrong from what went wrong here.
 func uploadError(err error) error {
 	if _, large := errors.AsType[*http.MaxBytesError](err); large || desk.KindOf(err) != desk.Internal {
@@ -197,7 +205,7 @@ func (p *portal) file(c *gin.Context, who desk.Contact) error {
 	h.Set("Content-Type", media)
 	h.Set("Content-Disposition", mime.FormatMediaType(how, map[string]string{"filename": a.Name}))
 	h.Set("Content-Length", strconv.FormatInt(a.Size, 10))
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'")
 	c.Status(http.StatusOK)
 	if _, err := io.Copy(c.Writer, io.MultiReader(bytes.NewReader(start[:n]), r)); err != nil {
 		c.Abort() // the browser has gone, or the bytes are short: the length tells

@@ -94,6 +94,9 @@ func (p *portal) routes(e *gin.Engine) {
 	open := func(method, path string, h func(*gin.Context) error) {
 		answer(method, path, formWithin, func(c *gin.Context) error {
 			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxSmallForm)
+			if err := c.Request.ParseForm(); err != nil {
+				return formError(err)
+			}
 			return h(c)
 		})
 	}
@@ -203,7 +206,7 @@ func (p *portal) oops(c *gin.Context, err error) {
 func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.Request, status int, err error) {
 	w.Header().Set("Cache-Control", "private, no-store")
 	if status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "900")
+		comeBack(w)
 	}
 	texts := p.Texts.For(p.lang(r, desk.Contact{}))
 	key, pairs := oopsText(status)
@@ -220,6 +223,9 @@ func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.R
 		p.Web.Log.ErrorContext(ctx, "an error page failed", slog.String("error", err.Error()))
 	}
 }
+
+// comeBack says when it makes sense to try again: the windows of all limits are a quarter of an hour or longer.
+func comeBack(w http.ResponseWriter) { w.Header().Set("Retry-After", "900") }
 
 // oopsText chooses the text for a status. What is our own fault has a time to find it by.
 func oopsText(status int) (key string, pairs []any) {

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -313,6 +315,7 @@ func TestPortalByKeyboard(t *testing.T) {
 	if m := in.messagesOf(printer.ID, 5)[4]; m.Text != "By keyboard." {
 		t.Errorf("the reply is %+v", m)
 	}
+	p.draftOutlivesTheSession(printer)
 	// The skip link is the first stop, and every stop can be seen.
 	p.open("/tickets")
 	p.do("Tab", chromedp.KeyEvent(kb.Tab))
@@ -322,6 +325,23 @@ func TestPortalByKeyboard(t *testing.T) {
 	p.do("Enter", chromedp.KeyEvent(kb.Enter))
 	p.until("document.activeElement.id === 'main' || location.hash === '#main'")
 	p.clean("by keyboard")
+}
+
+// draftOutlivesTheSession sends a reply after the session has ended: after signing in the text is there again.
+func (p *tab) draftOutlivesTheSession(to ticket) {
+	p.t.Helper()
+	p.fill("#text", "Typed for an hour.")
+	p.do("lose the session", call(network.ClearBrowserCookies, cdp.Empty{}))
+	p.leads("send", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	if !strings.HasPrefix(p.path(), "/sign-in?to=") {
+		p.t.Fatalf("without a session a reply leads to %s", p.path())
+	}
+	p.fill("#email", "ingrid@halvorsen.example")
+	p.fill("#password", password)
+	p.leads("sign in", chromedp.Submit(chromedp.CSS("#password")))
+	if p.path() != fmt.Sprintf("/tickets/%d", to.Number) || !p.bool("document.querySelector('#text').value === 'Typed for an hour.'") {
+		p.t.Errorf("after signing in again at %s the text is gone", p.path())
+	}
 }
 
 // press strikes a key that is a command and gives no text.

@@ -1,0 +1,833 @@
+package portal
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"postern/accounts"
+	"postern/blob"
+	"postern/desk"
+	"postern/i18n"
+	"postern/mailmsg"
+	"postern/store"
+	"postern/tickets"
+	"postern/web"
+)
+
+// rig is a portal on a real server, with a database of its own.
+type rig struct {
+	t        *testing.T
+	db       *store.DB
+	desk     *tickets.Desk
+	accounts *accounts.Accounts
+	blobs    blob.Store
+	keys     *mailmsg.Keyring
+	url      string
+	broken   bool // the database is said to be away
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newRig(t *testing.T, change func(*Options)) *rig {
+	t.Helper()
+	r := &rig{t: t}
+	var err error
+	r.db, err = store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "postern.db")})
+	ok(t, err)
+	t.Cleanup(func() { _ = r.db.Close() }) // some tests close it before
+	r.keys, err = mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte{1}, 32)}, 1)
+	ok(t, err)
+	r.blobs, err = blob.NewFolder(t.TempDir())
+	ok(t, err)
+	r.desk = tickets.New(r.db, r.keys)
+	r.accounts, err = accounts.New(r.db, r.desk)
+	ok(t, err)
+	ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.PutMailbox(t.Context(), desk.Mailbox{ID: store.NewID(), Address: "support@desk.example", Aliases: []string{}, MIDDomain: "desk.example", SMTP: "smtp://127.0.0.1:1", IMAP: "imap://127.0.0.1:1"})
+	}))
+	texts, err := i18n.Load()
+	ok(t, err)
+	o := Options{
+		DB: r.db, Desk: r.desk, Accounts: r.accounts, Blobs: r.blobs, Texts: texts,
+		Web: web.Options{Log: slog.New(slog.DiscardHandler), OutOfReach: func(err error) bool { return r.broken || r.db.OutOfReach(err) }},
+	}
+	if change != nil {
+		change(&o)
+	}
+	h, err := New(o)
+	ok(t, err)
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	r.url = server.URL
+	return r
+}
+
+func (r *rig) contact(name, email string) desk.Contact {
+	r.t.Helper()
+	c, _, err := r.desk.AddContact(r.t.Context(), tickets.NewContact{Name: name, Addresses: []string{email}})
+	ok(r.t, err)
+	return c
+}
+
+func (r *rig) file(name, media, content string, inline bool) desk.Attachment {
+	r.t.Helper()
+	sha, size, err := r.blobs.Put(r.t.Context(), strings.NewReader(content))
+	ok(r.t, err)
+	a := desk.Attachment{Name: mailmsg.SafeFileName(name), Type: media, Size: size, SHA256: sha, Inline: inline}
+	if inline {
+		a.ContentID = "pic@desk.example"
+	}
+	return a
+}
+
+func (r *rig) open(c desk.Contact, subject, text string, files ...desk.Attachment) desk.Ticket {
+	r.t.Helper()
+	t, err := r.desk.OpenByCustomer(r.t.Context(), tickets.CustomerTicket{Contact: c, Subject: subject, Text: text, Files: files})
+	ok(r.t, err)
+	return t
+}
+
+func (r *rig) ticket(id desk.ID) desk.Ticket {
+	r.t.Helper()
+	t, err := r.db.Ticket(r.t.Context(), desk.ScopeOfProgram(), id)
+	ok(r.t, err)
+	return t
+}
+
+func (r *rig) messages(id desk.ID) []desk.Message {
+	r.t.Helper()
+	m, err := r.db.Messages(r.t.Context(), desk.ScopeOfProgram(), id)
+	ok(r.t, err)
+	return m
+}
+
+// link makes a one-time link for a contact and gives its secret.
+func (r *rig) link(c desk.Contact, purpose string, life time.Duration) string {
+	r.t.Helper()
+	secret := mailmsg.OneTimeSecret(r.keys, store.NewID())
+	ok(r.t, r.db.Update(r.t.Context(), func(tx *store.Tx) error {
+		return tx.AddOneTime(r.t.Context(), store.OneTime{
+			Hash: sha256.Sum256([]byte(secret)), Purpose: purpose, ContactID: c.ID, Email: c.LoginAddress(), CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(life),
+		})
+	}))
+	return secret
+}
+
+// visitor is a browser: it keeps the session's cookie and does not follow redirects by itself.
+type visitor struct {
+	r      *rig
+	name   string
+	cookie *http.Cookie
+}
+
+// answer is what a visitor gets.
+type answer struct {
+	status   int
+	location string
+	header   http.Header
+	body     string
+}
+
+func (v *visitor) do(req *http.Request) answer {
+	v.r.t.Helper()
+	if v.cookie != nil {
+		req.AddCookie(&http.Cookie{Name: v.cookie.Name, Value: v.cookie.Value})
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	ok(v.r.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ok(v.r.t, err)
+	for _, c := range resp.Cookies() {
+		if v.cookie = c; c.MaxAge < 0 || c.Value == "" {
+			v.cookie = nil
+		}
+	}
+	return answer{resp.StatusCode, resp.Header.Get("Location"), resp.Header, string(b)}
+}
+
+func (v *visitor) request(method, path, contentType string, body []byte) *http.Request {
+	v.r.t.Helper()
+	req, err := http.NewRequestWithContext(v.r.t.Context(), method, v.r.url+path, bytes.NewReader(body))
+	ok(v.r.t, err)
+	if method == "POST" {
+		req.Header.Set("Content-Type", contentType)
+		req.Header.Set("Origin", v.r.url)
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	return req
+}
+
+func (v *visitor) get(path string) answer {
+	v.r.t.Helper()
+	return v.do(v.request("GET", path, "", nil))
+}
+
+const urlencoded = "application/x-www-form-urlencoded"
+
+func (v *visitor) post(path string, pairs ...string) answer {
+	v.r.t.Helper()
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return v.do(v.request("POST", path, urlencoded, []byte(q.Encode())))
+}
+
+type upload struct{ name, media, content string }
+
+func multipartBody(t testing.TB, fields map[string]string, files ...upload) (contentType string, body []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for k, v := range fields {
+		ok(t, w.WriteField(k, v))
+	}
+	for _, f := range files {
+		h := textproto.MIMEHeader{"Content-Type": {f.media}, "Content-Disposition": {mime.FormatMediaType("form-data", map[string]string{"name": "files", "filename": f.name})}}
+		part, err := w.CreatePart(h)
+		ok(t, err)
+		_, err = io.WriteString(part, f.content)
+		ok(t, err)
+	}
+	ok(t, w.Close())
+	return w.FormDataContentType(), b.Bytes()
+}
+
+func (v *visitor) send(path string, fields map[string]string, files ...upload) answer {
+	v.r.t.Helper()
+	contentType, body := multipartBody(v.r.t, fields, files...)
+	return v.do(v.request("POST", path, contentType, body))
+}
+
+// signIn brings a visitor in by a one-time link.
+func (r *rig) signIn(c desk.Contact) *visitor {
+	r.t.Helper()
+	v := &visitor{r: r, name: c.Name}
+	if a := v.post("/sign-in/link/" + r.link(c, desk.LinkSignIn, time.Hour)); a.status != http.StatusSeeOther || a.location != "/tickets" || v.cookie == nil {
+		r.t.Fatalf("%s can't sign in: %d %s", c.Name, a.status, a.location)
+	}
+	return v
+}
+
+// routes reads the portal's route table.
+func routes(t *testing.T) gin.RoutesInfo {
+	t.Helper()
+	p := &portal{}
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	p.routes(e)
+	return e.Routes()
+}
+
+// TestT4_VisitorsAndRoutes asks every route as every kind of visitor: it answers who may, and for everybody else is the
+// same as if the ticket had never been.
+func TestT4_VisitorsAndRoutes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ctx := t.Context()
+	acme, err := r.desk.AddCompany(ctx, "Acme", []string{"acme.example"})
+	ok(t, err)
+	ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
+	if ann.PrimaryCompany() != acme.ID || bea.PrimaryCompany() != acme.ID {
+		t.Fatal("Ann and Bea are not colleagues")
+	}
+	eve, cary, dora := r.contact("Eve", "eve@other.example"), r.contact("Cary", "cary@acme.example"), r.contact("Dora", "dora@acme.example")
+	cora := r.contact("Cora", "cora@partner.example")
+	theirs := r.open(ann, "Payroll is late", "canary-of-ann", r.file("salaries.txt", "text/plain", "canary-file", false))
+	ok(t, r.db.Update(ctx, func(tx *store.Tx) error {
+		return errors.Join(tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: cary.ID, Email: "cary@acme.example", Role: desk.Mentioned}),
+			tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: dora.ID, Email: "dora@acme.example", Role: desk.Copied}),
+			tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: cora.ID, Email: "cora@partner.example", Role: desk.Copied}))
+	}))
+	_, err = r.desk.ReplyByAgent(ctx, tickets.AgentReply{Ticket: theirs.ID, Source: desk.FromAPI, Text: "canary-note", Internal: true, Files: []desk.Attachment{r.file("canary-internal.txt", "text/plain", "canary-internal-file", false)}})
+	ok(t, err)
+	said := r.messages(theirs.ID)
+	if len(said) != 2 || !said[1].Internal {
+		t.Fatalf("the ticket has %+v", said)
+	}
+	public, internal := string(said[0].Attachments[0].ID), string(said[1].Attachments[0].ID)
+
+	disabled := r.signIn(dora)
+	off := true
+	_, err = r.desk.ChangeContact(ctx, dora.ID, tickets.ContactChange{Disabled: &off})
+	ok(t, err)
+	out := r.signIn(ann)
+	held := *out.cookie
+	out.post("/sign-out")
+	out.cookie = &held // somebody kept the cookie
+	visitors := []struct {
+		*visitor
+		in, sees bool
+	}{
+		{&visitor{r: r, name: "anonymous"}, false, false}, {r.signIn(ann), true, true}, {r.signIn(cora), true, true}, {r.signIn(bea), true, false},
+		{r.signIn(eve), true, false}, {r.signIn(cary), true, false}, {disabled, false, false}, {out, false, false},
+	}
+	visitors[0].name, visitors[6].name, visitors[7].name = "anonymous", "disabled", "signed out"
+
+	for _, route := range routes(t) {
+		for _, v := range visitors {
+			what := v.name + " " + route.Method + " " + route.Path
+			path := strings.NewReplacer(":secret", strings.Repeat("a", 52), ":number", fmt.Sprint(theirs.Number), ":id", public, ":name", "salaries.txt").Replace(route.Path)
+			never := strings.NewReplacer(":secret", strings.Repeat("a", 52), ":number", "424242", ":id", string(store.NewID()), ":name", "salaries.txt").Replace(route.Path)
+			ofOne := strings.Contains(route.Path, ":number") || strings.Contains(route.Path, ":id")
+			if route.Path == "/sign-out" {
+				continue // it would end the matrix; TestP8 has it
+			}
+			before := len(r.messages(theirs.ID))
+			ask := func(path string) answer {
+				switch {
+				case route.Method == "GET":
+					return v.get(path)
+				case strings.HasPrefix(route.Path, "/tickets"):
+					return v.send(path, map[string]string{"subject": what, "text": what})
+				}
+				return v.post(path)
+			}
+			a := ask(path)
+			open := strings.HasPrefix(route.Path, "/sign-in") || route.Path == "/forgot" || strings.HasPrefix(route.Path, "/password")
+			switch {
+			case open && strings.Contains(route.Path, ":secret"):
+				v.want(what, a, http.StatusGone)
+			case open && route.Method == "GET":
+				v.want(what, a, http.StatusOK)
+			case open:
+				v.want(what, a, http.StatusUnprocessableEntity)
+			case !v.in:
+				v.want(what, a, http.StatusSeeOther)
+				if !strings.HasPrefix(a.location, "/sign-in") {
+					t.Errorf("%s leads to %s", what, a.location)
+				}
+			case ofOne && !v.sees:
+				v.want(what, a, http.StatusNotFound)
+				if b := ask(never); a.body != b.body || a.status != b.status || shape(a.header) != shape(b.header) {
+					t.Errorf("%s differs from a ticket that never was:\n%v\n%v", what, a, b)
+				}
+			case route.Method == "GET" && route.Path != "/":
+				v.want(what, a, http.StatusOK)
+			default:
+				v.want(what, a, http.StatusSeeOther)
+			}
+			if !v.sees && (strings.Contains(a.body, "canary") || strings.Contains(a.body, "Payroll")) || strings.Contains(a.body, "canary-note") || strings.Contains(a.body, "canary-internal") {
+				t.Errorf("%s shows what is not for %s", what, v.name)
+			}
+			if after := len(r.messages(theirs.ID)); !v.sees && after != before {
+				t.Errorf("%s wrote into the ticket", what)
+			}
+		}
+	}
+	for _, v := range visitors {
+		if v.in {
+			v.want(v.name+" internal file", v.get("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
+		}
+	}
+}
+
+// shape is what an answer's header tells.
+func shape(h http.Header) string {
+	h = h.Clone()
+	h.Del("Date")
+	b, _ := json.Marshal(h)
+	return string(b)
+}
+
+func (v *visitor) want(what string, a answer, status int) {
+	v.r.t.Helper()
+	if a.status != status {
+		v.r.t.Errorf("%s gives %d, want %d: %s", what, a.status, status, textOf(a.body))
+	}
+}
+
+var tags = regexp.MustCompile(`(?s)<svg.*?</svg>|<[^>]*>`)
+
+// textOf is a page without its tags, for messages.
+func textOf(body string) string {
+	return strings.Join(strings.Fields(tags.ReplaceAllString(body, " ")), " ")
+}
+
+// TestP10_HeadersAreOnEveryAnswer looks at the headers of all routes, of errors too.
+func TestP10_HeadersAreOnEveryAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.HTTPS = true })
+	ann := r.contact("Ann", "ann@acme.example")
+	r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	if c := in.cookie; c.Name != "__Host-postern" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+		t.Errorf("P8: the cookie is %+v", c)
+	}
+	foreign := in.request("POST", "/tickets/1/solved", urlencoded, nil)
+	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
+	answers := map[string]answer{
+		"cross-site": in.do(foreign), "unknown path": in.get("/nope"), "unknown ticket": in.get("/tickets/9"), "DELETE": in.do(in.request("DELETE", "/tickets/1", "", nil)),
+		"asset that is not": in.get("/assets/nope.css"), "no multipart": in.post("/tickets/new"), "anonymous": (&visitor{r: r}).get("/tickets/1"),
+	}
+	for _, route := range routes(t) {
+		if route.Method == "GET" {
+			path := strings.NewReplacer(":secret", "x", ":number", "1", ":id", "x", ":name", "x").Replace(route.Path)
+			answers[path] = in.get(path)
+		}
+	}
+	r.broken = true
+	answers["error inside"] = in.get("/tickets/9")
+	r.broken = false
+	for what, a := range answers {
+		for name, want := range map[string]string{
+			"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Strict-Transport-Security": "max-age=31536000",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if got := a.header.Get(name); !strings.HasPrefix(got, want) {
+				t.Errorf("%s (%d): %s is %q, want %q", what, a.status, name, got, want)
+			}
+		}
+		if csp := a.header.Get("Content-Security-Policy"); strings.Contains(csp, "unsafe") || !strings.Contains(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: the policy is %q", what, csp)
+		}
+		// The way back must not show it to the next person at this machine.
+		if got := a.header.Get("Cache-Control"); got != "private, no-store" && what != "asset that is not" {
+			t.Errorf("%s (%d): Cache-Control is %q", what, a.status, got)
+		}
+	}
+	if a := answers["error inside"]; a.status != http.StatusServiceUnavailable {
+		t.Errorf("the database away gives %d", a.status)
+	}
+}
+
+// TestP9_OtherSitesCannotPost sends what another site's page would have a browser send.
+func TestP9_OtherSitesCannotPost(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	for _, route := range routes(t) {
+		if route.Method != "POST" {
+			continue
+		}
+		path := strings.NewReplacer(":secret", r.link(ann, desk.LinkSignIn, time.Hour), ":number", fmt.Sprint(mine.Number)).Replace(route.Path)
+		for name, set := range map[string]map[string]string{
+			"cross-site": {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}, "same-site": {"Sec-Fetch-Site": "same-site", "Origin": "https://other.desk.example"},
+			"an old browser": {"Sec-Fetch-Site": "", "Origin": "https://evil.example"}, "a sandboxed frame": {"Sec-Fetch-Site": "", "Origin": "null"},
+		} {
+			contentType, body := multipartBody(t, map[string]string{"text": "from elsewhere", "subject": "x", "email": "ann@acme.example"})
+			req := in.request("POST", path, contentType, body)
+			for k, v := range set {
+				if req.Header.Set(k, v); v == "" {
+					req.Header.Del(k)
+				}
+			}
+			in.want(name+" "+path, in.do(req), http.StatusForbidden)
+		}
+	}
+	if got := r.messages(mine.ID); len(got) != 1 || r.ticket(mine.ID).Status != desk.Open {
+		t.Errorf("another site changed the ticket: %+v", got)
+	}
+	in.want("still signed in", in.get("/tickets"), http.StatusOK)
+	for _, route := range routes(t) { // and a GET changes nothing, wherever it leads
+		if route.Method == "POST" {
+			in.get(strings.NewReplacer(":number", fmt.Sprint(mine.Number), ":secret", "x").Replace(route.Path))
+		}
+	}
+	in.want("still signed in after GETs", in.get("/tickets"), http.StatusOK)
+}
+
+const goodPassword = "a horse and three staples"
+
+// TestP8_Sessions: a session's token changes when somebody signs in, ends on the server when they sign out, with a new
+// password, when the contact is disabled, and when nothing happens for a while.
+func TestP8_Sessions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+
+	// Fixation: the token somebody brings along, made up or from before, is not the one they get.
+	v := &visitor{r: r, cookie: &http.Cookie{Name: "postern", Value: strings.Repeat("x", 43)}}
+	v.post("/sign-in/link/" + r.link(ann, desk.LinkSignIn, time.Hour))
+	first := v.cookie.Value
+	if first == strings.Repeat("x", 43) || len(first) < 43 {
+		t.Errorf("the token after signing in is %q", first)
+	}
+	v.post("/sign-in/link/" + r.link(ann, desk.LinkSignIn, time.Hour))
+	if v.cookie.Value == first {
+		t.Error("the token stays when somebody signs in again")
+	}
+	old := &visitor{r: r, cookie: &http.Cookie{Name: "postern", Value: first}}
+	old.want("the token from before", old.get("/tickets"), http.StatusSeeOther)
+
+	// A password by link ends all other sessions and links.
+	other, link := r.signIn(ann), r.link(ann, desk.LinkSignIn, time.Hour)
+	v = &visitor{r: r}
+	v.want("set the password", v.post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword), http.StatusSeeOther)
+	v.want("the one who set it", v.get("/tickets"), http.StatusOK)
+	other.want("a session from before the password", other.get("/tickets"), http.StatusSeeOther)
+	other.want("a link from before the password", other.post("/sign-in/link/"+link), http.StatusGone)
+
+	// Signing out.
+	kept := *v.cookie
+	if a := v.post("/sign-out"); a.location != "/sign-in?why=out" {
+		t.Errorf("signing out leads to %s", a.location)
+	}
+	v.cookie = &kept
+	v.want("signed out with the cookie kept", v.get("/tickets"), http.StatusSeeOther)
+
+	// Nothing happens for 31 minutes: the session is over, what is sent is not taken, and the way back is remembered.
+	v = r.signIn(ann)
+	r.age(v, 29)
+	v.want("after 29 minutes", v.get("/tickets"), http.StatusOK)
+	r.age(v, 31)
+	back := "/sign-in?" + url.Values{"to": {ticketPath(mine.Number)}, "why": {"idle"}}.Encode()
+	if a := v.send(ticketPath(mine.Number), map[string]string{"text": "too late"}); a.status != http.StatusSeeOther || a.location != back {
+		t.Errorf("after 31 minutes a reply gives %d %s", a.status, a.location)
+	}
+	if got := r.messages(mine.ID); len(got) != 1 {
+		t.Errorf("a reply after the time-out was taken: %+v", got)
+	}
+	v.want("and again", v.get("/tickets"), http.StatusSeeOther)
+
+	// F37: disabled in an open session.
+	v = r.signIn(ann)
+	off := true
+	_, err := r.desk.ChangeContact(t.Context(), ann.ID, tickets.ContactChange{Disabled: &off})
+	ok(t, err)
+	v.want("disabled", v.get("/tickets"), http.StatusSeeOther)
+}
+
+// age makes a visitor's session look as if nothing happened for some minutes.
+func (r *rig) age(v *visitor, minutes int64) {
+	r.t.Helper()
+	sum := sha256.Sum256([]byte(v.cookie.Value))
+	key := base64.RawURLEncoding.EncodeToString(sum[:])
+	b, found, err := r.db.Session(r.t.Context(), key)
+	ok(r.t, err)
+	if !found {
+		r.t.Fatal("the session is not stored under the hash of its token")
+	}
+	var d map[string]any
+	ok(r.t, json.Unmarshal(b, &d))
+	d["values"].(map[string]any)["seen"] = time.Now().Unix()/60 - minutes
+	b, err = json.Marshal(d)
+	ok(r.t, err)
+	ok(r.t, r.db.PutSession(r.t.Context(), key, desk.ID(d["values"].(map[string]any)["contact"].(string)), b, time.Now().Add(time.Hour)))
+}
+
+// TestP11_TheWayBackIsOurs: after signing in people get to the page they asked for, and nowhere else.
+func TestP11_TheWayBackIsOurs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	(&visitor{r: r}).post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword)
+	if a := (&visitor{r: r}).get("/tickets/7"); a.location != "/sign-in?to=%2Ftickets%2F7" {
+		t.Fatalf("a ticket leads to %s", a.location)
+	} else if a = (&visitor{r: r}).get(a.location); !strings.Contains(a.body, `name="to" value="/tickets/7"`) {
+		t.Errorf("the sign-in page forgets where to go: %s", a.body)
+	}
+	for to, want := range map[string]string{
+		"/tickets/7": "/tickets/7", "/tickets/new": "/tickets/new", "": "/tickets", "//evil.example": "/tickets", "/\\evil.example": "/tickets", "https://evil.example": "/tickets",
+		"javascript:alert(1)": "/tickets", "/tickets/7\r\nSet-Cookie: a=b": "/tickets", "/tickets/../..//evil.example": "/tickets", "/sign-out": "/tickets", "/tickets/7\n": "/tickets",
+	} {
+		if a := (&visitor{r: r}).post("/sign-in", "email", "ann@acme.example", "password", goodPassword, "to", to); a.location != want {
+			t.Errorf("%q leads to %q, want %q", to, a.location, want)
+		}
+		if a := (&visitor{r: r}).get("/sign-in?to=" + url.QueryEscape(to)); !strings.Contains(a.body, `name="to" value="`+want+`"`) {
+			t.Errorf("the page for %q goes elsewhere", to)
+		}
+	}
+}
+
+// TestP7_Limits: after five wrong tries from one place the sixth has to wait, the right password too; and nobody escapes by
+// claiming to come from elsewhere.
+func TestP7_Limits(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	(&visitor{r: r}).post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword)
+	try := func(email, password, from string) answer {
+		v := &visitor{r: r}
+		req := v.request("POST", "/sign-in", urlencoded, []byte(url.Values{"email": {email}, "password": {password}}.Encode()))
+		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Cf-Connecting-Ip", "Forwarded"} {
+			req.Header.Set(name, from)
+		}
+		return v.do(req)
+	}
+	var known, unknown answer
+	for i := range 5 {
+		known, unknown = try("ann@acme.example", "wrong", fmt.Sprintf("192.0.2.%d", i)), try("nobody@acme.example", "wrong", fmt.Sprintf("192.0.2.%d", i))
+		if known.status != http.StatusUnprocessableEntity || known.status != unknown.status || strings.ReplaceAll(unknown.body, "nobody@", "ann@") != known.body {
+			t.Fatalf("P2: a known and an unknown address differ: %d %s\n%d %s", known.status, known.body, unknown.status, unknown.body)
+		}
+	}
+	for _, email := range []string{"ann@acme.example", "nobody@acme.example"} {
+		if a := try(email, goodPassword, "192.0.2.99"); a.status != http.StatusTooManyRequests || !strings.Contains(a.body, "Too many wrong tries") || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: the sixth try gives %d, Retry-After %q: %s", email, a.status, a.header.Get("Retry-After"), textOf(a.body))
+		}
+	}
+	// P2, P7: links. The answer is the same for everybody, until one place asks for very many.
+	same := ""
+	for i := range 21 {
+		email := []string{"ann@acme.example", "nobody@acme.example"}[i%2]
+		a := (&visitor{r: r}).post("/forgot", "email", email)
+		if i == 20 {
+			if a.status != http.StatusTooManyRequests {
+				t.Errorf("the 21st link gives %d", a.status)
+			}
+			break
+		}
+		if same == "" {
+			same = a.body
+		}
+		if a.status != http.StatusOK || a.body != same {
+			t.Errorf("asking for a link for %s gives %d %s", email, a.status, textOf(a.body))
+		}
+	}
+}
+
+// TestP16_FilesAreNeverRun: whatever somebody sends, the browser saves it, and its name puts nothing into the header.
+func TestP16_FilesAreNeverRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Files", "Look.")
+	in := r.signIn(ann)
+	const png = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+	files := []upload{
+		{"page.html", "text/html", "<script>alert(1)</script>"}, {"pic.svg", "image/svg+xml; x", `<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>`},
+		{"script.js", "text/javascript", "alert(1)"}, {"fake.png", "image/png", "<html><script>alert(1)</script>"}, {"doc.pdf", "application/pdf", "%PDF-1.4"},
+		{"real.png", "text/html", png}, {"a\"b;c\r\nSet-Cookie: x=y\r\n\r\n.txt", "text/plain", "x"}, {"\u202etxt.exe", "text/plain", "x"}, {"../../etc/passwd", "text/plain", "x"}, {"grüße 100%.txt", "text/plain", "x"},
+	}
+	in.want("upload", in.send(ticketPath(mine.Number), map[string]string{"text": "Files."}, files...), http.StatusSeeOther)
+	said := r.messages(mine.ID)
+	stored := said[len(said)-1].Attachments
+	if len(stored) != len(files) {
+		t.Fatalf("%d of %d files are stored", len(stored), len(files))
+	}
+	page := in.get(ticketPath(mine.Number)).body
+	for i, a := range stored {
+		path := fileURL(a)
+		if !strings.Contains(page, `href="`+strings.ReplaceAll(path, "'", "&#39;")+`"`) {
+			t.Errorf("the thread has no link %s", path)
+		}
+		got := in.get(path)
+		in.want(a.Name, got, http.StatusOK)
+		media, wantMedia := got.header.Get("Content-Type"), "application/octet-stream"
+		if files[i].name == "real.png" {
+			wantMedia = "image/png"
+		}
+		how, params, err := mime.ParseMediaType(got.header.Get("Content-Disposition"))
+		if err != nil || how != "attachment" || params["filename"] != a.Name || media != wantMedia || got.body != files[i].content {
+			t.Errorf("%q comes as %s, %q: %v", a.Name, media, got.header.Get("Content-Disposition"), err)
+		}
+		if got.header.Get("Content-Security-Policy") != "sandbox; default-src 'none'; frame-ancestors 'none'" || got.header.Get("Set-Cookie") != "" || got.header.Get("Cache-Control") != "private, no-store" {
+			t.Errorf("%q has the header %v", a.Name, got.header)
+		}
+		if strings.ContainsAny(a.Name, "\r\n\"/\u202e") {
+			t.Errorf("the name is %q", a.Name)
+		}
+	}
+}
+
+// TestNothingIsLostWhenAFormIsRefused: what was typed comes back with every refusal, and nothing is stored.
+func TestNothingIsLostWhenAFormIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	many := make([]upload, 11)
+	for i := range many {
+		many[i] = upload{fmt.Sprintf("file-%d.txt", i), "text/plain", "x"}
+	}
+	type sent struct {
+		path   string
+		fields map[string]string
+		files  []upload
+		want   []string
+	}
+	cases := map[string]sent{
+		"eleven files":       {ticketPath(mine.Number), map[string]string{"text": "my draft", "solved": "1"}, many, []string{"Send at most 10 files", "my draft", "checked", "Choose the files again: file-0.txt"}},
+		"one file too large": {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{{"big.bin", "text/plain", strings.Repeat("x", maxFileSize+1)}, {"small.txt", "text/plain", "x"}}, []string{"big.bin is larger than \u206625 MB\u2069", "my draft", "small.txt"}},
+		"blanks":             {ticketPath(mine.Number), map[string]string{"text": " \n\t "}, nil, []string{"Write what you want to say", " \n\t </textarea>"}},
+		"no subject":         {"/tickets/new", map[string]string{"text": "my draft", "subject": " "}, many[:1], []string{"Enter a subject", "my draft", "file-0.txt"}},
+		"no text":            {"/tickets/new", map[string]string{"text": "", "subject": `my "subject"`}, nil, []string{"Write what you want to say", "my &#34;subject&#34;"}},
+	}
+	for what, c := range cases {
+		a := in.send(c.path, c.fields, c.files...)
+		in.want(what, a, http.StatusUnprocessableEntity)
+		for _, w := range c.want {
+			if !strings.Contains(a.body, w) {
+				t.Errorf("%s: the page lacks %q: %s", what, w, textOf(a.body))
+			}
+		}
+	}
+	in.want("too much text", in.send(ticketPath(mine.Number), map[string]string{"text": strings.Repeat("x", maxFormText+1)}), http.StatusRequestEntityTooLarge)
+	all, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
+	if err != nil || total != 1 || len(all) != 1 || len(r.messages(mine.ID)) != 1 {
+		t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
+	}
+}
+
+// endless gives the parts of a form: its text, and files that together are too large.
+type endless struct{ left int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), e.left)
+	e.left -= n
+	return int(n), nil
+}
+
+// TestAnOversizedUploadKeepsTheText: more than may be sent at once gives the page again, with what was typed.
+func TestAnOversizedUploadKeepsTheText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	head := "--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nmy draft\r\n--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"big.bin\"\r\n\r\n"
+	body := io.MultiReader(strings.NewReader(head), &endless{maxUpload + 1000}, strings.NewReader("\r\n--b--\r\n"))
+	req := in.request("POST", ticketPath(mine.Number), "multipart/form-data; boundary=b", nil)
+	req.Body, req.ContentLength = io.NopCloser(body), -1
+	a := in.do(req)
+	in.want("an oversized upload", a, http.StatusRequestEntityTooLarge)
+	if !strings.Contains(a.body, "my draft") || !strings.Contains(a.body, "too large together") {
+		t.Errorf("the page is %s", textOf(a.body))
+	}
+	if len(r.messages(mine.ID)) != 1 {
+		t.Error("something was stored")
+	}
+	// A form that is cut short, one that is none, and one that does not end for somebody who is not signed in.
+	for what, body := range map[string]string{"cut short": head, "no form": "hello"} {
+		if a := in.do(in.request("POST", ticketPath(mine.Number), "multipart/form-data; boundary=b", []byte(body))); a.status != http.StatusUnprocessableEntity {
+			t.Errorf("%s gives %d: %s", what, a.status, textOf(a.body))
+		}
+	}
+	big := url.Values{"email": {"ann@acme.example"}, "password": {strings.Repeat("x", maxSmallForm)}}
+	if a := (&visitor{r: r}).do((&visitor{r: r}).request("POST", "/sign-in", urlencoded, []byte(big.Encode()))); a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("a huge sign-in gives %d", a.status)
+	}
+}
+
+// TestHostHeaderIsNotBelieved: no page and no redirect takes up the name that a request gives.
+func TestHostHeaderIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	for _, path := range []string{"/", "/tickets", "/tickets/1", "/tickets/new", "/sign-in", "/forgot", "/nope"} {
+		req := in.request("GET", path, "", nil)
+		req.Host = "evil.example"
+		req.Header.Set("X-Forwarded-Host", "evil.example")
+		if a := in.do(req); strings.Contains(a.body+a.location, "evil.example") {
+			t.Errorf("%s takes up the Host header: %s %s", path, a.location, a.body)
+		}
+	}
+}
+
+// TestP4_ProgramsThatOpenLinksDoNotSpendThem: HEAD and GET as often as anybody likes, then the person's POST works, once.
+func TestP4_ProgramsThatOpenLinksDoNotSpendThem(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	for purpose, path := range map[string]string{desk.LinkSignIn: "/sign-in/link/", desk.LinkSetPassword: "/password/"} {
+		path += r.link(ann, purpose, time.Hour)
+		scanner := &visitor{r: r}
+		for range 5 {
+			scanner.want("GET", scanner.get(path), http.StatusOK)
+			scanner.do(scanner.request("HEAD", path, "", nil))
+		}
+		v := &visitor{r: r}
+		v.want("POST "+purpose, v.post(path, "password", goodPassword), http.StatusSeeOther)
+		again := &visitor{r: r}
+		again.want("POST again "+purpose, again.post(path, "password", goodPassword), http.StatusGone)
+		again.want("GET again "+purpose, again.get(path), http.StatusGone)
+	}
+	expired, wrong := r.link(ann, desk.LinkSignIn, -time.Second), r.link(ann, desk.LinkSetPassword, time.Hour)
+	v := &visitor{r: r}
+	v.want("P3: expired", v.post("/sign-in/link/"+expired), http.StatusGone)
+	v.want("P3: for another purpose", v.post("/sign-in/link/"+wrong), http.StatusGone)
+	v.want("P3: empty", v.post("/sign-in/link/%20"), http.StatusGone)
+}
+
+// TestEveryPageInEveryLanguage renders each page with everything on it: no text is missing, and no template names a field
+// that is not there.
+func TestEveryPageInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	texts, err := i18n.Load()
+	ok(t, err)
+	assets, err := web.LoadAssets()
+	ok(t, err)
+	p, err := parsePages(texts, assets)
+	ok(t, err)
+	h := head{Title: "T", Portal: "P", Help: "a@b.example", User: &user{"N", "N"}, Notice: "n", Problems: []problem{{"email", "e"}, {"password", "p"}, {"text", "t"}, {"subject", "s"}, {"files", "f"}}}
+	tag := statusTag{"open", "Open"}
+	views := map[string]any{
+		"sign-in": accessView{head: h}, "forgot": accessView{head: h}, "check-mail": accessView{head: h}, "link": accessView{head: h}, "link-expired": accessView{head: h}, "set-password": accessView{head: h},
+		"oops": oopsView{head: h}, "new": newView{head: h, limits: theLimits},
+		"list": listView{head: h, Waiting: 2, Pills: []pill{{"/", "All", true}}, Rows: []row{{Number: 1, Subject: "<s>", Files: true, By: "b", Snippet: "s", Status: tag}}, NewerURL: "/n", OlderURL: "/o"},
+		"thread": threadView{head: h, Status: tag, Closed: true, Waiting: true, People: []person{{"N", "N", "R"}}, limits: theLimits,
+			Messages: []message{{Team: true, Author: "A", Via: "v", Unverified: true, Body: "b", Quoted: "q", Files: []file{{Name: "f", Size: 1}}, Delivery: "d"}}},
+	}
+	for _, lang := range texts.Languages() {
+		for name, view := range views {
+			w := httptest.NewRecorder()
+			if err := p.write(w, http.StatusOK, lang, name, view); err != nil {
+				t.Errorf("%s in %s: %v", name, lang, err)
+			}
+			if body := w.Body.String(); strings.Contains(body, "style=") || strings.Contains(body, "<style") || strings.Contains(body, "onclick") || strings.Contains(body, "&lt;no value") {
+				t.Errorf("%s in %s has inline style or script, or lacks a value", name, lang)
+			}
+		}
+	}
+	for _, key := range []string{"not_found", "too_large", "too_many", "unavailable", "forbidden", "refused", "internal"} {
+		for _, lang := range texts.Languages() {
+			if _, err := texts.For(lang).T("oops."+key+"_title", "Ref", "r"); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestF31_APanicIsAnErrorPage: one broken request is one 500, and the next one is served.
+func TestF31_APanicIsAnErrorPage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Blobs = brokenBlobs{o.Blobs} })
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.", r.file("a.txt", "text/plain", "x", false))
+	in := r.signIn(ann)
+	a := in.get(fileURL(r.messages(mine.ID)[0].Attachments[0]))
+	if a.status != http.StatusInternalServerError || strings.Contains(a.body, "kaboom") || !strings.Contains(a.body, "UTC") {
+		t.Errorf("a panic gives %d %s", a.status, textOf(a.body))
+	}
+	in.want("the next request", in.get("/tickets"), http.StatusOK)
+}
+
+type brokenBlobs struct{ blob.Store }
+
+func (brokenBlobs) Open(context.Context, string) (io.ReadCloser, error) { panic("kaboom") }
