@@ -46,6 +46,11 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.HandleMethodNotAllowed = true
+	e.NoMethod(func(c *gin.Context) {
+		c.Header("Content-Type", "application/problem+json")
+		c.JSON(http.StatusMethodNotAllowed, huma.NewError(http.StatusMethodNotAllowed, "the header Allow says what this path takes"))
+	})
 	e.NoRoute(func(c *gin.Context) {
 		c.Header("Content-Type", "application/problem+json")
 		c.JSON(http.StatusNotFound, s.problem(c.Request.Context(), desk.Missing("resource")))

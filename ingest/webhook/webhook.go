@@ -26,20 +26,24 @@ type Options struct {
 	DB      *store.DB
 	Ingest  *ingest.Ingest
 	Log     *slog.Logger
-	MaxBody int64 // bytes; 0: 25 MB and some room for the form around the files
+	MaxBody int64         // bytes; 0: 25 MB and some room for the form around the files
+	Within  time.Duration // how long one body may take to arrive; 0: a minute
 	Now     func() time.Time
 }
 
 const (
 	maxBody     = 26 << 20
-	readWithin  = 60 * time.Second // one body
-	sameBodyFor = 24 * time.Hour   // how long the same body without an id of its own counts as the same post
+	readWithin  = time.Minute    // one body
+	sameBodyFor = 24 * time.Hour // how long the same body without an id of its own counts as the same post
 )
 
 // New gives the handler of POST /hooks/{form}.
 func New(o Options) http.Handler {
 	if o.MaxBody == 0 {
 		o.MaxBody = maxBody
+	}
+	if o.Within == 0 {
+		o.Within = readWithin
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -82,7 +86,7 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request) (answer, error) {
 		return answer{}, tooLarge(h.MaxBody)
 	}
 	// A server without read deadlines (a test recorder) is no reason to refuse the post.
-	if err := http.NewResponseController(w).SetReadDeadline(h.Now().Add(readWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.Within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return answer{}, err
 	}
 	check, err := newCheck(form, r.Header, h.Now())
@@ -182,6 +186,9 @@ type problem struct {
 func statusOf(err error) int {
 	if e, ok := errors.AsType[*desk.Error](err); ok && e.Field == "method" {
 		return http.StatusMethodNotAllowed
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return http.StatusRequestTimeout
 	}
 	switch desk.KindOf(err) {
 	case desk.NotFound:

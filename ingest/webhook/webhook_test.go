@@ -363,6 +363,38 @@ func TestF30_ABodyThatIsCutShortStoresNothing(t *testing.T) {
 	}
 }
 
+// TestF30_ABodyThatTakesTooLongIsLetGo sends a body drop by drop: 408 when the time is up, and the connection ends.
+func TestF30_ABodyThatTakesTooLongIsLetGo(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, store.Options{}, 0)
+	returned := make(chan struct{})
+	h := New(Options{DB: d.db, Ingest: d.ingest, Log: slog.New(slog.DiscardHandler), Within: 300 * time.Millisecond})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(returned)
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+	ok(t, err)
+	defer c.Close()
+	ok(t, c.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = fmt.Fprintf(c, "POST /hooks/a-secret-url HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"ema\r\n")
+	ok(t, err)
+	answer, err := io.ReadAll(c)
+	ok(t, err) // the end of the connection, not our own deadline
+	if !bytes.HasPrefix(answer, []byte("HTTP/1.1 408")) {
+		t.Errorf("the answer is %q", answer)
+	}
+	select {
+	case <-returned:
+	case <-time.After(20 * time.Second):
+		t.Error("the handler still waits")
+	}
+	if counts, err := d.db.LedgerCounts(t.Context()); err != nil || len(counts) != 0 {
+		t.Errorf("stored: %v, %v", counts, err)
+	}
+}
+
 // TestW2_F4_TheDatabaseIsAway has PostgreSQL die: 503 with Retry-After, and what is sent again later is there once.
 func TestW2_F4_TheDatabaseIsAway(t *testing.T) {
 	t.Parallel()

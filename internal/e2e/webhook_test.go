@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestW1_A200IsDurable kills the gateway the moment it has said 200, again and again: each post is a ticket afterwards,
+// once, also when its sender did not hear the answer and sends it again.
+func TestW1_A200IsDurable(t *testing.T) {
+	kills := 4
+	if long {
+		kills = 20
+	}
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t, m)
+			form := strings.Fields(in.gateway("form", "add", "--name", "Contact", "--mailbox", support, "--map", "email=email,subject=topic,message=text"))
+			post := func(i int) page {
+				body := fmt.Appendf(nil, `{"email":"person-%d@form.example","topic":"Post %d","text":"%s"}`, i, i, strings.Repeat("text ", i*4000)) // some lie in a file
+				req, err := http.NewRequest("POST", form[0], bytes.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/json")
+				sign(req, form[1], fmt.Sprintf("delivery-%d", i), time.Now(), body)
+				return in.visitor().do(req)
+			}
+			for i := range kills {
+				in.start()
+				if p := post(i); p.status != http.StatusOK {
+					t.Fatalf("post %d gives %d %s", i, p.status, p.body)
+				}
+				in.stopAll(syscall.SIGKILL)
+			}
+			in.start()
+			for i := range kills {
+				if p := post(i); p.status != http.StatusOK || !strings.Contains(p.body, "duplicate") {
+					t.Errorf("post %d once more gives %d %s", i, p.status, p.body)
+				}
+				in.ticketAbout(fmt.Sprintf("Post %d", i))
+			}
+			in.until("all is done", func() (bool, error) {
+				v, err := in.verify()
+				return err == nil && v.Ledger["pending"] == 0 && len(v.Violations) == 0, fmt.Errorf("%+v, %w", v, err)
+			})
+			if all, err := in.tickets(); err != nil || len(all) != kills {
+				t.Errorf("there are %d tickets, want %d: %v", len(all), kills, err)
+			}
+		})
+	}
+}
+
+// TestF29_OneDeliveryFromManyAtOnce posts the same delivery to a running installation from many connections.
+func TestF29_OneDeliveryFromManyAtOnce(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			in := install(t, m)
+			form := strings.Fields(in.gateway("form", "add", "--name", "Contact", "--mailbox", support, "--map", "email=email,subject=topic,message=text"))
+			in.start()
+			body := []byte(`{"email":"cleo@form.example","topic":"Once","text":"Hi."}`)
+			done := make(chan string)
+			for range 12 {
+				go func() {
+					req, err := http.NewRequest("POST", form[0], bytes.NewReader(body))
+					if err != nil {
+						done <- err.Error()
+						return
+					}
+					req.Header.Set("Content-Type", "application/json")
+					sign(req, form[1], "same", time.Now(), body)
+					resp, err := http.DefaultClient.Do(req)
+					if err != nil {
+						done <- err.Error()
+						return
+					}
+					done <- resp.Status
+					_ = resp.Body.Close() // its status is all that matters
+				}()
+			}
+			for range 12 {
+				if s := <-done; s != "200 OK" {
+					t.Errorf("a post gives %s", s)
+				}
+			}
+			in.ticketAbout("Once")
+			in.sentTo("cleo@form.example", 1)
+			if all, err := in.tickets(); err != nil || len(all) != 1 {
+				t.Errorf("there are %d tickets: %v", len(all), err)
+			}
+		})
+	}
+}
