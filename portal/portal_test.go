@@ -606,6 +606,31 @@ func TestP7_Limits(t *testing.T) {
 	}
 }
 
+// TestP7_ATrustedProxyIsBelieved: only what a configured proxy says about where people come from counts.
+func TestP7_ATrustedProxyIsBelieved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) { o.Web.TrustedProxies = []string{"127.0.0.1"} })
+	try := func(from string) int {
+		v := &visitor{r: r}
+		req := v.request("POST", "/sign-in", urlencoded, []byte("email=ann%40acme.example&password=wrong"))
+		req.Header.Set("X-Forwarded-For", from)
+		return v.do(req).status
+	}
+	for i := range 6 {
+		want := http.StatusUnprocessableEntity
+		if i == 5 {
+			want = http.StatusTooManyRequests
+		}
+		// What the client claims stands left of what the proxy saw.
+		if got := try(fmt.Sprintf("203.0.113.%d, 192.0.2.1", i)); got != want {
+			t.Errorf("try %d gives %d, want %d", i+1, got, want)
+		}
+	}
+	if got := try("192.0.2.2"); got != http.StatusUnprocessableEntity {
+		t.Errorf("somebody else's first try gives %d", got)
+	}
+}
+
 // TestP16_FilesAreNeverRun: whatever somebody sends, the browser saves it, and its name puts nothing into the header.
 func TestP16_FilesAreNeverRun(t *testing.T) {
 	t.Parallel()
