@@ -8,11 +8,15 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"postern/desk"
 	"postern/mailmsg"
 	"postern/store"
 )
+
+// settled is how long a program has run when it counts as well started.
+const settled = 3 * time.Second
 
 // perBatch is how many mails share a transaction; atOnce is how many batches pass has under way: one is filed, one waits
 // for that and one is parsed.
@@ -68,10 +72,18 @@ func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID) (int, error
 }
 
 // counted calls read with the item's attempts counted, so that they tell how many programs ended over it. An item that
-// has ended too many is parked instead.
+// has ended too many is parked instead. One that was under way when a program ended is not tried again before this one has
+// run for a while: whatever else kills programs soon after their start must not look like this item's doing.
 func (g *Ingest) counted(ctx context.Context, e desk.LedgerEntry, read func() error) error {
 	if e.Attempts >= desk.MaxAttempts {
 		return g.quarantine(ctx, e, fmt.Errorf("reading it ended the program %d times", e.Attempts))
+	}
+	if e.Attempts > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Until(g.started.Add(settled))):
+		}
 	}
 	if err := g.countAttempt(ctx, e.ID, 1); err != nil {
 		return err
