@@ -315,6 +315,9 @@ func (g *Ingest) fileForm(ctx context.Context, e desk.LedgerEntry) error {
 		return err
 	}
 	s, held := submission(form, post)
+	if held == "" && org.IsOurs(s.Email) {
+		held = "it names our own address " + s.Email + " as the customer's"
+	}
 	return g.DB.Update(ctx, func(tx *store.Tx) error {
 		if held != "" {
 			e.Outcome, e.Reason, e.Subject = desk.Held, held, s.Subject

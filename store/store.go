@@ -96,7 +96,7 @@ func (db *DB) checkKey(ctx context.Context) error {
 			return err
 		}
 		if _, err := db.unseal(sealed); err != nil {
-			return errors.New("secret_key is not the key this database was made with; set the right one")
+			return errors.New("secret_key is not the key this database was made with; set the right one. If none was ever set, it lies in the file secret.key in the data folder of the program that first opened the database")
 		}
 		return nil
 	})
@@ -123,6 +123,14 @@ func (db *DB) openPostgres(ctx context.Context, dsn string) error {
 
 func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	// SQLite gives its other files the rights of this one: nobody else on the machine may read mail.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
 		return err
 	}
 	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)"}}

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"slices"
 
 	"postern/desk"
 	"postern/store"
@@ -62,15 +63,15 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 	}
 	var t desk.Ticket
 	err = d.db.Update(ctx, func(tx *store.Tx) error {
-		if in.Nonce != "" {
-			m, err := tx.Message(ctx, desk.ScopeOfContact(in.Contact), in.Nonce)
-			if err == nil {
-				t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), m.TicketID)
-				return err
-			}
-			if desk.KindOf(err) != desk.NotFound {
-				return err
-			}
+		sent, again, err := sentBefore(ctx, tx, in.Contact, &in.Nonce, in.Text, in.Files)
+		if err != nil {
+			return err
+		}
+		if again && sent.Subject == first(in.Subject) {
+			t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), sent.TicketID)
+			return err
+		} else if again {
+			in.Nonce = store.NewID()
 		}
 		email := in.Contact.LoginAddress()
 		m := desk.Message{
@@ -82,6 +83,27 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 		return err
 	})
 	return t, err
+}
+
+// sentBefore finds what a contact has sent under the nonce with the same text and files: a double click. A nonce that is
+// somebody else's, or that came with something else (a page that the browser kept), is replaced: nothing written is lost.
+func sentBefore(ctx context.Context, tx *store.Tx, c desk.Contact, nonce *desk.ID, text string, files []desk.Attachment) (desk.Message, bool, error) {
+	if *nonce == "" {
+		return desk.Message{}, false, nil
+	}
+	found, err := tx.MessagesByID(ctx, []desk.ID{*nonce})
+	m, there := found[*nonce]
+	if err != nil || !there {
+		return m, false, err
+	}
+	var said desk.Message
+	typed(&said, text)
+	sameFiles := slices.EqualFunc(m.Attachments, files, func(a, b desk.Attachment) bool { return a.SHA256 == b.SHA256 && a.Name == b.Name })
+	if m.Author.ContactID == c.ID && m.Source == desk.FromPortal && m.Text == said.Text && sameFiles {
+		return m, true, nil
+	}
+	*nonce = store.NewID()
+	return desk.Message{}, false, nil
 }
 
 // CustomerReply is what a signed-in customer answers.
@@ -113,6 +135,16 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 				return &desk.Error{Kind: desk.Unavailable, Text: "answers can't be sent yet: no mailbox is connected"}
 			}
 			t.MailboxID = mb.ID
+		}
+		sent, again, err := sentBefore(ctx, tx, in.Contact, &in.Nonce, in.Text, in.Files)
+		if err != nil {
+			return err
+		}
+		if again && sent.TicketID == t.ID {
+			m = sent
+			return nil
+		} else if again {
+			in.Nonce = store.NewID()
 		}
 		m = desk.Message{
 			ID: in.Nonce, TicketID: t.ID, Source: desk.FromPortal, Subject: t.Subject, Attachments: in.Files, Trust: desk.V3,

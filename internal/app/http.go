@@ -79,19 +79,19 @@ func (s *services) ready(w http.ResponseWriter, r *http.Request) {
 // health remembers how the mailboxes are.
 type health struct {
 	mu      sync.Mutex // guards folders
-	folders map[desk.ID]map[string]imap.Status
+	folders map[desk.ID]map[desk.FolderRole]imap.Status
 }
 
 func (h *health) report(st imap.Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.folders == nil {
-		h.folders = map[desk.ID]map[string]imap.Status{}
+		h.folders = map[desk.ID]map[desk.FolderRole]imap.Status{}
 	}
 	if h.folders[st.MailboxID] == nil {
-		h.folders[st.MailboxID] = map[string]imap.Status{}
+		h.folders[st.MailboxID] = map[desk.FolderRole]imap.Status{}
 	}
-	h.folders[st.MailboxID][st.Folder] = st
+	h.folders[st.MailboxID][st.Role] = st // a folder that was not found yet has no name
 }
 
 func (h *health) forget(mailbox desk.ID) {
