@@ -52,6 +52,7 @@ func (p *pages) write(w http.ResponseWriter, status int, lang, name string, view
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len())) // a HEAD tells it too
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the browser has gone
 	return nil
@@ -204,7 +205,9 @@ func (p *portal) page(c *gin.Context, who desk.Contact, titleKey string) (*i18n.
 	t := p.Texts.For(p.lang(c.Request, who))
 	title, err := t.T(titleKey)
 	h := p.headOf(c.Request.Context(), t, who, title)
-	h.Notice = p.sessions.TakeNotice(c.Request.Context())
+	if c.Request.Method != http.MethodHead { // nobody reads it there
+		h.Notice = p.sessions.TakeNotice(c.Request.Context())
+	}
 	return t, h, err
 }
 

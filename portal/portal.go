@@ -79,7 +79,11 @@ func New(o Options) (http.Handler, error) {
 func (p *portal) routes(e *gin.Engine) {
 	e.NoRoute(func(c *gin.Context) { p.oops(c, desk.Missing("page")) })
 	answer := func(method, path string, within time.Duration, h func(*gin.Context) error) {
-		e.Handle(method, path, func(c *gin.Context) {
+		methods := []string{method}
+		if method == http.MethodGet { // what answers a GET answers a HEAD; net/http leaves the body out
+			methods = append(methods, http.MethodHead)
+		}
+		e.Match(methods, path, func(c *gin.Context) {
 			c.Header("Cache-Control", "private, no-store")
 			// A writer without read deadlines (a test recorder) is no reason to refuse.
 			err := http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(within))

@@ -188,6 +188,11 @@ func (v *visitor) get(path string) answer {
 	return v.do(v.request("GET", path, "", nil))
 }
 
+func (v *visitor) head(path string) answer {
+	v.r.t.Helper()
+	return v.do(v.request("HEAD", path, "", nil))
+}
+
 const urlencoded = "application/x-www-form-urlencoded"
 
 func (v *visitor) post(path string, pairs ...string) answer {
@@ -304,17 +309,20 @@ func TestT4_VisitorsAndRoutes(t *testing.T) {
 				switch {
 				case route.Method == "GET":
 					return v.get(path)
+				case route.Method == "HEAD":
+					return v.head(path)
 				case strings.HasPrefix(route.Path, "/tickets"):
 					return v.send(path, map[string]string{"subject": what, "text": what})
 				}
 				return v.post(path)
 			}
 			a := ask(path)
+			reads := route.Method == "GET" || route.Method == "HEAD"
 			open := strings.HasPrefix(route.Path, "/sign-in") || route.Path == "/forgot" || strings.HasPrefix(route.Path, "/password")
 			switch {
 			case open && strings.Contains(route.Path, ":secret"):
 				v.want(what, a, http.StatusGone)
-			case open && route.Method == "GET":
+			case open && reads:
 				v.want(what, a, http.StatusOK)
 			case open:
 				v.want(what, a, http.StatusUnprocessableEntity)
@@ -328,7 +336,7 @@ func TestT4_VisitorsAndRoutes(t *testing.T) {
 				if b := ask(never); a.body != b.body || a.status != b.status || shape(a.header) != shape(b.header) {
 					t.Errorf("%s differs from a ticket that never was:\n%v\n%v", what, a, b)
 				}
-			case route.Method == "GET" && route.Path != "/":
+			case reads && route.Path != "/":
 				v.want(what, a, http.StatusOK)
 			default:
 				v.want(what, a, http.StatusSeeOther)
@@ -343,8 +351,52 @@ func TestT4_VisitorsAndRoutes(t *testing.T) {
 	}
 	for _, v := range visitors {
 		if v.in {
+			v.want(v.name+" HEAD of an internal file", v.head("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
 			v.want(v.name+" internal file", v.get("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
 		}
+	}
+}
+
+// TestT4_HEADIsGETWithoutABody: a HEAD is answered wherever a GET is, by the same header, and changes nothing.
+func TestT4_HEADIsGETWithoutABody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.", r.file("a.txt", "text/plain", "a file", false))
+	in, anonymous := r.signIn(ann), &visitor{r: r}
+	path := strings.NewReplacer(":number", fmt.Sprint(mine.Number), ":id", string(r.messages(mine.ID)[0].Attachments[0].ID), ":name", "a.txt", ":secret", r.link(ann, desk.LinkSignIn, time.Hour))
+	heads := map[string]bool{}
+	for _, route := range routes(t) {
+		heads[route.Path] = heads[route.Path] || route.Method == "HEAD"
+	}
+	pages := []string{"/nope", "/files/x/y"}
+	for _, route := range routes(t) {
+		if route.Method == "GET" {
+			pages = append(pages, path.Replace(route.Path))
+			if !heads[route.Path] {
+				t.Errorf("HEAD %s has no route", route.Path)
+			}
+		}
+	}
+	for _, page := range pages {
+		for _, v := range []*visitor{in, anonymous} {
+			head, get := v.head(page), v.get(page)
+			for _, a := range []answer{head, get} {
+				a.header.Del("Set-Cookie") // the first request in a minute notes the time
+			}
+			if get.status == http.StatusSeeOther {
+				get.header.Del("Content-Length") // of a short text that nobody reads
+			}
+			if head.status != get.status || head.body != "" || shape(head.header) != shape(get.header) {
+				t.Errorf("HEAD %s gives %d %s %q,\nGET gives %d %s", page, head.status, shape(head.header), head.body, get.status, shape(get.header))
+			}
+		}
+	}
+	// What waits for the next page is not for a program that only looks.
+	in.send(ticketPath(mine.Number), map[string]string{"text": "more"})
+	in.want("HEAD after sending", in.head(ticketPath(mine.Number)), http.StatusOK)
+	if a := in.get(ticketPath(mine.Number)); !strings.Contains(a.body, "We got it.") {
+		t.Error("HEAD took the notice away")
 	}
 }
 
@@ -390,6 +442,7 @@ func TestP10_HeadersAreOnEveryAnswer(t *testing.T) {
 		if route.Method == "GET" {
 			path := strings.NewReplacer(":secret", "x", ":number", "1", ":id", "x", ":name", "x").Replace(route.Path)
 			answers[path] = in.get(path)
+			answers["HEAD "+path] = in.head(path)
 		}
 	}
 	r.broken = true
@@ -785,7 +838,7 @@ func TestP4_ProgramsThatOpenLinksDoNotSpendThem(t *testing.T) {
 		scanner := &visitor{r: r}
 		for range 5 {
 			scanner.want("GET", scanner.get(path), http.StatusOK)
-			scanner.do(scanner.request("HEAD", path, "", nil))
+			scanner.want("HEAD", scanner.head(path), http.StatusOK)
 		}
 		v := &visitor{r: r}
 		v.want("POST "+purpose, v.post(path, "password", goodPassword), http.StatusSeeOther)
