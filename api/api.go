@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -49,6 +50,7 @@ func New(o Options) (http.Handler, error) {
 	e.HandleMethodNotAllowed = true
 	e.NoMethod(func(c *gin.Context) {
 		c.Header("Content-Type", "application/problem+json")
+		c.Header("Allow", strings.Replace(c.Writer.Header().Get("Allow"), "GET", "GET, HEAD", 1))
 		c.JSON(http.StatusMethodNotAllowed, huma.NewError(http.StatusMethodNotAllowed, "the header Allow says what this path takes"))
 	})
 	e.NoRoute(func(c *gin.Context) {
@@ -58,12 +60,52 @@ func New(o Options) (http.Handler, error) {
 	config := huma.DefaultConfig("Postern", o.Version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = root+"/openapi", "", ""
 	config.CreateHooks = nil // no $schema links in the answers
+	config.RejectUnknownQueryParameters = true
+	config.Transformers = []huma.Transformer{tellOnlyWhere}
 	config.Servers = []*huma.Server{{URL: o.BaseURL}}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer", Description: "A token from: gateway token create"}}
 	h := humagin.New(e, config)
 	h.UseMiddleware(s.authenticate(h))
 	s.routes(h)
-	return web.Headers(e, strings.HasPrefix(o.BaseURL, "https://")), nil
+	delete(h.OpenAPI().Components.Schemas.Map()["ErrorDetail"].Properties, "value")
+	return web.Headers(headAsGet(e), strings.HasPrefix(o.BaseURL, "https://")), nil
+}
+
+// headAsGet answers a HEAD as a GET, whose body net/http leaves out: no GET changes anything.
+func headAsGet(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			get := *r
+			get.Method = http.MethodGet
+			r = &get
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// The most of a request that its refusal names.
+const (
+	maxFaults   = 20
+	maxLocation = 100 // bytes: an unknown field's name is the client's own
+)
+
+// tellOnlyWhere has a refusal say what is wrong in which place, but not what stood there: it may be a secret, or large.
+func tellOnlyWhere(_ huma.Context, _ string, body any) (any, error) {
+	p, ok := body.(*huma.ErrorModel)
+	if !ok || len(p.Errors) == 0 {
+		return body, nil
+	}
+	p.Errors = p.Errors[:min(len(p.Errors), maxFaults)]
+	for _, e := range p.Errors {
+		e.Value = nil
+		if len(e.Location) > maxLocation {
+			e.Location = strings.ToValidUTF8(e.Location[:maxLocation], "") + "…"
+		}
+	}
+	if p.Detail == "validation failed" { // huma's words: the first fault says more
+		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
+	}
+	return p, nil
 }
 
 // needs is the key of an operation's metadata that names the scope it wants.
@@ -134,6 +176,16 @@ func handle[I, O any](s *server, h huma.API, op huma.Operation, scope string, do
 type PageParams struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at the most."`
 	Cursor string `query:"cursor" maxLength:"36" doc:"The next_cursor of the page before."`
+}
+
+var cursors = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// Resolve refuses what can be no cursor: it would be answered with the first page, or with an empty one.
+func (p *PageParams) Resolve(huma.Context) []error {
+	if p.Cursor == "" || cursors.MatchString(p.Cursor) {
+		return nil
+	}
+	return []error{&huma.ErrorDetail{Location: "query.cursor", Message: "this is no cursor; send the next_cursor of the page before"}}
 }
 
 func (p PageParams) page() store.Page {

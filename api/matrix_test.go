@@ -3,7 +3,9 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,11 +75,124 @@ func TestT4_EveryRouteWantsATokenThatAllowsIt(t *testing.T) {
 			c.problem(method+" "+path+" with the wrong scope", c.ask(method, url, map[string]any{}), http.StatusForbidden)
 		}
 		c.token = good
-		r := c.ask("DELETE", url, nil)
-		c.problem("DELETE "+path, r, http.StatusMethodNotAllowed)
-		if r.header.Get("Allow") == "" {
-			t.Errorf("DELETE %s: no Allow", path)
+	}
+}
+
+// TestOtherMethodsAreToldWhatThereIs: on a path that is there, a method that isn't gives 405 and the list of those that are;
+// HEAD is one of them wherever GET is.
+func TestOtherMethodsAreToldWhatThereIs(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	for path, described := range c.described() {
+		url := strings.ReplaceAll(path, "{id}", string(store.NewID()))
+		var there []string
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+			if described[strings.ToLower(method)] != nil || method == "HEAD" && described["get"] != nil {
+				there = append(there, method)
+			}
 		}
+		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+			if slices.Contains(there, method) {
+				continue
+			}
+			r := c.ask(method, url, nil)
+			c.problem(method+" "+path, r, http.StatusMethodNotAllowed)
+			allow := strings.Split(r.header.Get("Allow"), ", ")
+			slices.SortFunc(allow, func(a, b string) int { return slices.Index(there, a) - slices.Index(there, b) })
+			if !slices.Equal(allow, there) {
+				t.Errorf("%s %s: Allow is %q, want %q", method, path, r.header.Get("Allow"), there)
+			}
+		}
+		if described["get"] != nil {
+			head, get := c.ask("HEAD", url, nil), c.ask("GET", url, nil)
+			if head.status != get.status || len(head.body) > 0 || head.header.Get("Content-Type") != get.header.Get("Content-Type") {
+				t.Errorf("HEAD %s gives %d %s, GET %d %s", path, head.status, head.header, get.status, get.header)
+			}
+		}
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			c.problem(method+" "+path+"/nothing", c.ask(method, strings.Replace(url, "/v1/", "/v1/x/", 1), nil), http.StatusNotFound)
+		}
+	}
+}
+
+// TestListsRefuseWhatTheyDoNotKnow: a cursor that is none, or a parameter that nobody reads, must not look like a page one
+// that was asked for.
+func TestListsRefuseWhatTheyDoNotKnow(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	for path, described := range c.described() {
+		if described["get"] == nil {
+			continue
+		}
+		url := strings.ReplaceAll(path, "{id}", "1")
+		refused := func(query, location, says string) {
+			t.Helper()
+			r := c.ask("GET", url+query, nil)
+			c.problem("GET "+path+query, r, http.StatusUnprocessableEntity)
+			var p struct {
+				Detail string
+				Errors []struct{ Location string }
+			}
+			ok(t, json.Unmarshal(r.body, &p))
+			if len(p.Errors) != 1 || p.Errors[0].Location != location || !strings.Contains(p.Detail, location) || !strings.Contains(p.Detail, says) {
+				t.Errorf("GET %s%s says %s", path, query, r.body)
+			}
+		}
+		refused("?colour=red", "query.colour", "unknown query parameter")
+	}
+	for _, list := range []string{"companies", "contacts", "tickets", "held", "quarantine", "outbox"} {
+		for _, cursor := range []string{"x", "1", "%00", "ZZZZZZZZ-ZZZZ-ZZZZ-ZZZZ-ZZZZZZZZZZZZ", strings.ToUpper(string(store.NewID())), "{" + string(store.NewID())[:34] + "}"} {
+			r := c.ask("GET", "/api/v1/"+list+"?cursor="+cursor, nil)
+			c.problem(list+" after "+cursor, r, http.StatusUnprocessableEntity)
+			if !bytes.Contains(r.body, []byte("query.cursor")) || !bytes.Contains(r.body, []byte("next_cursor")) {
+				t.Errorf("%s after %q says %s", list, cursor, r.body)
+			}
+		}
+		c.want(http.StatusOK, "GET", "/api/v1/"+list+"?cursor=", nil, nil)
+		c.want(http.StatusOK, "GET", "/api/v1/"+list+"?cursor="+string(store.NewID()), nil, nil)
+	}
+}
+
+// TestRefusalsRepeatNothing: what was sent may be a secret, or large; a refusal names the place and not what stood there.
+func TestRefusalsRepeatNothing(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	long := strings.Repeat("canary", 10_000)
+	many := map[string]any{}
+	for i := range 1000 {
+		many[fmt.Sprint("field-", i)] = "canary"
+	}
+	for _, tc := range []struct {
+		method, path string
+		body         any
+		status       int
+	}{
+		{"POST", "/tickets", map[string]any{"subject": "canary", "text": "canary", "password": "canary"}, 422},
+		{"POST", "/tickets", map[string]any{"subject": long, "text": "x"}, 422},
+		{"POST", "/companies", map[string]any{"name": long}, 422},
+		{"POST", "/companies", map[string]any{"name": []string{"canary"}}, 422},
+		{"POST", "/companies", map[string]any{long: 1, "name": "Acme"}, 422},
+		{"POST", "/companies", many, 422},
+		{"POST", "/companies", `{"name":"canary`, 400},
+		{"POST", "/companies", "canary", 400},
+		{"POST", "/contacts", map[string]any{"welcome": "canary"}, 422},
+		{"PATCH", "/tickets/1", `"canary"`, 422},
+		{"POST", "/tickets/1/messages", map[string]any{"text": "canary", "attachments": []map[string]any{{"name": "x", "content": "canary!"}}}, 422},
+		{"GET", "/tickets?limit=canary", nil, 422},
+		{"GET", "/tickets?cursor=canary", nil, 422},
+		{"GET", "/outbox?state=canary", nil, 422},
+		{"GET", "/tickets?colour=canary", nil, 422},
+		{"GET", "/tickets/" + long[:60], nil, 422},
+	} {
+		r := c.ask(tc.method, "/api/v1"+tc.path, tc.body)
+		c.problem(tc.method+" "+tc.path, r, tc.status)
+		// A name that was sent may come back, as the place of the fault, but not all of it.
+		if n := bytes.Count(r.body, []byte("canary")); n > 0 && tc.body == nil || n > 40 || len(r.body) > 5000 || bytes.Contains(r.body, []byte(`"value"`)) {
+			t.Errorf("%s %s repeats what was sent: %.300s", tc.method, tc.path, r.body)
+		}
+	}
+	if b := c.ask("GET", "/api/v1/openapi.json", nil).body; bytes.Contains(b, []byte("The value at the given location")) {
+		t.Error("the description promises the value")
 	}
 }
 
