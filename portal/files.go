@@ -35,44 +35,49 @@ func (p *portal) readForm(c *gin.Context) (*form, error) {
 	raw := c.Request.Body
 	c.Request.Body = http.MaxBytesReader(c.Writer, raw, maxUpload)
 	f, err := p.readParts(c)
+	if err != nil {
+		// A browser reads the answer only after it has sent everything, within reason.
+		_, _ = io.CopyN(io.Discard, raw, maxUpload) // it may give up
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		f.over = true
 		c.Status(http.StatusRequestEntityTooLarge)
-		// A browser reads the answer only after it has sent everything, within reason.
-		_, _ = io.CopyN(io.Discard, raw, maxUpload) // it may give up
 		err = nil
 	}
 	return f, err
 }
 
-const maxUpload = maxFiles*maxFileSize + maxFormText + (1 << 20)
+const (
+	maxUpload  = maxFiles*maxFileSize + maxFormText + (1 << 20)
+	maxDrained = 16 << 20 // of what was sent to a form without files
+)
 
 func (p *portal) readParts(c *gin.Context) (*form, error) {
+	f := &form{values: map[string]string{}}
 	r, err := c.Request.MultipartReader()
 	if err != nil {
-		return nil, &desk.Error{Kind: desk.Invalid, Text: "this form sends multipart/form-data", Err: err}
+		return f, unreadable(err)
 	}
-	f := &form{values: map[string]string{}}
-	for text := 0; ; {
+	for text, parts := 0, 0; ; parts++ {
 		part, err := r.NextPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && parts > 0 {
 			return f, nil
 		}
 		if err != nil {
-			return f, uploadError(err)
+			return f, unreadable(err)
 		}
 		if part.FileName() != "" {
 			if err := p.readFile(c, f, part); err != nil {
-				return f, uploadError(err)
+				return f, err
 			}
 			continue
 		}
 		b, err := io.ReadAll(io.LimitReader(part, maxFormText+1))
 		if err != nil {
-			return f, uploadError(err)
+			return f, unreadable(err)
 		}
 		if text += len(b); text > maxFormText {
-			return f, &desk.Error{Kind: desk.TooLarge, Text: "more than 1 MB of text"}
+			return f, &refused{http.StatusRequestEntityTooLarge, "oops.text_too_long", errors.New("more text than a form takes")}
 		}
 		if name := part.FormName(); name != "files" {
 			f.values[name] = string(b)
@@ -80,23 +85,49 @@ func (p *portal) readParts(c *gin.Context) (*form, error) {
 	}
 }
 
-// formError tells what is wrong with a form without files that can't be read.
-func formError(err error) error {
+// parseForm reads a form without files.
+func parseForm(c *gin.Context) error {
+	raw := c.Request.Body
+	c.Request.Body = http.MaxBytesReader(c.Writer, raw, maxSmallForm)
+	err := c.Request.ParseForm()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return &desk.Error{Kind: desk.TooLarge, Text: "the form is too large", Err: err}
+		_, _ = io.CopyN(io.Discard, raw, maxDrained) // as in readForm
+		return &refused{http.StatusRequestEntityTooLarge, "oops.form_too_large", err}
 	}
-	return &desk.Error{Kind: desk.Invalid, Text: "The form can't be read", Err: err}
+	if err != nil {
+		return unreadable(err)
+	}
+	return nil
 }
 
-// uploadError tells what the sender got wrong from what went wrong here.
-func uploadError(err error) error {
-	if _, large := errors.AsType[*http.MaxBytesError](err); large || desk.KindOf(err) != desk.Internal {
-		return err
+// refused is a form that can't be taken as a whole: there is no field to show it at, so it gets a page with the text of key.
+type refused struct {
+	status int
+	key    string
+	err    error
+}
+
+func (r *refused) Error() string { return r.err.Error() }
+func (r *refused) Unwrap() error { return r.err }
+
+// unreadable is what a browser, or what stands between, has damaged or did not send in time.
+func unreadable(err error) error {
+	status := http.StatusBadRequest
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		status = http.StatusRequestTimeout
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || strings.HasPrefix(err.Error(), "multipart:") || errors.Is(err, os.ErrDeadlineExceeded) {
-		return &desk.Error{Kind: desk.Invalid, Text: "the form was cut short", Err: err}
+	return &refused{status, "oops.broken", err}
+}
+
+// incoming tells that it was the reading of a part that failed, whoever reads it.
+type incoming struct{ *multipart.Part }
+
+func (in incoming) Read(b []byte) (int, error) {
+	n, err := in.Part.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = unreadable(err)
 	}
-	return err
+	return n, err
 }
 
 func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part) error {
@@ -105,7 +136,7 @@ func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part) error {
 		return nil
 	}
 	name := mailmsg.SafeFileName(part.FileName())
-	limited := &io.LimitedReader{R: part, N: maxFileSize + 1}
+	limited := &io.LimitedReader{R: incoming{part}, N: maxFileSize + 1}
 	sha, size, err := p.Blobs.Put(c.Request.Context(), limited)
 	if err != nil {
 		return err

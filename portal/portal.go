@@ -97,9 +97,8 @@ func (p *portal) routes(e *gin.Engine) {
 	}
 	open := func(method, path string, h func(*gin.Context) error) {
 		answer(method, path, formWithin, func(c *gin.Context) error {
-			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxSmallForm)
-			if err := c.Request.ParseForm(); err != nil {
-				return formError(err)
+			if err := parseForm(c); err != nil {
+				return err
 			}
 			return h(c)
 		})
@@ -200,6 +199,9 @@ func redirect(c *gin.Context, path string) error {
 // oops is the page for every error: it says what to do, and nothing about what is inside.
 func (p *portal) oops(c *gin.Context, err error) {
 	status := p.Web.Status(err)
+	if r, ok := errors.AsType[*refused](err); ok {
+		status = r.status
+	}
 	if status >= http.StatusInternalServerError {
 		p.Web.Log.ErrorContext(c.Request.Context(), "a page failed", slog.String("route", c.FullPath()), slog.Int("status", status), slog.String("error", err.Error()))
 	}
@@ -214,6 +216,9 @@ func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.R
 	}
 	texts := p.Texts.For(p.lang(r, desk.Contact{}))
 	key, pairs := oopsText(status)
+	if r, ok := errors.AsType[*refused](err); ok {
+		key = r.key
+	}
 	title, titleErr := texts.T(key + "_title")
 	text, textErr := texts.T(key, pairs...)
 	if err := errors.Join(titleErr, textErr); err != nil {

@@ -799,15 +799,57 @@ func TestAnOversizedUploadKeepsTheText(t *testing.T) {
 	if len(r.messages(mine.ID)) != 1 {
 		t.Error("something was stored")
 	}
-	// A form that is cut short, one that is none, and one that does not end for somebody who is not signed in.
-	for what, body := range map[string]string{"cut short": head, "no form": "hello"} {
-		if a := in.do(in.request("POST", ticketPath(mine.Number), "multipart/form-data; boundary=b", []byte(body))); a.status != http.StatusUnprocessableEntity {
-			t.Errorf("%s gives %d: %s", what, a.status, textOf(a.body))
+}
+
+// TestFormsThatCannotBeReadAreToldKindly: what a browser or a program in between has damaged, or is too long, stores nothing
+// and says what to do next, in words for people.
+func TestFormsThatCannotBeReadAreToldKindly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	const boundary = "multipart/form-data; boundary=b"
+	field := "--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nmy words\r\n"
+	broken, tooMuch := "send it once more", "Go back"
+	for what, c := range map[string]struct {
+		path, contentType, body string
+		status                  int
+		says                    string
+	}{
+		"cut short in a file":      {ticketPath(mine.Number), boundary, field + "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.bin\"\r\n\r\nabc", 400, broken},
+		"cut short in the text":    {ticketPath(mine.Number), boundary, strings.TrimSuffix(field, "\r\n"), 400, broken},
+		"cut short between parts":  {ticketPath(mine.Number), boundary, field, 400, broken},
+		"no form":                  {ticketPath(mine.Number), boundary, "hello", 400, broken},
+		"nothing":                  {"/tickets/new", boundary, "", 400, broken},
+		"no boundary":              {"/tickets/new", "multipart/form-data", field + "--b--\r\n", 400, broken},
+		"another boundary":         {"/tickets/new", "multipart/form-data; boundary=other", field + "--b--\r\n", 400, broken},
+		"a part without a header":  {ticketPath(mine.Number), boundary, "--b\r\nno header\r\n\r\nx\r\n--b--\r\n", 400, broken},
+		"a broken encoding":        {ticketPath(mine.Number), boundary, "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.bin\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=\x01=\r\n--b--\r\n", 400, broken},
+		"url-encoded":              {ticketPath(mine.Number), urlencoded, "text=my+words", 400, broken},
+		"url-encoded, a ticket":    {"/tickets/new", urlencoded, "subject=x&text=my+words", 400, broken},
+		"JSON":                     {"/tickets/new", "application/json", `{"text":"my words"}`, 400, broken},
+		"a broken escape":          {"/sign-in", urlencoded, "email=%zz", 400, broken},
+		"a broken media type":      {"/forgot", "application/x-www-form-urlencoded; =", "email=ann", 400, broken},
+		"5 MB to the sign-in page": {"/sign-in", urlencoded, "email=ann&password=" + strings.Repeat("x", 5<<20), 413, tooMuch},
+		"5 MB for a link":          {"/sign-in/link", urlencoded, "email=" + strings.Repeat("x", 5<<20), 413, tooMuch},
+		"too long a text":          {ticketPath(mine.Number), boundary, "--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n" + strings.Repeat("x", maxFormText+1) + "\r\n--b--\r\n", 413, tooMuch},
+	} {
+		a := in.do(in.request("POST", c.path, c.contentType, []byte(c.body)))
+		in.want(what, a, c.status)
+		page := textOf(a.body)
+		if !strings.Contains(page, c.says) || c.path[:2] == "/s" && strings.Contains(page, "files") {
+			t.Errorf("%s says %s", what, page)
+		}
+		for _, inside := range []string{"multipart", "urlencoded", "MIME", "EOF", "http:", "boundary", "cut short"} {
+			if strings.Contains(page, inside) {
+				t.Errorf("%s talks of %q: %s", what, inside, page)
+			}
 		}
 	}
-	big := url.Values{"email": {"ann@acme.example"}, "password": {strings.Repeat("x", maxSmallForm)}}
-	if a := (&visitor{r: r}).do((&visitor{r: r}).request("POST", "/sign-in", urlencoded, []byte(big.Encode()))); a.status != http.StatusRequestEntityTooLarge {
-		t.Errorf("a huge sign-in gives %d", a.status)
+	_, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
+	if err != nil || total != 1 || len(r.messages(mine.ID)) != 1 {
+		t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
 	}
 }
 
@@ -883,7 +925,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 			}
 		}
 	}
-	for _, key := range []string{"not_found", "too_large", "too_many", "unavailable", "forbidden", "refused", "internal"} {
+	for _, key := range []string{"not_found", "too_large", "too_many", "unavailable", "forbidden", "refused", "internal", "broken", "form_too_large", "text_too_long"} {
 		for _, lang := range texts.Languages() {
 			if _, err := texts.For(lang).T("oops."+key+"_title", "Ref", "r"); err != nil {
 				t.Error(err)
