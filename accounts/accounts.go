@@ -316,11 +316,22 @@ func (a *Accounts) CreateToken(ctx context.Context, name string, scopes []string
 	})
 }
 
+// usedWithin is how exactly it is known when a token was last used: a write for every request would be too many.
+const usedWithin = time.Hour
+
 // Token finds the token with the secret; anything else is Unauthenticated.
 func (a *Accounts) Token(ctx context.Context, secret string) (desk.Token, error) {
 	t, err := a.db.TokenByHash(ctx, sha256.Sum256([]byte(secret)))
 	if desk.KindOf(err) == desk.NotFound {
 		return t, &desk.Error{Kind: desk.Unauthenticated, Text: "this token is not known; make one with gateway token create"}
 	}
-	return t, err
+	if err != nil || a.db.Now().Sub(t.LastUsed) < usedWithin {
+		return t, err
+	}
+	return t, a.db.Update(ctx, func(tx *store.Tx) error { return tx.UsedToken(ctx, t.ID, tx.Now()) })
+}
+
+// RevokeToken ends a token at once. One that is not there is NotFound.
+func (a *Accounts) RevokeToken(ctx context.Context, id desk.ID) error {
+	return a.db.Update(ctx, func(tx *store.Tx) error { return tx.DeleteToken(ctx, id) })
 }

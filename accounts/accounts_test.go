@@ -383,6 +383,15 @@ func TestTokens(t *testing.T) {
 				r.t.Errorf("%q: %v", s, err)
 			}
 		}
+		if all, err := r.db.Tokens(r.t.Context()); err != nil || len(all) != 1 || all[0].LastUsed.IsZero() {
+			r.t.Errorf("after use: %+v, %v", all, err)
+		}
+		if err := r.a.RevokeToken(r.t.Context(), token.ID); err != nil {
+			r.t.Fatal(err)
+		}
+		if _, err := r.a.Token(r.t.Context(), secret); desk.KindOf(err) != desk.Unauthenticated {
+			r.t.Errorf("a revoked token: %v", err)
+		}
 		if _, err := r.a.CreateToken(r.t.Context(), " ", nil); desk.KindOf(err) != desk.Invalid {
 			r.t.Errorf("a token without a name: %v", err)
 		}

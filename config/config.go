@@ -3,7 +3,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,21 +70,49 @@ func loadFile(c *Config, s Source) error {
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	dec := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields()
-	err = dec.Decode(c)
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var errs []error
-		for _, e := range strict.Errors {
-			row, _ := e.Position()
-			errs = append(errs, fmt.Errorf("%s line %d: there is no setting %q; there are %s", s.File, row, strings.Join(e.Key(), "."), strings.Join(names(), ", ")))
+	var values map[string]any
+	if err := toml.Unmarshal(b, &values); err != nil {
+		if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
+			row, _ := wrong.Position()
+			return fmt.Errorf("%s line %d: %w", s.File, row, wrong)
 		}
-		return errors.Join(errs...)
+		return fmt.Errorf("%s: %w", s.File, err)
 	}
-	if wrong, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, _ := wrong.Position()
-		return fmt.Errorf("%s line %d: %s", s.File, row, wrong.Error())
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := c.setAny(name, values[name]); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: %w", s.File, name, err))
+		}
 	}
-	return err
+	return errors.Join(errs...)
+}
+
+// setAny sets what stands in a file.
+func (c *Config) setAny(name string, value any) error {
+	f, err := c.field(name)
+	if err != nil {
+		return err
+	}
+	if f.Kind() == reflect.String {
+		text, ok := value.(string)
+		if !ok {
+			return errors.New("want text in quotes")
+		}
+		f.SetString(text)
+		return nil
+	}
+	list, ok := value.([]any)
+	texts := make([]string, len(list))
+	for i, v := range list {
+		var isText bool
+		texts[i], isText = v.(string)
+		ok = ok && isText
+	}
+	if !ok {
+		return errors.New(`want a list of texts, such as ["10.0.0.1", "10.1.0.0/16"]`)
+	}
+	f.Set(reflect.ValueOf(texts))
+	return nil
 }
 
 const prefix = "POSTERN_"
@@ -93,7 +120,7 @@ const prefix = "POSTERN_"
 // elsewhere are variables with our prefix that are no settings: this one names the file, and the tests have theirs.
 // Kubernetes makes the others for a service called "postern".
 func elsewhere(name string) bool {
-	return name == "CONFIG" || name == "CORPUS" || strings.HasPrefix(name, "SERVICE_") || strings.HasPrefix(name, "PORT")
+	return name == "CONFIG" || name == "CORPUS" || name == "SHOTS" || strings.HasPrefix(name, "SERVICE_") || strings.HasPrefix(name, "PORT")
 }
 
 func loadEnviron(c *Config, s Source) error {
@@ -129,24 +156,28 @@ func loadFlags(c *Config, s Source) error {
 	return errors.Join(errs...)
 }
 
+// set sets what stands in the environment or on the command line: a list has commas or blanks in it.
 func (c *Config) set(name, value string) error {
-	v := reflect.ValueOf(c).Elem()
-	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("toml") != name {
-			continue
-		}
-		if v.Field(i).Kind() == reflect.Slice {
-			var list []string
-			for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ' ' }) {
-				list = append(list, part)
-			}
-			v.Field(i).Set(reflect.ValueOf(list))
-			return nil
-		}
-		v.Field(i).SetString(value)
+	f, err := c.field(name)
+	if err != nil {
+		return err
+	}
+	if f.Kind() == reflect.String {
+		f.SetString(value)
 		return nil
 	}
-	return fmt.Errorf("there is no such setting; there are %s", strings.Join(names(), ", "))
+	f.Set(reflect.ValueOf(strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })))
+	return nil
+}
+
+func (c *Config) field(name string) (reflect.Value, error) {
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("toml") == name {
+			return v.Field(i), nil
+		}
+	}
+	return reflect.Value{}, fmt.Errorf("there is no such setting; there are %s", strings.Join(names(), ", "))
 }
 
 func names() []string {

@@ -61,13 +61,13 @@ func TestEveryProblemIsToldAtOnceAndNoSecret(t *testing.T) {
 			"POSTERN_TRUSTED_PROXIES=everybody", "POSTERN_LOG_LEVEL=loud",
 		},
 		Flags: map[string]string{"log_format": "xml", "colour": "red", "data": ""},
-		Read:  files(map[string]string{"x.toml": "lisen = 'x'\nlisten = 'nowhere'\nbase_url = 'help.acme.example'\n[mailbox]\nname = 'x'\n"}),
+		Read:  files(map[string]string{"x.toml": "lisen = 'x'\nlog_level = 3\ntrusted_proxies = [1]\nlisten = 'nowhere'\nbase_url = 'help.acme.example'\n[mailbox]\nname = 'x'\n"}),
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		`x.toml line 1: there is no setting "lisen"`, `"mailbox`, "POSTERN_LISTN: there is no such setting", "POSTERN_REDIS_URL_FILE: open /missing", "--colour: there is no such setting", "data: name a folder",
+		"x.toml: lisen: there is no such setting", "x.toml: mailbox: there is no such setting", "x.toml: log_level: want text", "x.toml: trusted_proxies: want a list", "POSTERN_LISTN: there is no such setting", "POSTERN_REDIS_URL_FILE: open /missing", "--colour: there is no such setting", "data: name a folder",
 		`listen: "nowhere"`, `base_url: "help.acme.example"`, "database_url: want postgres", "blob_url: want s3", "secret_key: want 64", `trusted_proxies: "everybody"`, `log_format: "xml"`, `log_level: "loud"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -84,8 +84,14 @@ func TestEveryProblemIsToldAtOnceAndNoSecret(t *testing.T) {
 
 func TestBrokenFiles(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{"no TOML": "listen", "a number": "listen = 8080", "a list": "data = ['x']", "cut short": "data = 'x"} {
-		if _, err := Load(Source{File: "x.toml", Read: files(map[string]string{"x.toml": text})}); err == nil || !strings.Contains(err.Error(), "x.toml line 1") {
+	for name, c := range map[string]struct{ text, want string }{
+		"no TOML":   {"listen", "x.toml line 1: "},
+		"cut short": {"secret_key = '" + canary, "x.toml line 1: "},
+		"a number":  {"listen = 8080", "x.toml: listen: want text in quotes"},
+		"a list":    {"data = ['x']", "x.toml: data: want text in quotes"},
+	} {
+		_, err := Load(Source{File: "x.toml", Read: files(map[string]string{"x.toml": c.text})})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -145,7 +151,7 @@ func TestKeyIsMadeOnceAndForEver(t *testing.T) {
 	for i := range keys { // programs that start at the same time
 		wg.Go(func() {
 			var err error
-			if keys[i], err = LoadKey(c); err != nil {
+			if keys[i], _, err = LoadKey(c); err != nil {
 				t.Error(err)
 			}
 		})
@@ -165,14 +171,14 @@ func TestKeyIsMadeOnceAndForEver(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 	c.SecretKey = " " + hex.EncodeToString(keys[0][:]) + "\n"
-	if k, err := LoadKey(c); err != nil || k != keys[0] {
+	if k, made, err := LoadKey(c); made || err != nil || k != keys[0] {
 		t.Errorf("the same key from the settings: %v", err)
 	}
 	c.SecretKey = ""
 	if err := os.WriteFile(path, []byte(canary), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadKey(c); err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), path) {
+	if _, _, err := LoadKey(c); err == nil || strings.Contains(err.Error(), canary) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a broken key file: %v", err)
 	}
 	a, b := keys[0].Derive("database"), keys[0].Derive("links")

@@ -27,24 +27,25 @@ func ParseKey(s string) (Key, error) {
 
 // LoadKey gives the installation key: the one that is set, or the one in the data folder, which it makes at the first
 // start. Without the key, stored passwords of mailboxes can't be read and links that were sent stop working, so it
-// belongs into every backup.
-func LoadKey(c Config) (Key, error) {
+// belongs into every backup. Made tells that it is new.
+func LoadKey(c Config) (key Key, made bool, err error) {
 	if c.SecretKey != "" {
-		return ParseKey(c.SecretKey)
+		key, err = ParseKey(c.SecretKey)
+		return key, false, err
 	}
 	path := filepath.Join(c.Data, "secret.key")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return makeKey(path)
+		key, err = makeKey(path)
+		return key, err == nil, err
 	}
 	if err != nil {
-		return Key{}, fmt.Errorf("read the installation key: %w", err)
+		return key, false, fmt.Errorf("read the installation key: %w", err)
 	}
-	key, err := ParseKey(string(b))
-	if err != nil {
-		return key, fmt.Errorf("%s: %w", path, err)
+	if key, err = ParseKey(string(b)); err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
 	}
-	return key, nil
+	return key, false, err
 }
 
 // makeKey writes a new key whole or not at all: two programs may start at the same time, and then both use the first.

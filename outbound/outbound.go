@@ -34,16 +34,23 @@ type Depositor interface {
 	Find(ctx context.Context, mb desk.Mailbox, role desk.FolderRole, mid desk.MessageID) (bool, error)
 }
 
-// Refusal is a mail server's own negative answer (RFC 5321 section 4.2, RFC 3463).
+// Refusal is a mail server's own negative answer (RFC 5321 section 4.2, RFC 3463), or what it would have to be: at the
+// stage NotAsked it is ours.
 type Refusal struct {
 	Code     int
 	Enhanced string // such as 5.1.1; empty if the server gave none
 	Text     string
-	Stage    string // what it answered to: MAIL, RCPT, DATA
+	Stage    string // what it answered to: MAIL, RCPT, DATA; or NotAsked
 }
 
-// Error gives the server's words.
+// NotAsked is the stage of a refusal of our own, before the server was asked.
+const NotAsked = "not asked"
+
+// Error gives the server's words, or ours.
 func (r *Refusal) Error() string {
+	if r.Stage == NotAsked {
+		return r.Text
+	}
 	return fmt.Sprintf("the mail server answered %d %s to %s: %s", r.Code, r.Enhanced, r.Stage, r.Text)
 }
 

@@ -276,6 +276,16 @@ func (q *Queue) Serve(ctx context.Context, h Handler) error {
 	return nil
 }
 
+// LogTo has Redis's client, which logs for the whole process, log to log. It is called once, before New.
+func LogTo(log *slog.Logger) { redis.SetLogger(redisLogger{log}) }
+
+type redisLogger struct{ log *slog.Logger }
+
+// Printf is where the client reports what it goes on after by itself.
+func (l redisLogger) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis", slog.String("text", fmt.Sprintf(format, args...)))
+}
+
 // logger hands asynq's own words to slog.
 type logger struct{ log *slog.Logger }
 

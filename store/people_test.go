@@ -360,6 +360,15 @@ func TestTokensAreFoundByTheirHashOnly(t *testing.T) {
 		}
 		_, err := db.TokenByHash(t.Context(), sha256.Sum256([]byte("pst_Secret")))
 		wantKind(t, err, desk.NotFound)
+		id, used := must[[]desk.Token](t)(db.Tokens(t.Context()))[0].ID, db.Now().Truncate(time.Millisecond)
+		commit(t, db, func(tx *Tx) error { return tx.UsedToken(t.Context(), id, used) })
+		if got := must[[]desk.Token](t)(db.Tokens(t.Context())); len(got) != 1 || !got[0].LastUsed.Equal(used) {
+			t.Errorf("%+v, used at %v", got, used)
+		}
+		commit(t, db, func(tx *Tx) error { return tx.DeleteToken(t.Context(), id) })
+		_, err = db.TokenByHash(t.Context(), hash)
+		wantKind(t, err, desk.NotFound)
+		wantKind(t, db.Update(t.Context(), func(tx *Tx) error { return tx.DeleteToken(t.Context(), id) }), desk.NotFound)
 	})
 }
 

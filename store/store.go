@@ -310,6 +310,9 @@ func (tx *Tx) run(x queryer, fn func(*Tx) error) (err error) {
 // Now gives the time to stamp rows with.
 func (tx *Tx) Now() time.Time { return tx.db.now() }
 
+// Now is the time by the clock that the database was opened with.
+func (db *DB) Now() time.Time { return db.now() }
+
 func (tx *Tx) exec(ctx context.Context, query string, args ...any) error {
 	_, err := tx.x.ExecContext(ctx, query, args...)
 	return err

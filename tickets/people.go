@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/publicsuffix"
+
 	"postern/desk"
 	"postern/store"
 )
@@ -43,6 +45,8 @@ func (d *Desk) changeCompany(ctx context.Context, co desk.Company, change Compan
 			switch {
 			case !ok:
 				return co, desk.Refuse("domains", "%q is not a domain such as acme.example", raw)
+			case publicSuffix(domain):
+				return co, desk.Refuse("domains", "anybody can register a domain under %s, so it can't tell who belongs to a company", domain)
 			case desk.PublicMailDomain(domain):
 				return co, desk.Refuse("domains", "%s is open to everybody, so it can't tell who belongs to a company", domain)
 			case !slices.Contains(co.Domains, domain):
@@ -56,6 +60,13 @@ func (d *Desk) changeCompany(ctx context.Context, co desk.Company, change Compan
 		}
 		return tx.PutCompany(ctx, co)
 	})
+}
+
+// publicSuffix tells whether people who have nothing to do with each other have domains right under this one, as under
+// co.uk or github.io (publicsuffix.org).
+func publicSuffix(domain string) bool {
+	suffix, byRegistry := publicsuffix.PublicSuffix(domain)
+	return suffix == domain && (byRegistry || strings.Contains(suffix, "."))
 }
 
 // NewContact is a contact that an operator or a program adds.

@@ -241,7 +241,7 @@ func TestContactsAndCompaniesThatAreRefused(t *testing.T) {
 			_, _, err := r.d.AddContact(ctx, c.in)
 			r.wantKind(what, err, c.want)
 		}
-		for _, domains := range [][]string{{"gmail.com"}, {"no domain"}, {"com"}} {
+		for _, domains := range [][]string{{"gmail.com"}, {"no domain"}, {"com"}, {"co.uk"}, {"github.io"}} {
 			_, err := r.d.AddCompany(ctx, "Acme", domains)
 			r.wantKind(strings.Join(domains, ","), err, desk.Invalid)
 		}

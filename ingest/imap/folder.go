@@ -114,7 +114,7 @@ func (f *folder) tell(ctx context.Context, err error, pause time.Duration) {
 		level = slog.LevelDebug
 	}
 	f.told = err.Error()
-	f.log().Log(ctx, level, "can't watch the folder", slog.Any("error", err), slog.Duration("retry_in", pause))
+	f.log().Log(ctx, level, "can't watch the folder", slog.Any("error", err), slog.String("retry_in", pause.Round(time.Second).String()))
 }
 
 func (f *folder) log() *slog.Logger {

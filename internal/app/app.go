@@ -49,9 +49,13 @@ type parts struct {
 
 // open opens everything that lies in databases and folders. It connects to no mail server.
 func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, error) {
-	key, err := config.LoadKey(cfg)
+	key, made, err := config.LoadKey(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if made && cfg.DatabaseURL != "" {
+		log.WarnContext(ctx, "an installation key was made; every other machine with this database needs the same one as its secret_key",
+			slog.String("file", filepath.Join(cfg.Data, "secret.key")))
 	}
 	p := &parts{cfg: cfg, log: log}
 	if p.keys, err = keyring(key); err != nil {
@@ -60,7 +64,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, err
 	if p.blobs, err = blob.New(ctx, cfg.BlobURL, filepath.Join(cfg.Data, "blobs")); err != nil {
 		return nil, err
 	}
-	p.db, err = store.Open(ctx, store.Options{URL: cfg.DatabaseURL, Path: filepath.Join(cfg.Data, "postern.db"), Key: key.Derive("secrets")})
+	p.db, err = store.Open(ctx, store.Options{URL: cfg.DatabaseURL, Path: databaseFile(cfg), Key: key.Derive("secrets")})
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +77,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, err
 	}
 	return p, nil
 }
+
+// databaseFile is where the SQLite database lies.
+func databaseFile(cfg config.Config) string { return filepath.Join(cfg.Data, "postern.db") }
 
 func (p *parts) close() error { return p.db.Close() }
 

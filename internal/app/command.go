@@ -3,8 +3,11 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"text/tabwriter"
 
@@ -102,9 +105,13 @@ func (c *cli) with(cmd *cobra.Command, do func(ctx context.Context, p *parts) er
 	if !cmd.Flags().Changed("log-level") {
 		cfg.LogLevel = "warn" // a command speaks for itself
 	}
+	_, missing := os.Stat(databaseFile(cfg))
 	p, err := open(cmd.Context(), cfg, logger(cfg, c.env.Stderr))
 	if err != nil {
 		return err
+	}
+	if cfg.DatabaseURL == "" && errors.Is(missing, fs.ErrNotExist) {
+		c.note("note: there was no Postern in the data folder %s; a new, empty one was made", cfg.Data)
 	}
 	defer func() {
 		if closeErr := p.close(); err == nil {

@@ -31,7 +31,9 @@ func (c *cli) serve(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return Serve(cmd.Context(), cfg, logger(cfg, c.env.Stderr), nil)
+	log := logger(cfg, c.env.Stderr)
+	queue.LogTo(log)
+	return Serve(cmd.Context(), cfg, log, nil)
 }
 
 func (c *cli) work(cmd *cobra.Command, _ []string) error {
@@ -43,6 +45,7 @@ func (c *cli) work(cmd *cobra.Command, _ []string) error {
 		return errors.New("no worker is needed: without a redis_url and a database_url the gateway does all the work itself")
 	}
 	log := logger(cfg, c.env.Stderr)
+	queue.LogTo(log)
 	p, err := open(cmd.Context(), cfg, log)
 	if err != nil {
 		return err
@@ -135,9 +138,10 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w; another gateway may be running, or choose another address with --listen", cfg.Listen, err)
+		return fmt.Errorf("listen on %s: %w; choose another address with --listen", cfg.Listen, err)
 	}
 	s.greet(ctx, l.Addr().String())
+	defer context.AfterFunc(ctx, func() { log.Info("gateway stops; what is under way is finished first") })()
 	if ready != nil {
 		ready(l.Addr().String())
 	}

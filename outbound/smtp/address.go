@@ -20,7 +20,7 @@ func envelopeAddress(address string) (path string, utf8Local bool, err error) {
 		return "<>", false, nil
 	}
 	refuse := func(why string) (string, bool, error) {
-		return "", false, &outbound.Refusal{Code: 553, Enhanced: "5.1.3", Text: fmt.Sprintf("%q is not an address mail can be sent to: %s", address, why), Stage: StageAddress}
+		return "", false, &outbound.Refusal{Code: 553, Enhanced: "5.1.3", Text: fmt.Sprintf("%q is not an address mail can be sent to: %s", address, why), Stage: outbound.NotAsked}
 	}
 	at := strings.LastIndexByte(address, '@')
 	if at < 1 || at == len(address)-1 {

@@ -8,14 +8,12 @@ import (
 	"postern/outbound"
 )
 
-// The stages of outbound.Refusal. At StageAddress the server was not asked: the address can't be written in SMTP, or not
-// for this server.
+// The stages of outbound.Refusal, beside outbound.NotAsked: the address can't be written in SMTP, or not for this server.
 const (
-	StageAddress = "the address"
-	StageMail    = "MAIL"
-	StageRcpt    = "RCPT"
-	StageData    = "DATA"
-	StageEnd     = "the whole mail"
+	StageMail = "MAIL"
+	StageRcpt = "RCPT"
+	StageData = "DATA"
+	StageEnd  = "the whole mail"
 )
 
 var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}(?: |$)`)

@@ -128,7 +128,7 @@ func newEnvelope(from, to string) (e envelope, err error) {
 		return envelope{}, err
 	}
 	if e.to == "<>" {
-		return envelope{}, &outbound.Refusal{Code: 553, Enhanced: "5.1.3", Text: "there is no recipient", Stage: StageAddress}
+		return envelope{}, &outbound.Refusal{Code: 553, Enhanced: "5.1.3", Text: "there is no recipient", Stage: outbound.NotAsked}
 	}
 	e.utf8 = utf8From || utf8To
 	return e, nil
@@ -153,7 +153,7 @@ func (s *Sender) transact(ctx context.Context, conn *connection, e envelope, bod
 	if e.utf8 {
 		if ok, _ := client.Extension("SMTPUTF8"); !ok {
 			return "", true, &outbound.Refusal{
-				Code: 550, Enhanced: "5.6.7", Stage: StageAddress,
+				Code: 550, Enhanced: "5.6.7", Stage: outbound.NotAsked,
 				Text: fmt.Sprintf("the server can't send to or from addresses with letters such as those in %s", e.to),
 			}
 		}

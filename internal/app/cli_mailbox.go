@@ -1,0 +1,396 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postern/desk"
+	"postern/mailconn"
+	"postern/store"
+)
+
+// mailboxFlags are what describes a mailbox on the command line.
+type mailboxFlags struct {
+	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
+	aliases                                                                    []string
+	subAddress, noCheck                                                        bool
+}
+
+func (c *cli) mailboxCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "mailbox", Short: "Connect support mailboxes", Args: cobra.NoArgs, RunE: help}
+	var f mailboxFlags
+	add := &cobra.Command{
+		Use: "add", Short: "Connect a mailbox; checks it first", Args: cobra.NoArgs,
+		Long: `Connects a mailbox. It signs in to both servers first and stores nothing if that fails.
+
+` + aboutURLs,
+		Example: `  gateway mailbox add --address support@example.com --imap imaps://support%40example.com@mail.example.com \
+      --imap-password-file ./password --smtp smtps://support%40example.com@mail.example.com --since now`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.mailboxAdd(cmd, f) },
+	}
+	add.Flags().StringVar(&f.address, "address", "", "the mailbox's address (required)")
+	add.Flags().StringVar(&f.since, "since", "now", "make tickets of mail that arrived since: now, all, or a date such as 2026-01-31")
+	edit := &cobra.Command{
+		Use: "edit ADDRESS", Short: "Change how a mailbox is reached; checks it first", Args: cobra.ExactArgs(1),
+		Long: `Changes what is given and leaves the rest, passwords too. It signs in to both servers first and changes nothing if that fails.
+
+` + aboutURLs,
+		Example: `  gateway mailbox edit support@example.com --imap-password-file ./new-password
+  gateway mailbox edit support@example.com --smtp smtps://support%40example.com@relay.example.com`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.mailboxEdit(cmd, args[0], f) },
+	}
+	for _, cmd := range []*cobra.Command{add, edit} {
+		fl := cmd.Flags()
+		fl.StringSliceVar(&f.aliases, "alias", nil, "another address whose mail arrives here; may be given several times")
+		fl.StringVar(&f.name, "name", "", "the sender's name on our mail")
+		fl.StringVar(&f.imap, "imap", "", "where to read the mailbox (required for a new one)")
+		fl.StringVar(&f.smtp, "smtp", "", "where to send; without it nothing is sent")
+		fl.StringVar(&f.imapPasswordFile, "imap-password-file", "", "file with the IMAP password")
+		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
+		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell")
+		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
+		fl.BoolVar(&f.noCheck, "no-check", false, "store it without trying to reach it")
+	}
+	must(add.MarkFlagRequired("address"))
+	must(add.MarkFlagRequired("imap"))
+	list := c.listFlag(&cobra.Command{
+		Use: "list", Short: "List the mailboxes and how far they are read", Args: cobra.NoArgs, Example: "  gateway mailbox list --json",
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.mailboxList) },
+	})
+	test := &cobra.Command{
+		Use: "test ADDRESS", Short: "Sign in to a mailbox's servers and tell what is there", Args: cobra.ExactArgs(1), Example: "  gateway mailbox test support@example.com",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				org, err := p.db.FreshOrganisation(ctx)
+				if err != nil {
+					return err
+				}
+				mb, err := mailboxByAddress(org, args[0])
+				if err != nil {
+					return err
+				}
+				return c.checkMailbox(ctx, mb)
+			})
+		},
+	}
+	cmd.AddCommand(add, edit, list, test, c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again, from where it was left", false))
+	return cmd
+}
+
+const aboutURLs = `URLs are imap://, imaps://, smtp:// or smtps://, with USER:PASSWORD@HOST:PORT. Without encryption only this machine's
+own loopback is reached; elsewhere imap:// and smtp:// want STARTTLS. Options behind the URL: ?starttls=require|try|never
+and ?insecure=1, which does not check the certificate.`
+
+func (c *cli) pauseCommand(name, short string, paused bool) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " ADDRESS", Short: short, Args: cobra.ExactArgs(1), Example: "  gateway mailbox " + name + " support@example.com",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				return c.changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error { mb.Paused = paused; return nil })
+			})
+		},
+	}
+}
+
+// changeMailbox changes the mailbox with an address and stores it.
+func (c *cli) changeMailbox(ctx context.Context, p *parts, address string, change func(*desk.Mailbox) error) error {
+	org, err := p.db.FreshOrganisation(ctx)
+	if err != nil {
+		return err
+	}
+	mb, err := mailboxByAddress(org, address)
+	if err != nil {
+		return err
+	}
+	if err := change(&mb); err != nil {
+		return err
+	}
+	return p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutMailbox(ctx, mb) })
+}
+
+func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) error {
+	return c.with(cmd, func(ctx context.Context, p *parts) error {
+		return c.changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error {
+			if err := f.change(mb, cmd.Flags().Changed); err != nil {
+				return err
+			}
+			if f.noCheck {
+				return nil
+			}
+			if err := c.checkMailbox(ctx, *mb); err != nil {
+				return fmt.Errorf("%w\nnothing was changed; --no-check changes it all the same", err)
+			}
+			return nil
+		})
+	})
+}
+
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// must is for flags that were defined a line above.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
+	mb, err := f.mailbox(time.Now())
+	if err != nil {
+		return err
+	}
+	return c.with(cmd, func(ctx context.Context, p *parts) error {
+		if !f.noCheck {
+			if err := c.checkMailbox(ctx, mb); err != nil {
+				return fmt.Errorf("%w\nnothing was stored; --no-check stores it all the same", err)
+			}
+		}
+		if err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutMailbox(ctx, mb) }); err != nil {
+			return err
+		}
+		c.say("Mailbox %s is connected.", mb.Address)
+		return nil
+	})
+}
+
+// mailbox checks the flags and makes a mailbox of them.
+func (f mailboxFlags) mailbox(now time.Time) (mb desk.Mailbox, err error) {
+	mb = desk.Mailbox{ID: store.NewID(), CreatedAt: now, Aliases: []string{}}
+	var ok bool
+	if mb.Address, ok = desk.NormalizeEmail(f.address); !ok {
+		return mb, fmt.Errorf("--address: %q is not a mail address", f.address)
+	}
+	mb.MIDDomain = desk.DomainOf(mb.Address)
+	if mb.Since, err = since(f.since, now); err != nil {
+		return mb, err
+	}
+	return mb, f.change(&mb, func(string) bool { return true })
+}
+
+// change puts the given flags into a mailbox. A URL or a user without a password keeps the one that is stored.
+func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) error {
+	if given("name") {
+		mb.Name = f.name
+	}
+	if given("sent") {
+		mb.Sent = f.sent
+	}
+	if given("sub-address") {
+		mb.SubAddress = f.subAddress
+	}
+	if given("alias") {
+		mb.Aliases = []string{}
+		for _, a := range f.aliases {
+			alias, ok := desk.NormalizeEmail(a)
+			if !ok {
+				return fmt.Errorf("--alias: %q is not a mail address", a)
+			}
+			mb.Aliases = append(mb.Aliases, alias)
+		}
+	}
+	former := mb.Secrets
+	if given("imap") {
+		mb.IMAP = f.imap
+	}
+	imap, err := mailconn.ParseIMAP(mb.IMAP)
+	if err != nil {
+		return fmt.Errorf("--imap: %w", err)
+	}
+	if err := takeSecret(&mb.IMAP, &mb.Secrets.IMAPPassword, imap.Password(), f.imapPasswordFile); err != nil {
+		return fmt.Errorf("--imap-password-file: %w", err)
+	}
+	if given("smtp") {
+		mb.SMTP = f.smtp
+	}
+	if mb.SMTP == "" {
+		mb.Secrets.SMTPPassword = ""
+		return nil
+	}
+	smtp, err := mailconn.ParseSMTP(mb.SMTP)
+	if err != nil {
+		return fmt.Errorf("--smtp: %w", err)
+	}
+	if err := takeSecret(&mb.SMTP, &mb.Secrets.SMTPPassword, smtp.Password(), f.smtpPasswordFile); err != nil {
+		return fmt.Errorf("--smtp-password-file: %w", err)
+	}
+	// One account, one password: it changes for both.
+	if smtp.User != "" && smtp.User == imap.User && mb.Secrets.SMTPPassword == former.SMTPPassword && former.SMTPPassword == former.IMAPPassword {
+		mb.Secrets.SMTPPassword = mb.Secrets.IMAPPassword
+	}
+	return nil
+}
+
+// takeSecret moves the password out of a server's URL, or takes it from a file; where neither has one it stays.
+func takeSecret(server, password *string, inURL, file string) error {
+	found, err := secret(inURL, file)
+	if err != nil {
+		return err
+	}
+	if found != "" {
+		*password = found
+	}
+	*server, err = withoutPassword(*server)
+	return err
+}
+
+func since(s string, now time.Time) (time.Time, error) {
+	switch s {
+	case "now", "":
+		return now.Truncate(time.Second), nil // INTERNALDATE has whole seconds
+	case "all":
+		return time.Time{}, nil
+	}
+	day, err := time.ParseInLocation(time.DateOnly, s, time.Local)
+	if err != nil {
+		return day, fmt.Errorf("--since: %q is none of: now, all, a date such as 2026-01-31", s)
+	}
+	return day, nil
+}
+
+// secret prefers a file to what stands in a URL.
+func secret(inURL, file string) (string, error) {
+	if file == "" {
+		return inURL, nil
+	}
+	b, err := os.ReadFile(file)
+	return strings.TrimRight(string(b), "\r\n"), err
+}
+
+// withoutPassword cuts the password out of a URL, and leaves the rest as it was written.
+func withoutPassword(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		// mailconn has read it: a user with an "@" in it
+		scheme, rest, _ := strings.Cut(raw, "://")
+		at := strings.LastIndexByte(rest, '@')
+		if at < 0 {
+			return raw, nil
+		}
+		user, _, _ := strings.Cut(rest[:at], ":")
+		return scheme + "://" + url.User(user).String() + rest[at:], nil
+	}
+	u.User = url.User(u.User.Username())
+	return u.String(), nil
+}
+
+// checkMailbox signs in to both servers and tells what it saw.
+func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox) error {
+	imap, err := mailconn.ParseIMAP(mb.IMAP)
+	if err != nil {
+		return err
+	}
+	if mb.Secrets.IMAPPassword == "" {
+		return errors.New("reading (IMAP): no password was given; put it into a file and name that with --imap-password-file")
+	}
+	var problems []error
+	found, err := mailconn.CheckIMAP(ctx, imap.WithPassword(mb.Secrets.IMAPPassword), mb.Sent)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("reading (IMAP): %w", err))
+	} else {
+		c.note("ok: signed in to IMAP; INBOX has %d mails", found.Mails)
+		switch {
+		case found.Sent != "":
+			c.note("ok: Sent folder %q", found.Sent)
+		default:
+			c.note("warning: no Sent folder was found, so answers from mail clients will not be seen; name it with --sent")
+		}
+		if !found.Idle {
+			c.note("warning: the server does not tell of new mail by itself (IDLE); it is asked every minute")
+		}
+	}
+	if mb.SMTP == "" {
+		c.note("warning: no --smtp, so nothing can be sent")
+		return errors.Join(problems...)
+	}
+	smtp, err := mailconn.ParseSMTP(mb.SMTP)
+	if err != nil {
+		return err
+	}
+	if smtp.User != "" {
+		smtp = smtp.WithPassword(mb.Secrets.SMTPPassword)
+	}
+	if _, err := mailconn.CheckSMTP(ctx, smtp); err != nil {
+		problems = append(problems, fmt.Errorf("sending (SMTP): %w", err))
+	} else {
+		c.note("ok: SMTP server answers and lets us in")
+	}
+	return errors.Join(problems...)
+}
+
+// note tells something on stderr, so that stdout holds results alone.
+func (c *cli) note(format string, args ...any) { fmt.Fprintf(c.env.Stderr, format+"\n", args...) }
+
+func mailboxByAddress(org *store.Organisation, address string) (desk.Mailbox, error) {
+	email, _ := desk.NormalizeEmail(address)
+	i := slices.IndexFunc(org.Mailboxes, func(m desk.Mailbox) bool { return m.Address == email || string(m.ID) == address })
+	if i < 0 {
+		var have []string
+		for _, m := range org.Mailboxes {
+			have = append(have, m.Address)
+		}
+		if len(have) == 0 {
+			return desk.Mailbox{}, errors.New("no mailbox is connected; add one with gateway mailbox add")
+		}
+		return desk.Mailbox{}, fmt.Errorf("there is no mailbox %q; there are %s", address, strings.Join(have, ", "))
+	}
+	return org.Mailboxes[i], nil
+}
+
+type mailboxLine struct {
+	ID      desk.ID      `json:"id"`
+	Address string       `json:"address"`
+	Aliases []string     `json:"aliases"`
+	IMAP    string       `json:"imap"`
+	SMTP    string       `json:"smtp"`
+	Since   *time.Time   `json:"since"`
+	Paused  bool         `json:"paused"`
+	Folders []folderLine `json:"folders"`
+}
+
+type folderLine struct {
+	Name        string          `json:"name"`
+	Role        desk.FolderRole `json:"role"`
+	UIDValidity uint32          `json:"uidvalidity"`
+	LastUID     uint32          `json:"last_uid"`
+	Seen        int64           `json:"seen"`
+}
+
+func (c *cli) mailboxList(ctx context.Context, p *parts) error {
+	org, err := p.db.FreshOrganisation(ctx)
+	if err != nil {
+		return err
+	}
+	folders, err := p.db.Folders(ctx)
+	if err != nil {
+		return err
+	}
+	items, rows := []mailboxLine{}, [][]string{}
+	for _, m := range org.Mailboxes {
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, Folders: []folderLine{}}
+		from := "all"
+		if !m.Since.IsZero() {
+			l.Since, from = &m.Since, m.Since.Local().Format(time.DateTime)
+		}
+		read := []string{}
+		for _, f := range folders {
+			if f.MailboxID == m.ID {
+				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen})
+				read = append(read, fmt.Sprintf("%s: %d mails", f.Name, f.Seen))
+			}
+		}
+		if len(read) == 0 {
+			read = []string{"not read yet"}
+		}
+		items = append(items, l)
+		rows = append(rows, []string{m.Address, from, strings.Join(read, ", "), m.IMAP, m.SMTP})
+	}
+	return c.list(items, []string{"address", "since", "read so far", "imap", "smtp"}, rows)
+}
