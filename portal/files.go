@@ -80,7 +80,7 @@ func (p *portal) readParts(c *gin.Context) (*form, error) {
 			return f, &refused{http.StatusRequestEntityTooLarge, "oops.text_too_long", errors.New("more text than a form takes")}
 		}
 		if name := part.FormName(); name != "files" {
-			f.values[name] = string(b)
+			f.values[name] = strings.ReplaceAll(strings.ToValidUTF8(string(b), "\uFFFD"), "\x00", "") // as it can be stored
 		}
 	}
 }

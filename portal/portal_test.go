@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -850,6 +851,54 @@ func TestFormsThatCannotBeReadAreToldKindly(t *testing.T) {
 	_, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
 	if err != nil || total != 1 || len(r.messages(mine.ID)) != 1 {
 		t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
+	}
+}
+
+// TestAStalePageSentTwiceIsStoredOnce: a page that the browser kept after it was sent may be sent again with other words,
+// and every text that is clicked twice is stored once.
+func TestAStalePageSentTwiceIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
+	mine, other, hers := r.open(ann, "Hello", "Hi."), r.open(ann, "Other", "Hi."), r.open(bea, "Hers", "Hi.")
+	in, her := r.signIn(ann), r.signIn(bea)
+	reply := func(v *visitor, to desk.Ticket, nonce desk.ID, text string, files ...upload) {
+		t.Helper()
+		v.want(text, v.send(ticketPath(to.Number), map[string]string{"text": text, "nonce": string(nonce)}, files...), http.StatusSeeOther)
+	}
+	nonce := store.NewID()
+	a, b := upload{"a.txt", "text/plain", "a"}, upload{"a.txt", "text/plain", "b"}
+	for range 3 {
+		reply(in, mine, nonce, "one")
+		reply(in, mine, nonce, "two")
+		reply(in, mine, nonce, "two", a)
+		reply(in, mine, nonce, "two", b)
+		reply(in, mine, nonce, "three")
+		reply(in, mine, nonce, "f\xffo\x00ur\r\n")
+		reply(in, other, nonce, "one")
+		reply(in, other, nonce, "two")
+		reply(her, hers, nonce, "one")
+		reply(her, hers, nonce, "two")
+	}
+	for ticket, want := range map[desk.ID]string{mine.ID: "[Hi. one two two two three f\ufffdour]", other.ID: "[Hi. one two]", hers.ID: "[Hi. one two]"} {
+		var said []string
+		for _, m := range r.messages(ticket) {
+			said = append(said, m.Text)
+		}
+		slices.SortStableFunc(said, func(a, b string) int { return strings.Index(want, a) - strings.Index(want, b) }) // all may be of one moment
+		if got := fmt.Sprint(said); got != want {
+			t.Errorf("the ticket says %s, want %s", got, want)
+		}
+	}
+
+	nonce = store.NewID()
+	for range 3 {
+		for _, words := range [][2]string{{"Printer", "broken"}, {"Printer", "still broken"}, {"Scanner", "broken"}} {
+			in.want(words[0], in.send("/tickets/new", map[string]string{"subject": " " + words[0] + " ", "text": words[1], "nonce": string(nonce)}), http.StatusSeeOther)
+		}
+	}
+	if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 5 {
+		t.Errorf("Ann has %d tickets, %v; want the two and three new ones", total, err)
 	}
 }
 

@@ -2,7 +2,11 @@ package tickets
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"slices"
+
+	"github.com/google/uuid"
 
 	"postern/desk"
 	"postern/store"
@@ -63,47 +67,79 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 	}
 	var t desk.Ticket
 	err = d.db.Update(ctx, func(tx *store.Tx) error {
-		sent, again, err := sentBefore(ctx, tx, in.Contact, &in.Nonce, in.Text, in.Files)
-		if err != nil {
-			return err
-		}
-		if again && sent.Subject == first(in.Subject) {
-			t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), sent.TicketID)
-			return err
-		} else if again {
-			in.Nonce = store.NewID()
-		}
 		email := in.Contact.LoginAddress()
 		m := desk.Message{
 			ID: in.Nonce, Author: desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: email, ContactID: in.Contact.ID}, Source: desk.FromPortal,
 			Subject: in.Subject, Attachments: in.Files, Trust: desk.V3, Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
 		}
 		typed(&m, in.Text)
+		sent, again, err := sentBefore(ctx, tx, &m)
+		if err != nil {
+			return err
+		}
+		if again {
+			t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), sent.TicketID)
+			return err
+		}
 		t, err = d.open(ctx, tx, org, mb, mb.Pipeline, in.Contact, desk.Address{Name: in.Contact.Name, Email: email}, m)
 		return err
 	})
 	return t, err
 }
 
-// sentBefore finds what a contact has sent under the nonce with the same text and files: a double click. A nonce that is
+// sentBefore finds m if its contact has sent it already, under the id that the page gave it: a double click. An id that is
 // somebody else's, or that came with something else (a page that the browser kept), is replaced: nothing written is lost.
-func sentBefore(ctx context.Context, tx *store.Tx, c desk.Contact, nonce *desk.ID, text string, files []desk.Attachment) (desk.Message, bool, error) {
-	if *nonce == "" {
+// The new id follows from the old one and from what is said, so that a double click on that page is known as well.
+func sentBefore(ctx context.Context, tx *store.Tx, m *desk.Message) (desk.Message, bool, error) {
+	if m.ID == "" {
 		return desk.Message{}, false, nil
 	}
-	found, err := tx.MessagesByID(ctx, []desk.ID{*nonce})
-	m, there := found[*nonce]
-	if err != nil || !there {
-		return m, false, err
+	for range 2 {
+		found, err := tx.MessagesByID(ctx, []desk.ID{m.ID})
+		there, taken := found[m.ID]
+		if err != nil || !taken {
+			return desk.Message{}, false, err
+		}
+		if sameWords(there, *m) {
+			return there, true, nil
+		}
+		m.ID = idAfter(m.ID, *m)
 	}
-	var said desk.Message
-	typed(&said, text)
-	sameFiles := slices.EqualFunc(m.Attachments, files, func(a, b desk.Attachment) bool { return a.SHA256 == b.SHA256 && a.Name == b.Name })
-	if m.Author.ContactID == c.ID && m.Source == desk.FromPortal && m.Text == said.Text && sameFiles {
-		return m, true, nil
-	}
-	*nonce = store.NewID()
+	m.ID = store.NewID()
 	return desk.Message{}, false, nil
+}
+
+// sameWords tells whether a stored message is m: by the same contact, in the same place, with the same text and files. m
+// without a ticket is to open one.
+func sameWords(stored, m desk.Message) bool {
+	samePlace := stored.TicketID == m.TicketID
+	if m.TicketID == "" {
+		samePlace = stored.Subject == first(m.Subject)
+	}
+	return samePlace && stored.Author.ContactID == m.Author.ContactID && stored.Source == m.Source && stored.Text == m.Text &&
+		slices.EqualFunc(stored.Attachments, m.Attachments, func(a, b desk.Attachment) bool { return a.SHA256 == b.SHA256 && a.Name == b.Name })
+}
+
+// idAfter gives the id for m in place of one that is taken: always the same, and of the same time.
+func idAfter(taken desk.ID, m desk.Message) desk.ID {
+	old, err := uuid.Parse(string(taken))
+	if err != nil {
+		return store.NewID()
+	}
+	place := string(m.TicketID)
+	if place == "" {
+		place = first(m.Subject)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %s %q %q", taken, m.Author.ContactID, place, m.Text)
+	for _, a := range m.Attachments {
+		fmt.Fprintf(h, " %s %q", a.SHA256, a.Name)
+	}
+	id := uuid.UUID(h.Sum(nil)[:16])
+	copy(id[:6], old[:6])     // the time
+	id[6] = id[6]&0x0f | 0x70 // version 7
+	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
+	return desk.ID(id.String())
 }
 
 // CustomerReply is what a signed-in customer answers.
@@ -136,25 +172,23 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 			}
 			t.MailboxID = mb.ID
 		}
-		sent, again, err := sentBefore(ctx, tx, in.Contact, &in.Nonce, in.Text, in.Files)
-		if err != nil {
-			return err
-		}
-		if again && sent.TicketID == t.ID {
-			m = sent
-			return nil
-		} else if again {
-			in.Nonce = store.NewID()
-		}
 		m = desk.Message{
 			ID: in.Nonce, TicketID: t.ID, Source: desk.FromPortal, Subject: t.Subject, Attachments: in.Files, Trust: desk.V3,
 			Author:  desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: in.Contact.LoginAddress(), ContactID: in.Contact.ID},
 			Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
 		}
+		typed(&m, in.Text)
+		sent, again, err := sentBefore(ctx, tx, &m)
+		if err != nil {
+			return err
+		}
+		if again {
+			m = sent
+			return nil
+		}
 		if m.ID == "" {
 			m.ID = store.NewID()
 		}
-		typed(&m, in.Text)
 		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromPortal, m.CreatedAt); err != nil {
 			return err
 		}
