@@ -155,12 +155,33 @@ func trust(f Facts, t *Ticket) Trust {
 	return tier
 }
 
+// MachineAddress tells whether only programs write from an address, so that its mail is no human's (REQUIREMENTS L1).
+func MachineAddress(email string) bool {
+	switch name := functionOf(email); name {
+	case "mailerdaemon", "maildaemon", "daemon", "postmaster", "listserv", "majordomo", "bounce", "bounces",
+		"nereply", "noresponder", "nepasrepondre", "keineantwort", "nichtantworten":
+		return true
+	default:
+		return strings.HasPrefix(name, "noreply") || strings.HasPrefix(name, "donotreply") || strings.HasPrefix(name, "bounce") && len(name) > len("bounces")
+	}
+}
+
 // RoleAddress tells whether an address belongs to a function of a mail system that must never be answered
-// automatically (RFC 2142, REQUIREMENTS L4).
+// automatically (RFC 2142, REQUIREMENTS L4): a machine's, or one behind which people may sit.
 func RoleAddress(email string) bool {
-	switch strings.NewReplacer("-", "", "_", "", ".", "").Replace(LocalPart(email)) {
-	case "mailerdaemon", "postmaster", "noreply", "donotreply", "abuse", "bounce", "bounces", "root", "daemon", "hostmaster", "webmaster", "listserv", "majordomo":
+	switch functionOf(email) {
+	case "abuse", "root", "hostmaster", "webmaster":
 		return true
 	}
-	return false
+	return MachineAddress(email)
+}
+
+// functionOf gives the local part without what people put between its words.
+func functionOf(email string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || r == '.' {
+			return -1
+		}
+		return r
+	}, LocalPart(email))
 }

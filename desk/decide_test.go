@@ -119,14 +119,18 @@ func TestINV5_NothingBecomesPublicButFromAParticipantOrSent(t *testing.T) {
 	}
 }
 
-func TestRoleAddresses(t *testing.T) {
+func TestL1_L4_WhoIsNeverAnsweredAutomaticallyAndWhoIsNoHuman(t *testing.T) {
 	t.Parallel()
-	for email, want := range map[string]bool{
-		"noreply@x.example": true, "no-reply@x.example": true, "No_Reply@x.example": false, "no.reply+x@x.example": true, "do-not-reply@x.example": true, "mailer-daemon@x.example": true,
-		"postmaster@x.example": true, "ann@x.example": false, "info@x.example": false, "": false,
+	type is struct{ machine, role bool }
+	for email, want := range map[string]is{
+		"noreply@x.example": {true, true}, "no-reply@x.example": {true, true}, "No_Reply@x.example": {}, "no.reply+x@x.example": {true, true}, "do-not-reply@x.example": {true, true},
+		"mailer-daemon@x.example": {true, true}, "mail-daemon@x.example": {true, true}, "postmaster@x.example": {true, true}, "bounces@x.example": {true, true},
+		"bounce-17-ann@x.example": {true, true}, "nicht-antworten@x.example": {true, true}, "majordomo@x.example": {true, true},
+		"webmaster@x.example": {false, true}, "abuse@x.example": {false, true}, "root@x.example": {false, true},
+		"ann@x.example": {}, "info@x.example": {}, "": {},
 	} {
-		if got := desk.RoleAddress(email); got != want {
-			t.Errorf("%q: %t", email, got)
+		if got := (is{desk.MachineAddress(email), desk.RoleAddress(email)}); got != want {
+			t.Errorf("%q: %+v", email, got)
 		}
 	}
 }

@@ -48,8 +48,8 @@ func (p *parser) class(h header) (desk.Class, string) {
 	if m.NullReturnPath {
 		return desk.Automatic, "its return path is empty"
 	}
-	if local := desk.LocalPart(m.From.Email); machineName(local) {
-		return desk.Automatic, "it is from " + local
+	if desk.MachineAddress(m.From.Email) {
+		return desk.Automatic, "it is from " + desk.LocalPart(m.From.Email)
 	}
 	if awaySubject(m.Subject) {
 		return desk.Automatic, "its subject says that somebody is away"
@@ -105,23 +105,6 @@ func suppresses(values []string) bool {
 		}
 	}
 	return false
-}
-
-// machineName tells whether a local part is one that only programs write from.
-func machineName(local string) bool {
-	if strings.ContainsAny(local, "-_.") {
-		local = strings.Map(func(r rune) rune {
-			if r == '-' || r == '_' || r == '.' {
-				return -1
-			}
-			return r
-		}, local)
-	}
-	switch local {
-	case "mailerdaemon", "postmaster", "noreply", "donotreply", "nereply", "noresponder", "nepasrepondre", "keineantwort", "nichtantworten", "maildaemon":
-		return true
-	}
-	return strings.HasPrefix(local, "noreply") || strings.HasPrefix(local, "donotreply") || strings.HasPrefix(local, "bounce") && len(local) > len("bounces")
 }
 
 // awaySubject recognises the subjects of mailers that answer for people who are away and don't say so in a field.
