@@ -2,8 +2,10 @@ package mailmsg
 
 import (
 	"net/mail"
+	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"postern/desk"
 )
@@ -47,7 +49,7 @@ func nextAddress(s string) (item, rest string, group bool) {
 	start := 0
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '\\' && (quoted || comment > 0):
+		case c == '\\': // RFC 821 had it outside of quotes too
 			i++
 		case quoted:
 			quoted = c != '"'
@@ -84,34 +86,26 @@ func nextAddress(s string) (item, rest string, group bool) {
 	return s[start:], "", group
 }
 
-// parseAddress reads one address.
+// parseAddress reads one address. What can't be read for sure gives the address that a person sees there, if it is the
+// only one, or none: never a part of another one, or it would be somebody else's.
 func parseAddress(s string) (a desk.Address, sure bool) {
 	sure = true
-	display, spec, comment := "", "", ""
+	display, spec := "", s
 	open := unquotedIndex(s, '<')
 	if open >= 0 {
-		display = s[:open]
-		inner := s[open+1:]
-		if end := strings.LastIndexByte(inner, '>'); end >= 0 {
-			if strings.TrimSpace(inner[end+1:]) != "" {
-				sure = false
-			}
-			inner = inner[:end]
+		display, spec = s[:open], s[open+1:]
+		if end := unquotedIndex(spec, '>'); end >= 0 && strings.TrimSpace(spec[end+1:]) == "" {
+			spec = spec[:end]
 		} else {
 			sure = false
 		}
-		if strings.ContainsAny(inner, "<>") {
-			sure = false
-			inner = lastWithAt(inner, "<>")
-		}
-		spec = inner
-	} else {
-		spec, comment = stripComments(s)
-		if first, last := strings.IndexByte(s, '('), strings.LastIndexByte(s, ')'); first >= 0 && last > first &&
-			strings.TrimSpace(s[:first]) != "" && strings.TrimSpace(s[last+1:]) != "" {
+	}
+	spec, comment, joined := stripComments(spec)
+	if comment != "" {
+		first, last := strings.IndexByte(s, '('), strings.LastIndexByte(s, ')')
+		if open >= 0 || strings.TrimSpace(s[:first]) != "" && strings.TrimSpace(s[last+1:]) != "" {
 			sure = false // a comment in the middle
-		}
-		if comment != "" && strings.Contains(spec, "@") {
+		} else if strings.Contains(spec, "@") {
 			display = comment
 		}
 	}
@@ -124,21 +118,29 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 			spec, sure = after, false
 		}
 	}
-	if end := strings.LastIndex(spec, `"@`); end > 0 && spec[0] == '"' {
+	if local, domain, ok := cutQuoted(spec); ok && strings.HasPrefix(domain, "@") {
 		// a local part in quotes: allowed, used by nobody honest
-		spec, sure = unquote(spec[:end])+spec[end+1:], false
+		a.Name = displayName(display)
+		if whole := strings.ToLower(local + domain); utf8.ValidString(local) && roughEmail(whole) == whole {
+			a.Email = whole
+		}
+		return a, false
 	}
-	if strings.ContainsAny(spec, " \t\r\n") {
-		sure = false
+	if open >= 0 && strings.ContainsAny(spec, blanks) && !strings.ContainsAny(spec, "<>") {
+		spec, sure = blanksRoundDots.ReplaceAllString(spec, "$1"), false // RFC 5322 section 4.4
+	} else if strings.ContainsAny(spec, blanks+"<>") {
 		words := spec
-		spec = strings.Trim(lastWithAt(words, " \t\r\n"), `"'()`)
+		spec, sure = onlyAddress(words), false
 		if open < 0 && display == "" {
-			before, _, _ := strings.Cut(words, spec)
-			display = before
+			display, _, _ = strings.Cut(words, spec)
 		}
 	}
 	if strings.Contains(spec, "=?") || strings.ContainsAny(spec, `"()\`) {
 		sure = false
+	}
+	a.Name = displayName(display)
+	if joined || strings.ContainsRune(spec, utf8.RuneError) {
+		return a, false
 	}
 	if email, ok := desk.NormalizeEmail(spec); ok {
 		a.Email = email
@@ -146,26 +148,47 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 		sure = false
 		a.Email = roughEmail(spec)
 	}
-	a.Name = displayName(display)
 	return a, sure
 }
 
+const blanks = " \t\r\n"
+
+var blanksRoundDots = regexp.MustCompile(`\s*([.@])\s*`)
+
 // roughEmail keeps an address that breaks the rules but may work, such as one with two dots in its local part; "" if it
-// can't be one.
+// can't be one. It takes away what stands around an address by mistake, never what is in it.
 func roughEmail(spec string) string {
-	spec = strings.ToLower(strings.ToValidUTF8(spec, ""))
-	spec = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf) {
-			return -1
+	hidden := func(r rune) bool {
+		return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf)
+	}
+	spec = strings.TrimRightFunc(strings.ToLower(spec), func(r rune) bool { return hidden(r) || strings.ContainsRune(">,;", r) })
+	for _, quote := range []string{"'", `"`} {
+		if inner, ok := strings.CutSuffix(spec, quote); ok {
+			spec = strings.TrimPrefix(inner, quote)
 		}
-		return r
-	}, spec)
-	spec = strings.Trim(spec, `<>,;'"`)
+	}
+	spec = strings.TrimLeft(spec, `<"`)
 	at := strings.LastIndexByte(spec, '@')
-	if at <= 0 || at == len(spec)-1 || len(spec) > 254 || strings.ContainsAny(spec[:at], `@<>()[]",;:\`) || strings.ContainsAny(spec[at+1:], `<>()[]",;:\`) {
+	if at <= 0 || at == len(spec)-1 || len(spec) > 254 || strings.ContainsAny(spec[:at], "@") || strings.ContainsAny(spec, `<>()[]",;:\`) || strings.ContainsFunc(spec, hidden) {
 		return ""
 	}
 	return spec
+}
+
+// cutQuoted takes a quoted string off the front, and its quotes and backslashes off that.
+func cutQuoted(s string) (content, rest string, ok bool) {
+	if !strings.HasPrefix(s, `"`) {
+		return "", s, false
+	}
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return unquote(s[:i+1]), s[i+1:], true
+		}
+	}
+	return "", s, false
 }
 
 // displayName decodes a name: quotes and comments off, encoded words read even inside quotes, nothing invisible left.
@@ -182,6 +205,11 @@ func displayName(s string) string {
 	for len(s) >= 2 && (s[0] == '"' && s[len(s)-1] == '"' || s[0] == '\'' && s[len(s)-1] == '\'') {
 		s = strings.TrimSpace(s[1 : len(s)-1])
 	}
+	return visible(s)
+}
+
+// visible takes away what nobody sees, and what is too much for a name.
+func visible(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if bidiOrZeroWidth(r) {
 			return -1
@@ -230,27 +258,35 @@ func unquotedIndex(s string, c byte) int {
 	return -1
 }
 
-// stripComments takes "(…)" out and gives the first one's content.
-func stripComments(s string) (without, comment string) {
+// stripComments takes "(…)" out and gives the first one's content. joined tells that a comment stood in the middle of a
+// word: without it, the halves would be another word.
+func stripComments(s string) (without, comment string, joined bool) {
 	if strings.IndexByte(s, '(') < 0 {
-		return s, ""
+		return s, "", false
 	}
 	var out, in strings.Builder
-	depth, seen, quoted := 0, 0, false
+	depth, seen, quoted, ended := 0, 0, false, false
+	put := func(c byte) {
+		if ended && out.Len() > 0 && wordByte(out.String()[out.Len()-1]) && wordByte(c) {
+			joined = true
+		}
+		ended = false
+		out.WriteByte(c)
+	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		switch {
 		case c == '\\' && i+1 < len(s) && (quoted || depth > 0):
 			i++
 			if depth == 0 {
-				out.WriteByte(c)
-				out.WriteByte(s[i])
+				put(c)
+				put(s[i])
 			} else if seen == 1 {
 				in.WriteByte(s[i])
 			}
 		case c == '"' && depth == 0:
 			quoted = !quoted
-			out.WriteByte(c)
+			put(c)
 		case c == '(' && !quoted:
 			if depth == 0 {
 				seen++
@@ -263,26 +299,57 @@ func stripComments(s string) (without, comment string) {
 			if depth > 0 && seen == 1 {
 				in.WriteByte(c)
 			}
+			ended = depth == 0
 		case depth > 0:
 			if seen == 1 {
 				in.WriteByte(c)
 			}
 		default:
-			out.WriteByte(c)
+			put(c)
 		}
 	}
-	return out.String(), in.String()
+	return out.String(), in.String(), joined
 }
 
-// lastWithAt gives the last piece of s, cut at any of the characters, that has an "@".
-func lastWithAt(s, cut string) string {
-	out := ""
-	for piece := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
-		if strings.Contains(piece, "@") || out == "" {
-			out = piece
+func wordByte(c byte) bool { return strings.IndexByte(" \t\r\n.@<>:", c) < 0 }
+
+// onlyAddress gives the word that has an "@", if all that have one are the same. Words end at blanks and angle brackets; a
+// quoted string is a part of its word, and is a name if it is all of it. A word with a dot or an "@" at its end goes on
+// behind the blank.
+func onlyAddress(words string) string {
+	only, quoted, start, dangling := "", false, 0, false
+	for i := 0; i <= len(words); i++ {
+		if i < len(words) {
+			switch c := words[i]; {
+			case c == '\\':
+				i++
+				continue
+			case c == '"':
+				quoted = !quoted && strings.IndexByte(words[i+1:], '"') >= 0
+				continue
+			case quoted || strings.IndexByte(blanks+"<>", c) < 0:
+				continue
+			}
+		}
+		word := strings.Trim(words[start:min(i, len(words))], "()")
+		start = min(i+1, len(words))
+		if word == "" {
+			continue
+		}
+		if _, rest, isName := cutQuoted(word); strings.Contains(word, "@") && !(isName && rest == "") {
+			if only != "" && !strings.EqualFold(only, word) || dangling {
+				return ""
+			}
+			only = word
+		} else if only != "" && strings.HasPrefix(word, ".") {
+			return ""
+		}
+		dangling = strings.HasSuffix(word, ".") || strings.HasSuffix(word, "@")
+		if only == word && (dangling || strings.HasPrefix(word, ".") || strings.HasPrefix(word, "@")) {
+			return ""
 		}
 	}
-	return out
+	return only
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {
@@ -301,7 +368,11 @@ func sender(h header) (from desk.Address, unsure bool) {
 	}
 	list, sure := parseAddresses(fields[0])
 	if len(list) == 0 {
-		return desk.Address{Name: displayName(fields[0])}, true
+		name := displayName(fields[0])
+		if strings.Contains(name, "@") { // as it was written: a part of it must not look like an address
+			name = visible(headerLine(fields[0]))
+		}
+		return desk.Address{Name: name}, true
 	}
 	if len(fields) > 1 || len(list) > 1 {
 		return desk.Address{}, true

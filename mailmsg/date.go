@@ -14,7 +14,7 @@ func parseDate(s string) time.Time {
 	if t, err := time.Parse("Mon, 2 Jan 2006 15:04:05 -0700", s); err == nil && t.Year() >= 1970 { // nearly all of them
 		return t
 	}
-	s, _ = stripComments(s)
+	s, _, _ = stripComments(s)
 	s = strings.Join(strings.Fields(s), " ")
 	if s == "" {
 		return time.Time{}

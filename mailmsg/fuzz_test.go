@@ -56,9 +56,10 @@ func (p *pieces) Read(to []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzAddresses: what is sure is one plain address that survives being written and read again.
+// FuzzAddresses: what is sure is one plain address that survives being written and read again, and a local part in quotes is
+// taken as a whole or not at all.
 func FuzzAddresses(f *testing.F) {
-	for _, s := range []string{`Ann <ann@example.net>, "B, C" <b@example.org>`, `Team: a@b.c, d@e.f;`, `=?q?a=40b?=c@host`, `<a@b>c@d`, `a@b (Ann (x))`, `"a\"b" <@r:a@b.c`, `mailto:a@b.c`} {
+	for _, s := range []string{`Ann <ann@example.net>, "B, C" <b@example.org>`, `Team: a@b.c, d@e.f;`, `=?q?a=40b?=c@host`, `<a@b>c@d`, `a@b (Ann (x))`, `"a\"b" <@r:a@b.c`, `mailto:a@b.c`, `"a b"@c.d`, `<a . b@c . d>`, `a\ b@c.d`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -66,6 +67,15 @@ func FuzzAddresses(f *testing.F) {
 		for _, a := range list {
 			if a.Email == "" || strings.ContainsAny(a.Email, "\r\n\x00 ") || !strings.Contains(a.Email, "@") {
 				t.Errorf("%q gave %+v", s, a)
+			}
+		}
+		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"@b.example`
+		for _, written := range []string{quoted, "Ann <" + quoted + ">"} {
+			others, _ := parseAddresses(written)
+			for _, a := range others {
+				if a.Email != strings.ToLower(s)+"@b.example" {
+					t.Errorf("%q gave somebody else: %q", written, a.Email)
+				}
 			}
 		}
 		if !sure || len(list) != 1 {
