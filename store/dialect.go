@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
@@ -63,6 +62,11 @@ func sqliteDialect() dialect {
 	}
 }
 
+// passes are the classes of PostgreSQL's errors that say nothing about what was to be stored: connections, read-only and
+// broken transactions, who may sign in, races that were lost too often, resources, objects in use, an operator's hand,
+// the machine (PostgreSQL, appendix A).
+var passes = map[string]bool{"08": true, "25": true, "28": true, "3D": true, "40": true, "53": true, "55": true, "57": true, "58": true}
+
 func postgresDialect() dialect {
 	code := func(err error) string {
 		if e, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -81,9 +85,8 @@ func postgresDialect() dialect {
 			if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 				return true
 			}
-			if c := code(err); c != "" {
-				// connection trouble, out of resources, shutting down or starting (PostgreSQL, appendix A)
-				return strings.HasPrefix(c, "08") || strings.HasPrefix(c, "53") || strings.HasPrefix(c, "57P")
+			if c := code(err); len(c) == 5 {
+				return passes[c[:2]]
 			}
 			_, network := errors.AsType[net.Error](err)
 			return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)

@@ -251,9 +251,12 @@ type Page struct {
 	Limit  int     // 1 to 200; else 50
 }
 
+// lastID sorts behind every id, whatever the database's collation makes of punctuation (RFC 9562 section 5.10).
+const lastID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
 func (p Page) before() string {
 	if p.Before == "" {
-		return "~" // sorts after every id
+		return lastID
 	}
 	return string(p.Before)
 }

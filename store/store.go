@@ -282,9 +282,7 @@ func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) err
 const mostTries = 6
 
 // OutOfReach tells whether err says that the database can't be reached now, or refuses everybody.
-func (db *DB) OutOfReach(err error) bool {
-	return desk.KindOf(err) == desk.Unavailable || db.d.isOutOfReach(err)
-}
+func (db *DB) OutOfReach(err error) bool { return desk.KindOf(err) == desk.Unavailable }
 
 // Tx is a transaction. It is valid inside the function that Update gave it to, in that goroutine alone.
 type Tx struct {
