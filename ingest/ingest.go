@@ -126,16 +126,31 @@ func (g *Ingest) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byt
 func (g *Ingest) Raw(ctx context.Context, e desk.LedgerEntry) (io.ReadCloser, error) {
 	if e.RawSHA256 != "" {
 		r, err := g.Blobs.Open(ctx, e.RawSHA256)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			err = noFiles(err)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		case err != nil:
+			return nil, noFiles(err)
 		}
-		return r, err
+		return &stored{r}, nil
 	}
 	packed, err := g.DB.Raws(ctx, []desk.ID{e.ID})
 	if err != nil {
 		return nil, err
 	}
 	return g.unpacked(packed[e.ID])
+}
+
+// stored is a file from the blob store. Trouble with reading it says nothing about what is in it.
+type stored struct{ io.ReadCloser }
+
+// Read reads on.
+func (s *stored) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = noFiles(err)
+	}
+	return n, err
 }
 
 func (g *Ingest) unpacked(packed []byte) (io.ReadCloser, error) {
@@ -194,10 +209,13 @@ func (g *Ingest) attach(ctx context.Context) func(io.Reader) (string, int64, err
 	return func(r io.Reader) (string, int64, error) {
 		source := &remembering{r: r}
 		sha, size, err := g.Blobs.Put(ctx, source)
-		if err != nil && source.err == nil {
-			err = noFiles(err)
+		switch {
+		case source.err != nil: // a store need not pass it on as it is
+			return "", 0, source.err
+		case err != nil:
+			return "", 0, noFiles(err)
 		}
-		return sha, size, err
+		return sha, size, nil
 	}
 }
 

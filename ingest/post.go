@@ -37,7 +37,8 @@ const (
 )
 
 // ReadPost reads the body of a post: JSON, url-encoded or multipart. attach keeps a file's bytes as
-// mailmsg.ParseOptions.Attach does; nil: they are passed over. What it can't read is desk.Invalid, with what is wrong.
+// mailmsg.ParseOptions.Attach does; nil: they are passed over. What it can't read is desk.Invalid, with what is wrong; an
+// error of body that is desk.Unavailable stays that.
 func ReadPost(contentType string, body io.Reader, attach func(io.Reader) (string, int64, error)) (Post, error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil && contentType != "" {
@@ -107,9 +108,6 @@ func (p *Post) readMultipart(body io.Reader, boundary string, attach func(io.Rea
 	if boundary == "" {
 		return desk.Refuse("Content-Type", "multipart/form-data without a boundary")
 	}
-	broken := func(err error) error {
-		return &desk.Error{Kind: desk.Invalid, Field: "body", Text: "the multipart body is broken or cut short", Err: err}
-	}
 	read := 0
 	for r := multipart.NewReader(body, boundary); ; {
 		part, err := r.NextPart()
@@ -117,7 +115,7 @@ func (p *Post) readMultipart(body io.Reader, boundary string, attach func(io.Rea
 			return nil
 		}
 		if err != nil {
-			return broken(err)
+			return brokenMultipart(err)
 		}
 		if part.FileName() == "" {
 			b, err := text(part)
@@ -125,7 +123,7 @@ func (p *Post) readMultipart(body io.Reader, boundary string, attach func(io.Rea
 				return err
 			}
 			if err != nil {
-				return broken(err)
+				return brokenMultipart(err)
 			}
 			if read += len(b); read > MaxPostText {
 				return &desk.Error{Kind: desk.TooLarge, Field: "body", Text: "more than 1 MB of text"}
@@ -141,6 +139,15 @@ func (p *Post) readMultipart(body io.Reader, boundary string, attach func(io.Rea
 	}
 }
 
+// brokenMultipart is the error for a body that ends where it must not, unless it could not be read at all just now: that
+// is not the sender's fault.
+func brokenMultipart(err error) error {
+	if desk.KindOf(err) == desk.Unavailable {
+		return err
+	}
+	return &desk.Error{Kind: desk.Invalid, Field: "body", Text: "the multipart body is broken or cut short", Err: err}
+}
+
 func (p *Post) addFile(part *multipart.Part, attach func(io.Reader) (string, int64, error)) error {
 	if len(p.Files) == maxPostFiles {
 		return &desk.Error{Kind: desk.TooLarge, Field: "body", Text: fmt.Sprintf("more than %d files", maxPostFiles)}
@@ -150,8 +157,8 @@ func (p *Post) addFile(part *multipart.Part, attach func(io.Reader) (string, int
 	}
 	whole := &remembering{r: part}
 	sha, size, err := attach(whole)
-	if whole.err != nil { // the sender's fault, not ours
-		return &desk.Error{Kind: desk.Invalid, Field: "body", Text: "the multipart body is broken or cut short", Err: whole.err}
+	if whole.err != nil {
+		return brokenMultipart(whole.err)
 	}
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"postern/blob"
@@ -38,11 +39,27 @@ type rig struct {
 	uids  map[string]uint32
 }
 
-// files is a blob store that can be away, and that panics over a file that says so.
+// files is a blob store that can be away, that can break off in the middle of files, and that panics over a file that
+// says so.
 type files struct {
 	blob.Store
-	away atomic.Bool
+	away   atomic.Bool
+	breaks atomic.Bool
 }
+
+// Open gives a file.
+func (f *files) Open(ctx context.Context, sha256 string) (io.ReadCloser, error) {
+	r, err := f.Store.Open(ctx, sha256)
+	if err != nil || !f.breaks.Load() {
+		return r, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(r, 100<<10), iotest.ErrReader(errBreaks)), r}, nil
+}
+
+var errBreaks = errors.New("input/output error")
 
 // Put keeps r's bytes.
 func (f *files) Put(ctx context.Context, r io.Reader) (string, int64, error) {
