@@ -223,11 +223,18 @@ func noFiles(err error) error {
 	return &desk.Error{Kind: desk.Unavailable, Text: "files can't be stored or read now; try again in a moment", Err: err}
 }
 
-// quarantine parks an item that can't be read, with its reason.
+// quarantine parks an item that can't be read, with its reason, unless somebody else has settled it.
 func (g *Ingest) quarantine(ctx context.Context, e desk.LedgerEntry, reason error) error {
-	g.Log.ErrorContext(ctx, "an item can't be read; it is in quarantine", slog.String("ledger_id", string(e.ID)), slog.String("error", reason.Error()))
 	e.Outcome, e.Reason = desk.Quarantined, reason.Error()
-	return g.DB.Update(ctx, func(tx *store.Tx) error { _, err := tx.Settle(ctx, e); return err })
+	ours := false
+	err := g.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		ours, err = tx.Settle(ctx, e)
+		return err
+	})
+	if err == nil && ours {
+		g.Log.ErrorContext(ctx, "an item can't be read; it is in quarantine", slog.String("ledger_id", string(e.ID)), slog.String("error", reason.Error()))
+	}
+	return err
 }
 
 // passing tells whether an error will go away by itself, so that the item must wait and not be judged.

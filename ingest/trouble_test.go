@@ -1,6 +1,9 @@
 package ingest
 
 import (
+	"bytes"
+	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +69,34 @@ func TestI7_AFileThatCantBeReadToItsEndJudgesNoPost(t *testing.T) {
 			r.want(r.ledger(e.ID), desk.NewTicket)
 		}
 		r.clean()
+	})
+}
+
+func TestQuarantineIsLoggedByWhoPutTheItemThere(t *testing.T) {
+	both(t, func(r *rig) {
+		var log bytes.Buffer
+		r.g.Log = slog.New(slog.NewTextHandler(&log, nil))
+		e := r.entry(r.keep(r.mb.ID, desk.Inbox, time.Now(), mail(ann, support, "1@customer.example", "x"))[0])
+		ended, end := context.WithCancel(r.t.Context())
+		end()
+		if err := r.g.quarantine(ended, e, errBreaks); err == nil {
+			r.t.Error("settled without a database")
+		}
+		r.read()
+		if err := r.g.quarantine(r.t.Context(), e, errBreaks); err != nil {
+			r.t.Error(err)
+		}
+		if log.Len() > 0 {
+			r.t.Errorf("of a mail that is a ticket: %s", &log)
+		}
+		e = r.entry(r.keep(r.mb.ID, desk.Inbox, time.Now(), mail(ann, support, "2@customer.example", "x"))[0])
+		if err := r.g.quarantine(r.t.Context(), e, errBreaks); err != nil {
+			r.t.Error(err)
+		}
+		r.want(r.ledger(e.ID), desk.Quarantined)
+		if n := strings.Count(log.String(), string(e.ID)); n != 1 {
+			r.t.Errorf("told %d times: %s", n, &log)
+		}
 	})
 }
 
