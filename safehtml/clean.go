@@ -26,7 +26,7 @@ type Options struct {
 // nothing.
 func Clean(s string, o Options) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	c := cleaner{o: o, z: html.NewTokenizer(strings.NewReader(s))}
+	c := cleaner{o: o, in: newTokens(s)}
 	c.out.Grow(len(s))
 	c.run()
 	// What the cleaner writes is from its own short list. The policy is the second opinion, by another hand.
@@ -37,33 +37,27 @@ func Clean(s string, o Options) string {
 const maxDepth = 100
 
 type cleaner struct {
-	o       Options
-	z       *html.Tokenizer
-	out     strings.Builder
-	open    []atom.Atom // the elements that are open, outermost first
-	links   int         // how many of them are links: 0 or 1
-	skipped atom.Atom   // the element that is left out with its content
-	nested  int         // how many of the same are open in it
+	o     Options
+	in    *tokens
+	out   strings.Builder
+	open  []atom.Atom // the elements that are open, outermost first
+	links int         // how many of them are links: 0 or 1
 }
 
 func (c *cleaner) run() {
 	for {
-		switch kind := c.z.Next(); kind {
+		switch c.in.next() {
 		case html.ErrorToken:
 			for len(c.open) > 0 {
 				c.pop()
 			}
 			return
 		case html.TextToken:
-			if c.skipped == 0 {
-				c.text(string(c.z.Text()))
-			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			name, more := c.z.TagName()
-			c.start(atom.Lookup(name), more, kind == html.SelfClosingTagToken)
+			c.text(c.in.text())
+		case html.StartTagToken:
+			c.start(c.in.tag)
 		case html.EndTagToken:
-			name, _ := c.z.TagName()
-			c.end(atom.Lookup(name))
+			c.end(c.in.tag)
 		}
 	}
 }
@@ -72,19 +66,7 @@ func (c *cleaner) text(s string) {
 	c.out.WriteString(html.EscapeString(strings.ReplaceAll(s, "\x00", "")))
 }
 
-func (c *cleaner) start(tag atom.Atom, more, closed bool) {
-	if c.skipped != 0 {
-		if tag == c.skipped && !closed {
-			c.nested++
-		}
-		return
-	}
-	if leftOut(tag) {
-		if !closed || tag != atom.Svg && tag != atom.Math {
-			c.skipped, c.nested = tag, 1
-		}
-		return
-	}
+func (c *cleaner) start(tag atom.Atom) {
 	tag = renamed(tag)
 	if ends, within := implied(tag); ends != nil {
 		for i := len(c.open) - 1; i >= 0 && !slices.Contains(within, c.open[i]); i-- {
@@ -98,7 +80,7 @@ func (c *cleaner) start(tag atom.Atom, more, closed bool) {
 	}
 	switch {
 	case tag == atom.Img:
-		c.picture(attributes(c.z, more))
+		c.picture(c.in.attributes())
 		return
 	case tag == atom.Br || tag == atom.Hr:
 		c.out.WriteString("<" + tag.String() + ">")
@@ -106,10 +88,7 @@ func (c *cleaner) start(tag atom.Atom, more, closed bool) {
 	case !allowed(tag) || len(c.open) >= maxDepth || tag == atom.A && c.links > 0:
 		return
 	}
-	var attrs []html.Attribute
-	if more {
-		attrs = attributes(c.z, more)
-	}
+	attrs := c.in.attributes()
 	if tag == atom.A {
 		href, ok := safeLink(get(attrs, "href"))
 		if !ok {
@@ -149,14 +128,6 @@ func (c *cleaner) pop() {
 
 // end closes an element, and those in it that were forgotten.
 func (c *cleaner) end(tag atom.Atom) {
-	if c.skipped != 0 {
-		if tag == c.skipped {
-			if c.nested--; c.nested == 0 {
-				c.skipped = 0
-			}
-		}
-		return
-	}
 	tag = renamed(tag)
 	i := len(c.open) - 1
 	for i >= 0 && c.open[i] != tag {
@@ -329,16 +300,6 @@ func safeLink(raw string) (string, bool) {
 		return "", false
 	}
 	return out, true
-}
-
-func attributes(z *html.Tokenizer, more bool) []html.Attribute {
-	var out []html.Attribute
-	for more && len(out) < 50 {
-		var k, v []byte
-		k, v, more = z.TagAttr()
-		out = append(out, html.Attribute{Key: string(k), Val: string(v)})
-	}
-	return out
 }
 
 func get(attrs []html.Attribute, key string) string {

@@ -32,7 +32,7 @@ func Text(s string) string {
 // Read gives the readable text of HTML, about as a browser shows it and without what a browser hides, and the spans that the
 // mailer marked as quotes or as a signature: in order, none in another.
 func Read(s string) (string, []Span) {
-	r := reader{z: html.NewTokenizer(strings.NewReader(s))}
+	r := reader{in: newTokens(s)}
 	r.out.Grow(len(s) / 3)
 	r.run()
 	return r.out.String(), r.spans
@@ -48,7 +48,7 @@ type element struct {
 }
 
 type reader struct {
-	z      *html.Tokenizer
+	in     *tokens
 	out    strings.Builder
 	open   []element
 	hidden int // how many of the open elements are
@@ -65,20 +65,18 @@ type reader struct {
 
 func (r *reader) run() {
 	for {
-		switch r.z.Next() {
+		switch r.in.next() {
 		case html.ErrorToken:
 			r.endSpan()
 			return
 		case html.TextToken:
 			if r.hidden == 0 {
-				r.text(string(r.z.Text()))
+				r.text(r.in.text())
 			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			name, more := r.z.TagName()
-			r.start(atom.Lookup(name), more)
+		case html.StartTagToken:
+			r.start(r.in.tag)
 		case html.EndTagToken:
-			name, _ := r.z.TagName()
-			r.end(atom.Lookup(name))
+			r.end(r.in.tag)
 		}
 	}
 }
@@ -128,17 +126,15 @@ func (r *reader) write(word string) {
 
 func (r *reader) block(lines int) { r.breaks, r.blank = max(r.breaks, lines), false }
 
-func (r *reader) start(tag atom.Atom, more bool) {
+func (r *reader) start(tag atom.Atom) {
 	switch tag {
 	case atom.Br:
 		r.breaks, r.blank = min(r.breaks+1, 3), false
 		return
 	case atom.Hr:
 		r.block(1)
-		if more {
-			if id := get(attributes(r.z, more), "id"); id == "zwchr" || id == "stopSpelling" {
-				r.quoteRest()
-			}
+		if id := get(r.in.attributes(), "id"); id == "zwchr" || id == "stopSpelling" {
+			r.quoteRest()
 		}
 		return
 	case atom.Img, atom.Input, atom.Meta, atom.Link, atom.Base, atom.Col, atom.Wbr, atom.Area, atom.Embed, atom.Source, atom.Param, atom.Track:
@@ -152,9 +148,6 @@ func (r *reader) start(tag atom.Atom, more bool) {
 	if (tag == atom.Td || tag == atom.Th) && r.breaks == 0 {
 		r.blank = true
 	}
-	if tag == atom.Body {
-		r.end(atom.Head)
-	}
 	if ends, within := implied(tag); ends != nil {
 		for i := len(r.open) - 1; i >= 0 && !slices.Contains(within, r.open[i].tag); i-- {
 			if slices.Contains(ends, r.open[i].tag) {
@@ -166,9 +159,9 @@ func (r *reader) start(tag atom.Atom, more bool) {
 	if len(r.open) >= 500 {
 		return // deeper elements lose their meaning, not their text
 	}
-	e := element{tag: tag, hidden: leftOut(tag) || tag == atom.Head, pre: tag == atom.Pre}
-	if more {
-		r.marks(&e, attributes(r.z, more))
+	e := element{tag: tag, pre: tag == atom.Pre}
+	if attrs := r.in.attributes(); len(attrs) > 0 {
+		r.marks(&e, attrs)
 	} else if tag == atom.Blockquote {
 		r.begin(&e, Quote)
 	}

@@ -79,6 +79,7 @@ func FuzzClean(f *testing.F) {
 		`<p>Hello <b>Ann</b><br>`, `<a href="https://example.com/?a=1&b=2">x</a>`, `<img src=cid:a@b><img src=https://example.com/x.png>`,
 		`<svg><style><img src=x onerror=1></style></svg>`, `<table><tr><td>a<td>b</table>`, `<blockquote type=cite><div dir=rtl>x`, `<math><mtext><table><mglyph><style><img src onerror=1>`,
 		`<p><a href="http://a.example/%zz">x</a>`, `<a href="https://e.example/é ü">x`, `&#0;&#x80;<b>&notin;`, `<img alt="&quot;&gt;<script>" src=data:image/png;base64,AAAA>`,
+		`a<svg><style><p>b`, `<!-- <!-- <p>x`, `<select><math><textarea>y<!--`, `<a href="x>y</a> <b c='z> d <e f`,
 	} {
 		f.Add(s)
 	}
@@ -182,6 +183,13 @@ func TestHostileLengthsTakeNoTime(t *testing.T) {
 		"pictures":    strings.Repeat("<img src=https://example.com/a>", n/10),
 		"links":       strings.Repeat("<a href=https://example.com>", n/10),
 		"comment":     strings.Repeat("<!--", n),
+		"comments":    strings.Repeat("<!", n) + strings.Repeat("--", n),
+		"drawings":    strings.Repeat("<svg>", n),
+		"in drawings": strings.Repeat("<svg><style><title>", n/4),
+		"unclosed":    strings.Repeat("<svg><math><style><script><title><textarea><template><select><noscript><xmp><plaintext>", n/20),
+		"breaks":      strings.Repeat("<svg><p>", n/4) + strings.Repeat("<svg>", n/4) + "<p>",
+		"quotes":      strings.Repeat(`<a b="><a b='>`, n/4) + `"`,
+		"tags":        strings.Repeat("<a ", n),
 		"brackets":    "http://" + strings.Repeat(")", n),
 		"words":       strings.Repeat("www.", n),
 	} {
