@@ -220,7 +220,18 @@ func (g *Ingest) attach(ctx context.Context) func(io.Reader) (string, int64, err
 }
 
 func noFiles(err error) error {
-	return &desk.Error{Kind: desk.Unavailable, Text: "files can't be stored or read now; try again in a moment", Err: err}
+	return &desk.Error{Kind: desk.Unavailable, Text: "files can't be stored or read now; try again in a moment", Err: &filesError{err}}
+}
+
+// filesError tells trouble with the place for files, which may be with one file alone, from trouble with the database.
+type filesError struct{ error }
+
+// Unwrap gives the cause.
+func (e *filesError) Unwrap() error { return e.error }
+
+func filesAway(err error) bool {
+	_, ok := errors.AsType[*filesError](err)
+	return ok
 }
 
 // quarantine parks an item that can't be read, with its reason, unless somebody else has settled it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/desk"
@@ -30,13 +31,14 @@ const (
 func (g *Ingest) ReadMailbox(ctx context.Context, mailbox desk.ID) error {
 	log := g.Log.With(slog.String("component", "ingest"), slog.String("mailbox_id", string(mailbox)))
 	first := true
+	var r round
 	for {
 		n, err := 0, error(nil)
 		if first {
-			n, err = g.readCarefully(ctx, mailbox)
+			n, err = g.readCarefully(ctx, mailbox, &r)
 			first = err != nil
 		} else {
-			n, err = g.pass(ctx, mailbox)
+			n, err = g.pass(ctx, mailbox, &r)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -55,20 +57,19 @@ func (g *Ingest) ReadMailbox(ctx context.Context, mailbox desk.ID) error {
 
 // readCarefully reads what an earlier process may have died over: one by one, counting before each, so that a mail that
 // ends the program is known by its count (REQUIREMENTS I7, F3).
-func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID) (int, error) {
-	left, err := g.DB.PendingOf(ctx, mailbox, "", atOnce*perBatch)
+func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID, r *round) (int, error) {
+	r.begin(time.Now())
+	left, err := g.DB.PendingOf(ctx, mailbox, r.after, atOnce*perBatch)
 	if err != nil {
 		return 0, err
 	}
-	for i, e := range left {
-		if ctx.Err() != nil {
-			return i, nil
-		}
-		if err := g.counted(ctx, e, func() error { return g.fileOne(ctx, g.parse(ctx, e, nil)) }); err != nil {
-			return i, err
-		}
-	}
-	return len(left), nil
+	return g.oneByOne(ctx, left, r, func(e desk.LedgerEntry) error {
+		return g.counted(ctx, e, func() error {
+			p := g.parse(ctx, e, nil)
+			r.note(p.err, p.neededFiles())
+			return g.fileOne(ctx, p)
+		})
+	})
 }
 
 // counted calls read with the item's attempts counted, so that they tell how many programs ended over it. An item that
@@ -108,38 +109,44 @@ type parsed struct {
 	err   error
 }
 
-// pass reads everything that is pending now. While one batch is filed the next is parsed.
-func (g *Ingest) pass(ctx context.Context, mailbox desk.ID) (int, error) {
+func (p parsed) neededFiles() bool { return p.entry.RawSHA256 != "" || len(p.mail.Attachments) > 0 }
+
+// pass reads everything that is pending now and has its turn. While one batch is filed the next is parsed.
+func (g *Ingest) pass(ctx context.Context, mailbox desk.ID, r *round) (int, error) {
+	r.begin(time.Now())
+	after := r.after
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	batches := make(chan []parsed, 1)
 	var loadErr error
 	go func() {
 		defer close(batches)
-		loadErr = g.load(ctx, mailbox, batches)
+		loadErr = g.load(ctx, mailbox, after, r, batches)
 	}()
 	n := 0
 	for batch := range batches {
-		if err := g.file(ctx, batch); err != nil {
+		filed, err := g.file(ctx, batch, r)
+		if err != nil {
 			cancel()
 			for range batches { //nolint:revive // let the loader end
 			}
 			return n, err
 		}
-		n += len(batch)
+		n += filed
+		r.after = batch[len(batch)-1].entry.ID
 	}
+	r.over = loadErr == nil
 	return n, loadErr
 }
 
-func (g *Ingest) load(ctx context.Context, mailbox desk.ID, out chan<- []parsed) error {
-	var after desk.ID
+func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out chan<- []parsed) error {
 	for {
 		entries, err := g.DB.PendingOf(ctx, mailbox, after, perBatch)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
 		after = entries[len(entries)-1].ID
-		batch, err := g.parseAll(ctx, entries)
+		batch, err := g.parseAll(ctx, entries, r)
 		if err != nil {
 			return err
 		}
@@ -148,10 +155,16 @@ func (g *Ingest) load(ctx context.Context, mailbox desk.ID, out chan<- []parsed)
 		case <-ctx.Done():
 			return nil
 		}
+		if r.filesGone() {
+			return noFiles(errInARow)
+		}
 	}
 }
 
-func (g *Ingest) parseAll(ctx context.Context, entries []desk.LedgerEntry) ([]parsed, error) {
+var errInARow = fmt.Errorf("it failed with %d items in a row", inARow)
+
+// parseAll reads a batch. When the place for files fails again and again, it gives only those that had their turn by then.
+func (g *Ingest) parseAll(ctx context.Context, entries []desk.LedgerEntry, r *round) ([]parsed, error) {
 	var inDB []desk.ID
 	known := make([][]byte, len(entries))
 	for i, e := range entries {
@@ -164,21 +177,27 @@ func (g *Ingest) parseAll(ctx context.Context, entries []desk.LedgerEntry) ([]pa
 		return nil, err
 	}
 	batch := make([]parsed, len(entries))
+	var taken atomic.Int32
 	var wg sync.WaitGroup
 	const readers = 2
-	for w := range readers {
+	for range readers {
 		wg.Go(func() {
-			for i := w; i < len(entries); i += readers {
+			for !r.filesGone() {
+				i := int(taken.Add(1)) - 1
+				if i >= len(entries) {
+					return
+				}
 				if known[i] != nil {
 					batch[i] = g.parseFrom(ctx, entries[i], io.NopCloser(bytes.NewReader(known[i])))
 				} else {
 					batch[i] = g.parse(ctx, entries[i], raws[entries[i].ID])
 				}
+				r.note(batch[i].err, batch[i].neededFiles())
 			}
 		})
 	}
 	wg.Wait()
-	return batch, nil
+	return batch[:min(int(taken.Load()), len(batch))], nil
 }
 
 // parse reads one item; packed may be nil, then its bytes are looked up.
@@ -202,14 +221,27 @@ func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadC
 	return parsed{entry: e, mail: mail, err: errors.Join(err, raw.Close())}
 }
 
-// file settles a batch in one transaction; if that fails, one by one, so that no mail can hold up another.
-func (g *Ingest) file(ctx context.Context, batch []parsed) error {
+// file settles a batch in one transaction; if that fails, one by one, so that no mail can hold up another. It leaves those
+// that have to wait, and tells how many it settled.
+func (g *Ingest) file(ctx context.Context, batch []parsed, r *round) (int, error) {
 	org, err := g.DB.Organisation(ctx)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	ready := make([]parsed, 0, len(batch))
+	var waits []parsed
+	for _, p := range batch {
+		if filesAway(p.err) {
+			waits = append(waits, p)
+		} else {
+			ready = append(ready, p)
+		}
+	}
+	if len(waits) > 0 && ctx.Err() == nil {
+		g.leave(ctx, r, len(waits), waits[0].entry, waits[0].err)
 	}
 	err = g.DB.Update(ctx, func(tx *store.Tx) error {
-		for _, p := range batch {
+		for _, p := range ready {
 			if p.err != nil {
 				return p.err
 			}
@@ -220,14 +252,14 @@ func (g *Ingest) file(ctx context.Context, batch []parsed) error {
 		return nil
 	})
 	if err == nil || passing(ctx, err) {
-		return err
+		return len(ready), err
 	}
-	for _, p := range batch {
+	for i, p := range ready {
 		if err := g.fileOne(ctx, p); err != nil {
-			return err
+			return i, err
 		}
 	}
-	return nil
+	return len(ready), nil
 }
 
 // fileOne settles one item; what can't be filed goes to quarantine. An error means that the item waits.
@@ -251,26 +283,38 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 
 // ReadForms reads the kept form posts until ctx ends. Any number of processes may run it.
 func (g *Ingest) ReadForms(ctx context.Context) error {
+	var r round
 	for {
-		posts, err := g.DB.PendingForms(ctx, perBatch)
-		for _, e := range posts {
-			if err == nil && ctx.Err() == nil {
-				err = g.readForm(ctx, e)
-			}
-		}
+		n, err := g.passForms(ctx, &r)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			g.Log.WarnContext(ctx, "kept form posts wait", slog.String("component", "ingest"), slog.String("error", err.Error()))
 		}
-		if len(posts) == perBatch && err == nil {
+		if n == perBatch && err == nil {
 			continue
 		}
 		if !g.rest(ctx, forms, err != nil) {
 			return nil
 		}
 	}
+}
+
+// passForms reads form posts that are pending now and have their turn.
+func (g *Ingest) passForms(ctx context.Context, r *round) (int, error) {
+	r.begin(time.Now())
+	posts, err := g.DB.PendingForms(ctx, r.after, perBatch)
+	if err != nil {
+		return 0, err
+	}
+	n, err := g.oneByOne(ctx, posts, r, func(e desk.LedgerEntry) error {
+		err := g.readForm(ctx, e)
+		r.note(err, e.RawSHA256 != "")
+		return err
+	})
+	r.over = err == nil && n < perBatch
+	return n, err
 }
 
 func (g *Ingest) readForm(ctx context.Context, e desk.LedgerEntry) error {

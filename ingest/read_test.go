@@ -44,7 +44,7 @@ func TestI7_PoisonMailIsParkedAfterThreeDeaths(t *testing.T) {
 			}
 			r.update(func(tx *store.Tx) error { return tx.CountAttempt(r.t.Context(), e.ID, 1) })
 		}
-		if _, err := r.g.readCarefully(r.t.Context(), r.mb.ID); err != nil {
+		if _, err := r.g.readCarefully(r.t.Context(), r.mb.ID, &round{}); err != nil {
 			r.t.Fatal(err)
 		}
 		r.want(r.entry(its[0]), desk.Quarantined)
@@ -66,7 +66,7 @@ func TestI7_AllBatchesUnderWayAreReadCarefully(t *testing.T) {
 			raws = append(raws, mail(fmt.Sprintf("c%d@customer.example", i), support, fmt.Sprintf("%d@customer.example", i), "x"))
 		}
 		r.keep(r.mb.ID, desk.Inbox, time.Now().Add(-time.Hour), raws...)
-		if n, err := r.g.readCarefully(r.t.Context(), r.mb.ID); err != nil || n != atOnce*perBatch {
+		if n, err := r.g.readCarefully(r.t.Context(), r.mb.ID, &round{}); err != nil || n != atOnce*perBatch {
 			r.t.Errorf("%d mails read one by one, %v", n, err)
 		}
 	})
@@ -77,11 +77,12 @@ func TestTroubleWithFilesJudgesNoMail(t *testing.T) {
 		it := r.keep(r.mb.ID, desk.Inbox, time.Now(), withFile("bob@customer.example", "1@customer.example", "a file"))[0]
 		r.blobs.away.Store(true)
 		for range 2 * desk.MaxAttempts { // at a start and later
-			if _, err := r.g.readCarefully(r.t.Context(), r.mb.ID); desk.KindOf(err) != desk.Unavailable {
-				r.t.Errorf("reading carefully: %v", err)
+			var careful, later round
+			if _, err := r.g.readCarefully(r.t.Context(), r.mb.ID, &careful); err != nil || careful.left != 1 {
+				r.t.Errorf("reading carefully: %d left, %v", careful.left, err)
 			}
-			if _, err := r.g.pass(r.t.Context(), r.mb.ID); desk.KindOf(err) != desk.Unavailable {
-				r.t.Errorf("reading: %v", err)
+			if n, err := r.g.pass(r.t.Context(), r.mb.ID, &later); n != 0 || err != nil || later.left != 1 {
+				r.t.Errorf("reading: %d read, %d left, %v", n, later.left, err)
 			}
 		}
 		if e := r.entry(it); e.Outcome != desk.Pending || e.Attempts != 0 {
@@ -145,7 +146,7 @@ func TestINV1_TwoReadersSettleEachOf500MailsOnce(t *testing.T) {
 			g := r.ingest()
 			wg.Go(func() {
 				for ctx.Err() == nil {
-					done, err := g.pass(ctx, r.mb.ID)
+					done, err := g.pass(ctx, r.mb.ID, &round{})
 					if err != nil && desk.KindOf(err) != desk.Conflict {
 						r.t.Errorf("reader: %v", err)
 						return

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -39,16 +41,22 @@ type rig struct {
 	uids  map[string]uint32
 }
 
-// files is a blob store that can be away, that can break off in the middle of files, and that panics over a file that
-// says so.
+// files is a blob store that can be away, that can break off in the middle of files and lock some, and that panics over a
+// file that says so.
 type files struct {
 	blob.Store
 	away   atomic.Bool
 	breaks atomic.Bool
+	locked sync.Map     // the names of files that can't be opened
+	opened atomic.Int32 // how often one of those was asked for
 }
 
 // Open gives a file.
 func (f *files) Open(ctx context.Context, sha256 string) (io.ReadCloser, error) {
+	if _, locked := f.locked.Load(sha256); locked {
+		f.opened.Add(1)
+		return nil, fs.ErrPermission
+	}
 	r, err := f.Store.Open(ctx, sha256)
 	if err != nil || !f.breaks.Load() {
 		return r, err
@@ -193,7 +201,7 @@ func (r *rig) read() {
 	r.t.Helper()
 	for _, mailbox := range []desk.ID{r.mb.ID, r.other.ID} {
 		for {
-			n, err := r.g.pass(r.t.Context(), mailbox)
+			n, err := r.g.pass(r.t.Context(), mailbox, &round{})
 			if err != nil {
 				r.t.Fatal(err)
 			}

@@ -170,9 +170,9 @@ func (r reads) PendingOf(ctx context.Context, mailbox, after desk.ID, limit int)
 	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND id > $2 ORDER BY id LIMIT $3`, mailbox, after, limit)
 }
 
-// PendingForms lists form posts that wait to be read, oldest first.
-func (r reads) PendingForms(ctx context.Context, limit int) ([]desk.LedgerEntry, error) {
-	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id <> '' ORDER BY id LIMIT $1`, limit)
+// PendingForms lists form posts that wait to be read and came after the item named, oldest first.
+func (r reads) PendingForms(ctx context.Context, after desk.ID, limit int) ([]desk.LedgerEntry, error) {
+	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id <> '' AND id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
 // Ledger finds one row.
