@@ -76,7 +76,8 @@ type Effect struct {
 	Epoch       int64
 	NextTry     time.Time
 	LastError   string
-	Fingerprint string // of the mail composed; how our own copy is known when it comes back
+	Fingerprint string // of the mail composed; how our own copy is known when it comes back. Several, with blanks, if it came out otherwise later
+	Wording     string // the names and addresses it was first composed with, as outbound packs them: later attempts use the same
 	Unknowns    int    // how often it was unknown; a second copy is possible only where this is not zero
 	DoneAt      time.Time
 }
@@ -96,3 +97,17 @@ func Backoff(n int) time.Duration {
 
 // GiveUpAfter is how long an effect is tried before it fails (RFC 5321 section 4.5.4.1).
 const GiveUpAfter = 5 * 24 * time.Hour
+
+// LinkLife is how long the one-time link in a mail of this kind works; zero if there is none in it.
+func (k EffectKind) LinkLife() time.Duration {
+	switch k {
+	case WelcomeMail:
+		return 72 * time.Hour
+	case PasswordMail:
+		return time.Hour
+	case SignInMail:
+		return 15 * time.Minute
+	default:
+		return 0
+	}
+}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -32,35 +34,83 @@ type page struct {
 	Footer string
 }
 
-// draft composes the mail of a row. It depends on the row and on what the row names, on nothing else: the same row gives
-// the same bytes.
-func (w *Worker) draft(ctx context.Context, org *store.Organisation, mb desk.Mailbox, n named, row desk.Effect) (mailmsg.Draft, error) {
+// wording is what a mail says that may change between two attempts at it: names, and where the portal is. The first
+// attempt settles it.
+type wording struct {
+	From       string `json:"from"`    // the sender's name
+	Mailbox    string `json:"mailbox"` // the mailbox's own name
+	Portal     string `json:"portal"`
+	Language   string `json:"language"`
+	BaseURL    string `json:"base_url"`
+	SubAddress bool   `json:"sub_address,omitempty"`
+	// Values are the snippets of a template, but for the link, which is a secret.
+	Values map[string]string `json:"values,omitempty"`
+}
+
+func (t wording) pack() (string, error) {
+	b, err := json.Marshal(t)
+	return string(b), err
+}
+
+// wording gives what the row settled, or else what holds now.
+func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.Mailbox, row desk.Effect) (t wording, err error) {
+	if row.Wording != "" {
+		return t, json.Unmarshal([]byte(row.Wording), &t)
+	}
+	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: org.Settings.DefaultLanguage, BaseURL: w.BaseURL, SubAddress: mb.SubAddress}
+	if t.From == "" {
+		t.From = t.Portal
+	}
+	if row.Kind == desk.WelcomeMail {
+		t.Values, err = w.snippets(ctx, t, row)
+	}
+	return t, err
+}
+
+// snippets are what a welcome mail says about its reader.
+func (w *Worker) snippets(ctx context.Context, t wording, row desk.Effect) (map[string]string, error) {
+	c, err := w.DB.Contact(ctx, row.ContactID)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{
+		"portal.name": t.Portal, "portal.url": t.BaseURL, "portal.username": c.LoginAddress(), "contact.name": nameOf(c), "contact.first_name": firstName(c),
+	}
+	if c.Username != "" {
+		values["portal.username"] = c.Username
+	}
+	if company := c.PrimaryCompany(); company != "" {
+		co, err := w.DB.Company(ctx, company)
+		if err != nil && desk.KindOf(err) != desk.NotFound {
+			return nil, err
+		}
+		values["company.name"] = co.Name
+	}
+	return values, nil
+}
+
+// draft composes the mail of a row. It depends on the row, on what the row names and on its wording, on nothing else: the
+// same row gives the same bytes.
+func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named, row desk.Effect) (mailmsg.Draft, error) {
 	d := mailmsg.Draft{
-		From: desk.Address{Name: sender(org, mb), Email: mb.Address}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
+		From: desk.Address{Name: t.From, Email: mb.Address}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
 		Headers: []mailmsg.HeaderField{{Name: "X-Postern-Loop", Value: w.Keys.Token(mailmsg.ForLoop)}},
 	}
 	switch row.Kind {
 	case desk.PutInInbox:
-		return d, w.customerMessage(ctx, &d, mb, n, row)
+		return d, w.customerMessage(ctx, &d, t, mb, n, row)
 	case desk.ReplyMail:
-		return d, w.reply(ctx, &d, org, mb, n, row)
+		return d, w.reply(ctx, &d, t, mb, n, row)
 	case desk.WelcomeMail:
-		return d, w.welcome(ctx, &d, org, row)
+		return d, w.welcome(ctx, &d, t, row)
 	case desk.SignInMail:
-		return d, w.link(&d, org, row, "Sign in to "+org.Settings.PortalTitle, "/sign-in/link/",
+		return d, w.link(&d, t, row, "Sign in to "+t.Portal, "/sign-in/link/",
 			"Hello,\n\nsign in with this link. It works once, for 15 minutes:", "Sign in", "If you did not ask for it, ignore this mail.")
 	case desk.PasswordMail:
-		return d, w.link(&d, org, row, "Choose a new password for "+org.Settings.PortalTitle, "/password/",
+		return d, w.link(&d, t, row, "Choose a new password for "+t.Portal, "/password/",
 			"Hello,\n\nchoose a new password with this link. It works once, for one hour:", "Choose a password", "If you did not ask for it, ignore this mail. Your password stays as it is.")
 	}
 	return d, fmt.Errorf("%w: nobody knows what %q is", mailmsg.ErrDraft, row.Kind)
-}
-
-func sender(org *store.Organisation, mb desk.Mailbox) string {
-	if mb.Name != "" {
-		return mb.Name
-	}
-	return org.Settings.PortalTitle
 }
 
 // automatic marks a mail that no human wrote (RFC 3834 section 5). The second field asks for no answers by machines, but
@@ -71,7 +121,7 @@ func automatic(d *mailmsg.Draft) {
 }
 
 // customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer.
-func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, mb desk.Mailbox, n named, row desk.Effect) error {
+func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
 	m, err := n.message(row)
 	if err != nil {
 		return err
@@ -83,7 +133,7 @@ func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, mb desk.
 	} else {
 		d.ReplyTo = []desk.Address{customer}
 	}
-	d.From, d.To = customer, []desk.Address{{Name: mb.Name, Email: mb.Address}}
+	d.From, d.To = customer, []desk.Address{{Name: t.Mailbox, Email: mb.Address}}
 	d.Date, d.Text, d.HTML = m.CreatedAt, m.Text, m.HTML
 	w.thread(d, m)
 	w.files(ctx, d, m.Attachments)
@@ -120,7 +170,7 @@ func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, as []desk.Attachme
 }
 
 // reply is an agent's answer, to one customer.
-func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, org *store.Organisation, mb desk.Mailbox, n named, row desk.Effect) error {
+func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
 	m, err := n.message(row)
 	if err != nil {
 		return err
@@ -133,7 +183,7 @@ func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, org *store.Organis
 		return desk.Missing("ticket")
 	}
 	d.To = []desk.Address{{Email: row.Recipient}}
-	if mb.SubAddress {
+	if t.SubAddress {
 		token := w.Keys.Token(mailmsg.ForReply, string(mb.ID), string(row.TicketID), row.Recipient)
 		if address, ok := mailmsg.ReplyAddress(mb.Address, token); ok {
 			d.ReplyTo = []desk.Address{{Name: d.From.Name, Email: address}}
@@ -141,44 +191,28 @@ func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, org *store.Organis
 	}
 	w.thread(d, m)
 	w.files(ctx, d, m.Attachments)
-	link := w.BaseURL + "/tickets/" + strconv.FormatInt(number, 10)
+	link := t.BaseURL + "/tickets/" + strconv.FormatInt(number, 10)
 	d.Text = m.Text + "\n\n--\n" + m.Author.Name + "\nAnswer this mail, or answer in the portal:\n" + link + "\n"
 	d.HTML, err = render(page{
-		Lang: org.Settings.DefaultLanguage, Title: m.Subject, Portal: org.Settings.PortalTitle, Body: template.HTML(m.HTML), //nolint:gosec // stored HTML is safehtml's
+		Lang: t.Language, Title: m.Subject, Portal: t.Portal, Body: template.HTML(m.HTML), //nolint:gosec // stored HTML is safehtml's
 		Button: "Answer in the portal", Link: link, Footer: m.Author.Name + " · or simply answer this mail",
 	})
 	return err
 }
 
 // welcome is the mail a new contact gets, in the words that were set when it was decided.
-func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, org *store.Organisation, row desk.Effect) error {
-	t, err := w.DB.Template(ctx, row.Template)
+func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, t wording, row desk.Effect) error {
+	text, err := w.DB.Template(ctx, row.Template)
 	if err != nil {
 		return err
 	}
-	c, err := w.DB.Contact(ctx, row.ContactID)
-	if err != nil {
-		return err
-	}
-	link := w.BaseURL + "/password/" + mailmsg.OneTimeSecret(w.Keys, row.ID)
-	values := map[string]string{
-		"portal.name": org.Settings.PortalTitle, "portal.url": w.BaseURL, "portal.set_password_link": link, "portal.username": c.LoginAddress(),
-		"contact.name": nameOf(c), "contact.first_name": firstName(c),
-	}
-	if c.Username != "" {
-		values["portal.username"] = c.Username
-	}
-	if company := c.PrimaryCompany(); company != "" {
-		co, err := w.DB.Company(ctx, company)
-		if err != nil && desk.KindOf(err) != desk.NotFound {
-			return err
-		}
-		values["company.name"] = co.Name
-	}
-	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(t.Subject, values), desk.Expand(t.Body, values)
+	link := t.BaseURL + "/password/" + mailmsg.OneTimeSecret(w.Keys, row.ID)
+	values := maps.Clone(t.Values)
+	values["portal.set_password_link"] = link
+	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(text.Subject, values), desk.Expand(text.Body, values)
 	automatic(d)
 	d.HTML, err = render(page{
-		Lang: org.Settings.DefaultLanguage, Title: d.Subject, Portal: org.Settings.PortalTitle, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
 		Button: "Choose a password", Link: link,
 	})
 	return err
@@ -197,14 +231,14 @@ func firstName(c desk.Contact) string {
 }
 
 // link is a mail that holds a one-time link and nothing else.
-func (w *Worker) link(d *mailmsg.Draft, org *store.Organisation, row desk.Effect, subject, path, before, button, after string) error {
-	link := w.BaseURL + path + mailmsg.OneTimeSecret(w.Keys, row.ID)
+func (w *Worker) link(d *mailmsg.Draft, t wording, row desk.Effect, subject, path, before, button, after string) error {
+	link := t.BaseURL + path + mailmsg.OneTimeSecret(w.Keys, row.ID)
 	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, subject
-	d.Text = before + "\n\n" + link + "\n\n" + after + "\n\n" + org.Settings.PortalTitle + "\n"
+	d.Text = before + "\n\n" + link + "\n\n" + after + "\n\n" + t.Portal + "\n"
 	automatic(d)
 	var err error
 	d.HTML, err = render(page{
-		Lang: org.Settings.DefaultLanguage, Title: subject, Portal: org.Settings.PortalTitle,
+		Lang: t.Language, Title: subject, Portal: t.Portal,
 		Body:   template.HTML(safehtml.FromText(strings.TrimSuffix(before, ":") + ".")), //nolint:gosec // escaped
 		Button: button, Link: link, Footer: after,
 	})

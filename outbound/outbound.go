@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"postern/blob"
@@ -73,10 +75,13 @@ type Options struct {
 }
 
 // Worker does outbox rows.
-type Worker struct{ Options }
+type Worker struct {
+	Options
+	slow slow
+}
 
 // New makes a Worker.
-func New(o Options) *Worker { return &Worker{o} }
+func New(o Options) *Worker { return &Worker{Options: o, slow: slow{until: map[string]time.Time{}}} }
 
 const (
 	leaseFor     = 30 * time.Second // renewed while somebody works on the row
@@ -105,9 +110,7 @@ func (w *Worker) Drain(ctx context.Context, queue string, limit int) {
 		last = w.sendAll(ctx, p.jobs, last)
 		p.drop()
 	}
-	if err := last.wait(); err != nil {
-		w.Log.WarnContext(ctx, "sending stops for now", slog.String("error", err.Error()))
-	}
+	_ = last.wait() // finish has told
 }
 
 // prepared is what has been claimed and composed, and durably noted. drop ends the renewing of the claims.
@@ -119,21 +122,22 @@ type prepared struct {
 // prepare claims rows and composes all of them first, so that one commit stores what they will be known by. It gives
 // nothing if nothing is due, or if the database has trouble.
 func (w *Worker) prepare(ctx context.Context, queue string, limit int) prepared {
-	rows, err := w.DB.Claim(ctx, queue, w.Owner, limit, leaseFor)
+	// A claim that is broken off may hold all the same, and its rows would count as unknown.
+	work := context.WithoutCancel(ctx)
+	soon, cancel := context.WithTimeout(work, finishWithin)
+	defer cancel()
+	rows, err := w.DB.Claim(soon, queue, w.Owner, limit, leaseFor)
 	if err != nil {
-		if ctx.Err() == nil {
-			w.Log.WarnContext(ctx, "outbox rows can't be claimed", slog.String("queue", queue), slog.String("error", err.Error()))
-		}
+		w.Log.WarnContext(ctx, "outbox rows can't be claimed", slog.String("queue", queue), slog.String("error", err.Error()))
 		return prepared{}
 	}
 	if len(rows) == 0 {
 		return prepared{}
 	}
-	work := context.WithoutCancel(ctx)
 	drop := w.keepLease(work, rows)
-	jobs, err := w.composeAll(work, rows)
+	jobs, err := w.composeAll(soon, rows)
 	if err == nil {
-		err = w.DB.NoteFingerprints(work, effects(jobs))
+		err = w.DB.NoteComposed(soon, changed(jobs))
 	}
 	if err != nil {
 		w.Log.WarnContext(ctx, "outbox rows wait, the database has trouble", slog.String("error", err.Error()))
@@ -157,7 +161,10 @@ func (w *Worker) keepLease(ctx context.Context, rows []desk.Effect) func() {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if err := w.DB.Renew(ctx, rows, leaseFor); err != nil && ctx.Err() == nil {
+				soon, cancel := context.WithTimeout(ctx, finishWithin)
+				err := w.DB.Renew(soon, rows, leaseFor)
+				cancel()
+				if err != nil && ctx.Err() == nil {
 					w.Log.WarnContext(ctx, "claims can't be renewed", slog.String("error", err.Error()))
 				}
 			}
@@ -280,6 +287,17 @@ func (n named) message(row desk.Effect) (desk.Message, error) {
 	return desk.Message{}, desk.Missing("message")
 }
 
+// changed lists the rows that say something new about how their mail is composed.
+func changed(jobs []job) []desk.Effect {
+	var out []desk.Effect
+	for _, j := range jobs {
+		if j.noted != j.row.Fingerprint {
+			out = append(out, j.row)
+		}
+	}
+	return out
+}
+
 func effects(jobs []job) []desk.Effect {
 	out := make([]desk.Effect, len(jobs))
 	for i, j := range jobs {
@@ -289,6 +307,8 @@ func effects(jobs []job) []desk.Effect {
 }
 
 func (w *Worker) release(ctx context.Context, rows []desk.Effect) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
 	if err := w.DB.Release(ctx, rows); err != nil {
 		// Their lease ends, and then they count as unknown.
 		w.Log.WarnContext(ctx, "claimed outbox rows can't be given back", slog.String("error", err.Error()))
@@ -298,6 +318,7 @@ func (w *Worker) release(ctx context.Context, rows []desk.Effect) {
 // job is a row and the mail that was composed from it, or why none could be.
 type job struct {
 	row   desk.Effect
+	noted string // the row's fingerprint before it was composed
 	mb    desk.Mailbox
 	date  time.Time
 	write func(io.Writer) error
@@ -306,7 +327,7 @@ type job struct {
 
 func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, row desk.Effect) (j job) {
 	defer recovered(&j.err, mailmsg.ErrDraft)
-	j = job{row: row, date: row.CreatedAt}
+	j = job{row: row, noted: row.Fingerprint, date: row.CreatedAt}
 	var ok bool
 	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
 		// Another process may have added it a moment ago.
@@ -318,7 +339,11 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 			return j
 		}
 	}
-	draft, err := w.draft(ctx, org, j.mb, n, row)
+	words, err := w.wording(ctx, org, j.mb, row)
+	var draft mailmsg.Draft
+	if err == nil {
+		draft, err = w.draft(ctx, words, j.mb, n, row)
+	}
 	if desk.KindOf(err) == desk.NotFound {
 		err = fmt.Errorf("%w: %w", mailmsg.ErrDraft, err) // what the row names is gone for good
 	}
@@ -337,11 +362,26 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 			return j
 		}
 		j.write = func(out io.Writer) error { _, err := out.Write(b.Bytes()); return err }
-		j.row.Fingerprint, j.err = mailmsg.Fingerprint(bytes.NewReader(b.Bytes()))
-		return j
+		j.err = j.known(mailmsg.Fingerprint(bytes.NewReader(b.Bytes())))
+	} else {
+		j.err = j.known(fingerprint(j.write))
 	}
-	j.row.Fingerprint, j.err = fingerprint(j.write)
+	if j.err == nil {
+		j.row.Wording, j.err = words.pack()
+	}
 	return j
+}
+
+// known adds a fingerprint to those that the row's mail is known by. There is another one only if it comes out otherwise
+// than before, as after an update of this program.
+func (j *job) known(fingerprint string, err error) error {
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(j.noted), fingerprint) {
+		j.row.Fingerprint = strings.TrimSpace(j.noted + " " + fingerprint)
+	}
+	return nil
 }
 
 // small tells whether a mail may be in memory whole.
@@ -364,12 +404,20 @@ func fingerprint(write func(io.Writer) error) (string, error) {
 // send does the row and gives it back as it ended.
 func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 	row := j.row
+	began := w.DB.Now()
+	if life := row.Kind.LinkLife(); life > 0 && began.Sub(row.CreatedAt) > life && j.err == nil {
+		j.err = fmt.Errorf("%w: its link has run out before it could be sent", mailmsg.ErrDraft)
+	}
+	if j.err == nil {
+		j.err = w.slow.refuse(row, began)
+	}
 	if j.err == nil {
 		ctx, cancel := context.WithTimeout(ctx, sendWithin)
 		j.err = w.deliver(ctx, j)
 		cancel()
+		w.slow.note(row, began, w.DB.Now(), j.err)
 	}
-	now := time.Now()
+	now := w.DB.Now()
 	if j.err == nil {
 		row.State, row.LastError, row.DoneAt = desk.EffectSent, "", now
 		return row

@@ -219,8 +219,8 @@ func TestL3_EachKindOfMailSaysWhatItIs(t *testing.T) {
 			if sent, err := r.desk.Welcome(ctx, tx, org, r.mb, r.ann, desk.V1); err != nil || !sent {
 				return errors.Join(err, errors.New("no welcome"))
 			}
-			return errors.Join(r.desk.SendLink(ctx, tx, r.mb, r.ann, desk.SignInMail, desk.LinkSignIn, time.Hour),
-				r.desk.SendLink(ctx, tx, r.mb, r.ann, desk.PasswordMail, desk.LinkSetPassword, time.Hour))
+			return errors.Join(r.desk.SendLink(ctx, tx, r.mb, r.ann, desk.SignInMail, desk.LinkSignIn),
+				r.desk.SendLink(ctx, tx, r.mb, r.ann, desk.PasswordMail, desk.LinkSetPassword))
 		})
 		if err != nil {
 			r.t.Fatal(err)
@@ -313,8 +313,101 @@ func TestO4_PutIsToldThatTheMailMayBeThere(t *testing.T) {
 	})
 }
 
+// TestO4_AnotherAttemptSaysTheSame changes every name between an attempt that nobody knows the end of and the next one.
+func TestO4_AnotherAttemptSaysTheSame(t *testing.T) {
+	both(t, func(r *rig) {
+		ctx := r.t.Context()
+		r.answer("try again", false)
+		err := r.db.Update(ctx, func(tx *store.Tx) error {
+			org := &store.Organisation{Settings: desk.DefaultSettings(), Mailboxes: []desk.Mailbox{r.mb}}
+			_, err := r.desk.Welcome(ctx, tx, org, r.mb, r.ann, desk.V1)
+			return err
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.server.after = func(string) error { return outbound.ErrAmbiguous }
+		r.drain(desk.QueueMail)
+		before := r.sent()
+		name, settings := "Somebody Else", desk.DefaultSettings()
+		settings.PortalTitle = "Another Help"
+		if _, err := r.desk.ChangeContact(ctx, r.ann.ID, tickets.ContactChange{Name: &name}); err != nil {
+			r.t.Fatal(err)
+		}
+		r.mb.Name, r.mb.SubAddress = "Another Acme", false
+		err = r.db.Update(ctx, func(tx *store.Tx) error { return errors.Join(tx.PutMailbox(ctx, r.mb), tx.PutSettings(ctx, settings)) })
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.w.BaseURL = "https://another.example"
+		r.server.after = nil
+		r.pass(time.Minute)
+		r.drain(desk.QueueMail)
+		after := r.sent()
+		slices.Sort(before)
+		again := slices.Clone(after[len(before):])
+		slices.Sort(again)
+		if len(before) != 2 || !slices.Equal(before, again) {
+			r.t.Errorf("first %q, then %q", before, again)
+		}
+	})
+}
+
+func TestALinkThatHasRunOutIsNotMailed(t *testing.T) {
+	both(t, func(r *rig) {
+		err := r.db.Update(r.t.Context(), func(tx *store.Tx) error {
+			return r.desk.SendLink(r.t.Context(), tx, r.mb, r.ann, desk.SignInMail, desk.LinkSignIn)
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.server.answers = func(string) error { return errors.New("connection refused") }
+		r.drain(desk.QueueMail)
+		if e := r.row(desk.SignInMail); e.State != desk.EffectDeferred {
+			r.t.Fatalf("%+v", e)
+		}
+		r.server.answers = nil
+		r.pass(16 * time.Minute)
+		r.drain(desk.QueueMail)
+		if e := r.row(desk.SignInMail); e.State != desk.EffectFailed || !strings.Contains(e.LastError, "run out") || len(r.sent()) != 0 {
+			r.t.Errorf("%+v, %d mails", e, len(r.sent()))
+		}
+	})
+}
+
+func TestASlowServerHoldsUpItsOwnMailOnly(t *testing.T) {
+	both(t, func(r *rig) {
+		for range 3 {
+			r.answer("see here", false)
+		}
+		asked := 0
+		r.server.answers = func(string) error {
+			asked++
+			r.pass(10 * time.Second)
+			return errors.New("no answer")
+		}
+		r.drain(desk.QueueMail)
+		if asked != 1 {
+			r.t.Errorf("the server was asked %d times", asked)
+		}
+		for _, e := range r.rows(desk.ReplyMail) {
+			if e.State != desk.EffectDeferred || e.LastError == "" {
+				r.t.Errorf("%+v", e)
+			}
+		}
+		r.server.answers = nil
+		r.pass(time.Minute)
+		r.drain(desk.QueueMail)
+		if len(r.sent()) != 3 {
+			r.t.Errorf("%d mails", len(r.sent()))
+		}
+	})
+}
+
 func TestO5_WhatTheServerAnswersDecides(t *testing.T) {
 	both(t, func(r *rig) {
+		m := r.answer("see here", false)
+		r.drain(desk.QueueMail)
 		for name, c := range map[string]struct {
 			err  error
 			age  time.Duration
@@ -329,7 +422,7 @@ func TestO5_WhatTheServerAnswersDecides(t *testing.T) {
 			"451 before five days":    {&outbound.Refusal{Code: 451}, desk.GiveUpAfter - time.Hour, desk.EffectDeferred},
 			"a program that gives up": {nil, 0, desk.EffectUnknown},
 		} {
-			e := desk.Effect{ID: store.NewID(), Kind: desk.SignInMail, MailboxID: r.mb.ID, ContactID: r.ann.ID, Recipient: "ann@customer.example", MessageID: desk.MessageID(store.NewID() + "@acme.example"), CreatedAt: time.Now().Add(-c.age)}
+			e := desk.Effect{ID: store.NewID(), Kind: desk.ReplyMail, MailboxID: r.mb.ID, TicketID: r.ticket.ID, SubjectID: m.ID, ContactID: r.ann.ID, Recipient: "ann@customer.example", MessageID: desk.MessageID(store.NewID() + "@acme.example"), CreatedAt: time.Now().Add(-c.age)}
 			if err := r.db.Update(r.t.Context(), func(tx *store.Tx) error { return tx.AddEffect(r.t.Context(), e) }); err != nil {
 				r.t.Fatal(err)
 			}
@@ -340,7 +433,7 @@ func TestO5_WhatTheServerAnswersDecides(t *testing.T) {
 				return c.err
 			}
 			r.drain(desk.QueueMail)
-			got := r.rows(desk.SignInMail)
+			got := r.rows(desk.ReplyMail)
 			i := slices.IndexFunc(got, func(x desk.Effect) bool { return x.ID == e.ID })
 			row := got[i]
 			if row.State != c.want || row.LastError == "" {

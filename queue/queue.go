@@ -23,7 +23,7 @@ import (
 // Outbox is the truth about what is due.
 type Outbox interface {
 	// DueEffects lists rows of a queue that are due, the longest-waiting first.
-	DueEffects(ctx context.Context, queue string, now time.Time, limit int) ([]desk.ID, error)
+	DueEffects(ctx context.Context, queue string, limit int) ([]desk.ID, error)
 	// ExpireClaims turns rows whose lease is over into unknown.
 	ExpireClaims(ctx context.Context) (int64, error)
 	// ExpireOthers does so at once with all rows that others than owner have claimed.
@@ -197,7 +197,7 @@ func (q *Queue) logExpired(ctx context.Context, rows int64) {
 // there may be more that was not looked at.
 func (q *Queue) sweep(ctx context.Context) (more bool, err error) {
 	for name := range desk.Queues() {
-		due, err := q.o.Outbox.DueEffects(ctx, name, time.Now(), perSweep)
+		due, err := q.o.Outbox.DueEffects(ctx, name, perSweep)
 		if err != nil {
 			return false, err
 		}

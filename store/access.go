@@ -81,7 +81,7 @@ func (r reads) OneTimesSince(ctx context.Context, contact desk.ID, purpose strin
 
 // Session finds the data of a session that has not expired; found is false for any other.
 func (db *DB) Session(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = db.x.QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = $1 AND expires_at > $2`, token, ms(db.now())).Scan(&data)
+	err = db.x.QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = $1 AND expires_at > $2`, token, ms(db.Now())).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}

@@ -67,7 +67,7 @@ func (db *DB) Organisation(ctx context.Context) (*Organisation, error) {
 	db.mu.Lock()
 	org := db.org
 	db.mu.Unlock()
-	now := db.now()
+	now := db.Now()
 	if org != nil && now.Sub(org.checked) < 2*time.Second && !now.Before(org.checked) {
 		return org, nil
 	}
@@ -76,7 +76,10 @@ func (db *DB) Organisation(ctx context.Context) (*Organisation, error) {
 
 // FreshOrganisation gives what the operator has set up, as it is now.
 func (db *DB) FreshOrganisation(ctx context.Context) (*Organisation, error) {
-	checked := db.now()
+	if err := db.setClock(ctx); err != nil {
+		return nil, err
+	}
+	checked := db.Now()
 	generation, err := db.generation(ctx)
 	if err != nil {
 		return nil, err

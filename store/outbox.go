@@ -23,24 +23,24 @@ func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
 		e.NextTry = e.CreatedAt
 	}
 	return tx.exec(ctx, `INSERT INTO outbox (id, kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-		state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, unknowns, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0, 0, $14, '', '', 0, 0)`,
+		state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0, 0, $14, '', '', '', 0, 0)`,
 		e.ID, e.Kind, e.Kind.Queue(), e.MailboxID, e.TicketID, e.SubjectID, e.ContactID, e.Recipient, e.Template, e.Trust, storedID(e.MessageID), ms(e.CreatedAt),
 		e.State, ms(e.NextTry))
 }
 
 const effectColumns = `id, kind, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, unknowns, done_at`
+	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at`
 
 func scanEffect(row scanner) (e desk.Effect, err error) {
 	err = row.Scan(&e.ID, &e.Kind, &e.MailboxID, &e.TicketID, &e.SubjectID, &e.ContactID, &e.Recipient, &e.Template, &e.Trust, &e.MessageID, millis{&e.CreatedAt},
-		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Unknowns, millis{&e.DoneAt})
+		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt})
 	return e, err
 }
 
 // DueEffects lists rows of a queue that are due, the longest-waiting first.
-func (r reads) DueEffects(ctx context.Context, queue string, now time.Time, limit int) ([]desk.ID, error) {
-	return collect(ctx, r.x, scanID, dueSelect, queue, ms(now), limit)
+func (db *DB) DueEffects(ctx context.Context, queue string, limit int) ([]desk.ID, error) {
+	return collect(ctx, db.x, scanID, dueSelect, queue, ms(db.Now()), limit)
 }
 
 // dueSelect walks the index outbox_open: what is not due costs nothing.
@@ -98,6 +98,9 @@ func (db *DB) ExpireFormer(ctx context.Context, owner string) (int64, error) {
 }
 
 func (db *DB) expireClaims(ctx context.Context, which string, args ...any) (n int64, err error) {
+	if err := db.setClock(ctx); err != nil {
+		return 0, err
+	}
 	err = db.Update(ctx, func(tx *Tx) error {
 		n, err = tx.changed(ctx, `UPDATE outbox SET state = 'unknown', unknowns = unknowns + 1, next_try = $1,
 			last_error = 'a process ended, or lost the database, while it was being sent' WHERE done_at = 0 AND state = 'sending' AND `+which, append([]any{ms(tx.Now())}, args...)...)
@@ -107,21 +110,44 @@ func (db *DB) expireClaims(ctx context.Context, which string, args ...any) (n in
 	return n, err
 }
 
-// NoteFingerprints stores what the mails of claimed rows are known by when they come back to us. It must be durable
-// before the first byte leaves.
-func (db *DB) NoteFingerprints(ctx context.Context, es []desk.Effect) error {
-	var values []string
-	var args []any
-	for _, e := range es {
-		values = append(values, fmt.Sprintf("($%d, $%d)", len(args)+1, len(args)+2))
-		args = append(args, e.ID, e.Fingerprint)
-	}
-	if len(values) == 0 {
+// NoteComposed stores the Fingerprint and the Wording of claimed rows. It must be durable before the first byte leaves.
+func (db *DB) NoteComposed(ctx context.Context, es []desk.Effect) error {
+	if len(es) == 0 {
 		return nil
 	}
+	values := make([][]any, len(es))
+	for i, e := range es {
+		values[i] = []any{e.ID, e.Fingerprint, e.Wording}
+	}
+	list, args := rowsOf(values)
 	return db.single(ctx, func(tx *Tx) error {
-		return tx.exec(ctx, `UPDATE outbox SET fingerprint = v.column2 FROM (VALUES `+strings.Join(values, ", ")+`) AS v WHERE outbox.id = v.column1`, args...)
+		return tx.exec(ctx, `UPDATE outbox SET fingerprint = v.column2, wording = v.column3 FROM (VALUES `+list+`) AS v WHERE outbox.id = v.column1`, args...)
 	})
+}
+
+// rowsOf writes rows for VALUES. Whole numbers are said to be such: PostgreSQL can't tell there.
+func rowsOf(rows [][]any) (list string, args []any) {
+	var b strings.Builder
+	for i, row := range rows {
+		for j, v := range row {
+			args = append(args, v)
+			switch {
+			case j > 0:
+				b.WriteString(", ")
+			case i > 0:
+				b.WriteString("), (")
+			default:
+				b.WriteString("(")
+			}
+			place := fmt.Sprintf("$%d", len(args))
+			if _, whole := v.(int64); whole {
+				place = "CAST(" + place + " AS BIGINT)"
+			}
+			b.WriteString(place)
+		}
+	}
+	b.WriteString(")")
+	return b.String(), args
 }
 
 // Release gives claimed rows back that nobody has begun to send, as if they had not been claimed.
@@ -138,28 +164,14 @@ func (db *DB) Release(ctx context.Context, es []desk.Effect) error {
 	})
 }
 
-// Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns and DoneAt. It fails with Conflict
-// if the claim was lost meanwhile.
-func (db *DB) Finish(ctx context.Context, e desk.Effect) error {
-	return db.single(ctx, func(tx *Tx) error {
-		n, err := tx.changed(ctx, `UPDATE outbox SET state = $4, last_error = $5, next_try = $6, done_at = $7, unknowns = $8
-			WHERE id = $1 AND owner = $2 AND epoch = $3 AND state = 'sending'`,
-			e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), e.Unknowns)
-		if err == nil && n == 0 {
-			return &desk.Error{Kind: desk.Conflict, Text: "the claim on outbox row " + string(e.ID) + " was lost"}
-		}
-		return err
-	})
-}
-
 // OwnMail tells whether a mail with this Message-ID and content was written by us for the mailbox.
 func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.MessageID, fingerprint string) (bool, error) {
 	mids = usableIDs(mids)
-	if len(mids) == 0 {
+	if len(mids) == 0 || fingerprint == "" {
 		return false, nil
 	}
 	var n int
-	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM outbox WHERE mailbox_id = $1 AND fingerprint = $2 AND message_id IN (`+placeholders(3, len(mids))+`)`,
+	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`)`,
 		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&n)
 	return n > 0, err
 }

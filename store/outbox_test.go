@@ -82,10 +82,10 @@ func TestO2_ClaimTakesTheLongestWaitingOfItsQueueFirst(t *testing.T) {
 			}
 		})
 		order := []desk.ID{es[3].ID, es[7].ID, es[2].ID, es[6].ID, es[1].ID, es[5].ID, es[0].ID, es[4].ID}
-		sameIDs(t, "due", must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMail, c.now(), 5)), order[:5]...)
+		sameIDs(t, "due", must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMail, 5)), order[:5]...)
 		sameIDs(t, "claimed", ids(must[[]desk.Effect](t)(db.Claim(t.Context(), desk.QueueMail, "me", 3, time.Minute))), order[:3]...)
 		sameIDs(t, "claimed next", ids(must[[]desk.Effect](t)(db.Claim(t.Context(), desk.QueueMail, "me", 30, time.Minute))), order[3:]...)
-		if n := len(must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMailbox, c.now(), 50))); n != 4 {
+		if n := len(must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMailbox, 50))); n != 4 {
 			t.Errorf("%d rows of the other queue are due, want 4", n)
 		}
 	})
@@ -157,7 +157,7 @@ func TestO4_ExpiredClaimsBecomeUnknown(t *testing.T) {
 		if n := must[int64](t)(db.ExpireOthers(t.Context(), "me")); n != 1 {
 			t.Errorf("%d claims of others ended, want 1", n)
 		}
-		if n := len(must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMail, c.now(), 10))); n != 3 {
+		if n := len(must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMail, 10))); n != 3 {
 			t.Errorf("%d unknown rows are due, want 3", n)
 		}
 	})
@@ -175,7 +175,7 @@ func TestO10_ReleasedRowsAreAsIfNeverClaimed(t *testing.T) {
 			if e := effect(t, db, row.ID); e.State != want || e.Attempt != before.Attempt || e.Unknowns != before.Unknowns || !e.NextTry.Equal(before.NextTry) {
 				t.Errorf("released: %+v, want %s as before: %+v", e, want, before)
 			}
-			if n := len(must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMail, c.now(), 10))); n != 1 {
+			if n := len(must[[]desk.ID](t)(db.DueEffects(t.Context(), desk.QueueMail, 10))); n != 1 {
 				t.Errorf("%d rows due after the release", n)
 			}
 			// on to the next state
@@ -213,8 +213,11 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
 		e := addEffects(t, db, 1, func(_ int, e *desk.Effect) { e.MailboxID = m.ID })[0]
-		e.Fingerprint = "f1"
-		if err := db.NoteFingerprints(t.Context(), []desk.Effect{e}); err != nil {
+		if got := must[bool](t)(db.OwnMail(t.Context(), m.ID, []desk.MessageID{e.MessageID}, "")); got {
+			t.Error("a mail that was not composed yet is known by nothing")
+		}
+		e.Fingerprint, e.Wording = "f1 f3", "words"
+		if err := db.NoteComposed(t.Context(), []desk.Effect{e}); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
@@ -225,7 +228,10 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 		}{
 			{m.ID, []desk.MessageID{e.MessageID}, "f1", true},
 			{m.ID, []desk.MessageID{"rewritten@provider.example", e.MessageID}, "f1", true},
+			{m.ID, []desk.MessageID{e.MessageID}, "f3", true},
+			{m.ID, []desk.MessageID{e.MessageID}, "f1 f3", true},
 			{m.ID, []desk.MessageID{e.MessageID}, "f2", false},
+			{m.ID, []desk.MessageID{e.MessageID}, "f", false},
 			{m.ID, []desk.MessageID{e.MessageID}, "", false},
 			{m.ID, []desk.MessageID{"x@example.com"}, "f1", false},
 			{other.ID, []desk.MessageID{e.MessageID}, "f1", false},
@@ -272,7 +278,7 @@ func TestSweepReadsTheIndexOnly(t *testing.T) {
 		if db.writer == nil {
 			explain, column = "EXPLAIN (COSTS OFF) ", scanString
 			commit(t, db, func(tx *Tx) error { // enough rows that an index pays
-				if err := tx.exec(t.Context(), `INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', 0, 0
+				if err := tx.exec(t.Context(), `INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
 					FROM generate_series(1, 20000) n`); err != nil {
 					return err
 				}

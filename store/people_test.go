@@ -52,7 +52,7 @@ func TestI13_FiftyFirstMailsFromOneAddressMakeOneContact(t *testing.T) {
 func TestContactsKeepTheirPartsAndTheirNamesApart(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		ctx := t.Context()
-		co := desk.Company{ID: NewID(), Name: "Acme", Domains: []string{"acme.example", "acme.test"}, CreatedAt: db.now().UTC().Truncate(time.Millisecond)}
+		co := desk.Company{ID: NewID(), Name: "Acme", Domains: []string{"acme.example", "acme.test"}, CreatedAt: db.Now().UTC().Truncate(time.Millisecond)}
 		ann := desk.Contact{
 			ID: NewID(), Name: "Ann", Addresses: []string{"ann@acme.example", "ann@home.example"}, Companies: []desk.ID{co.ID}, Language: "de", Username: "ann",
 			CreatedAt: co.CreatedAt,
@@ -179,7 +179,7 @@ func TestTextIsStoredTheSameOnBoth(t *testing.T) {
 				t.Errorf("%s: %q, want %q", what, text, want)
 			}
 		}
-		if n, _, err := db.Hits(t.Context(), "key "+in, db.now()); err != nil || n != 1 {
+		if n, _, err := db.Hits(t.Context(), "key "+in, db.Now()); err != nil || n != 1 {
 			t.Errorf("what was stored is not found: %d, %v", n, err)
 		}
 	})
@@ -228,7 +228,7 @@ func TestP8_SessionsEndWithThePassword(t *testing.T) {
 
 func oneTime(t testing.TB, db *DB, contact desk.ID, secret string, life time.Duration) [32]byte {
 	t.Helper()
-	o := OneTime{Hash: sha256.Sum256([]byte(secret)), Purpose: desk.LinkSignIn, ContactID: contact, Email: "ann@example.com", CreatedAt: db.now(), ExpiresAt: db.now().Add(life)}
+	o := OneTime{Hash: sha256.Sum256([]byte(secret)), Purpose: desk.LinkSignIn, ContactID: contact, Email: "ann@example.com", CreatedAt: db.Now(), ExpiresAt: db.Now().Add(life)}
 	commit(t, db, func(tx *Tx) error { return tx.AddOneTime(t.Context(), o) })
 	return o.Hash
 }
@@ -343,7 +343,7 @@ func TestP7_ManyHitsAtOnceAreAllCounted(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n, _, err := db.Hits(t.Context(), "key", db.now()); err != nil || n != 50 {
+		if n, _, err := db.Hits(t.Context(), "key", db.Now()); err != nil || n != 50 {
 			t.Errorf("%d hits, %v", n, err)
 		}
 	})

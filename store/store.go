@@ -33,16 +33,17 @@ type Options struct {
 	URL  string           // postgres://…; empty: SQLite
 	Path string           // the SQLite file
 	Key  [32]byte         // encrypts the secrets in the database
-	Now  func() time.Time // nil: time.Now
+	Now  func() time.Time // nil: this machine's clock, or PostgreSQL's, which all machines share
 }
 
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
 	reads
-	pool   *sql.DB // reads, and on PostgreSQL writes too
-	writer *writer // SQLite only
-	aead   cipher.AEAD
-	now    func() time.Time
+	pool     *sql.DB // reads, and on PostgreSQL writes too
+	writer   *writer // SQLite only
+	aead     cipher.AEAD
+	clock    wallClock
+	finisher finisher
 
 	// outboxed gets a value when a commit has added outbox rows.
 	outboxed chan struct{}
@@ -62,10 +63,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	db := &DB{aead: aead, outboxed: make(chan struct{}, 1)}
+	db.clock.local, db.clock.shared = o.Now, o.Now == nil && o.URL != ""
 	if o.Now == nil {
-		o.Now = time.Now
+		db.clock.local = time.Now
 	}
-	db := &DB{aead: aead, now: o.Now, outboxed: make(chan struct{}, 1)}
 	if o.URL != "" {
 		err = db.openPostgres(ctx, o.URL)
 	} else {
@@ -117,6 +119,9 @@ func (db *DB) openPostgres(ctx context.Context, dsn string) error {
 	}
 	if err := migrate(ctx, pool, db.d, goose.WithSessionLocker(locker)); err != nil {
 		return errors.Join(fmt.Errorf("open the PostgreSQL database: %w", err), pool.Close())
+	}
+	if err := db.setClock(ctx); err != nil {
+		return errors.Join(err, pool.Close())
 	}
 	return nil
 }
@@ -306,10 +311,7 @@ func (tx *Tx) run(x queryer, fn func(*Tx) error) (err error) {
 }
 
 // Now gives the time to stamp rows with.
-func (tx *Tx) Now() time.Time { return tx.db.now() }
-
-// Now is the time by the clock that the database was opened with.
-func (db *DB) Now() time.Time { return db.now() }
+func (tx *Tx) Now() time.Time { return tx.db.Now() }
 
 func (tx *Tx) exec(ctx context.Context, query string, args ...any) error {
 	_, err := tx.x.ExecContext(ctx, query, args...)

@@ -121,14 +121,14 @@ func number(t testing.TB, db *DB, query string, args ...any) int {
 
 func addMailbox(t testing.TB, db *DB, address string) desk.Mailbox {
 	t.Helper()
-	m := desk.Mailbox{ID: NewID(), Address: address, IMAP: "imaps://mail.example", SMTP: "smtps://mail.example", MIDDomain: "example.com", CreatedAt: db.now()}
+	m := desk.Mailbox{ID: NewID(), Address: address, IMAP: "imaps://mail.example", SMTP: "smtps://mail.example", MIDDomain: "example.com", CreatedAt: db.Now()}
 	commit(t, db, func(tx *Tx) error { return tx.PutMailbox(t.Context(), m) })
 	return m
 }
 
 func addContact(t testing.TB, db *DB, email string) desk.Contact {
 	t.Helper()
-	c := desk.Contact{ID: NewID(), Name: "Contact " + email, Addresses: []string{email}, CreatedAt: db.now()}
+	c := desk.Contact{ID: NewID(), Name: "Contact " + email, Addresses: []string{email}, CreatedAt: db.Now()}
 	commit(t, db, func(tx *Tx) error { return added(tx.AddContact(t.Context(), c)) })
 	return c
 }
@@ -143,7 +143,7 @@ func added(ok bool, err error) error {
 // addTicket makes a ticket of a contact with a public message that has a file, and an internal note that has one too.
 func addTicket(t testing.TB, db *DB, mailbox desk.ID, c desk.Contact, others ...desk.Participant) (ticket desk.Ticket, public, note desk.Message) {
 	t.Helper()
-	ctx, now := t.Context(), db.now()
+	ctx, now := t.Context(), db.Now()
 	ticket = desk.Ticket{
 		ID: NewID(), Subject: "Printer", Pipeline: desk.DefaultPipeline, Status: desk.Open, MailboxID: mailbox, ContactID: c.ID, Source: desk.FromMail,
 		CreatedAt: now, LastActivityAt: now, LastCustomer: true,
@@ -214,7 +214,7 @@ func addEffects(t testing.TB, db *DB, n int, change func(i int, e *desk.Effect))
 	es := make([]desk.Effect, n)
 	commit(t, db, func(tx *Tx) error {
 		for i := range es {
-			es[i] = desk.Effect{ID: NewID(), Kind: desk.SignInMail, Recipient: "ann@example.com", MessageID: desk.MessageID(NewID() + "@example.com"), CreatedAt: db.now()}
+			es[i] = desk.Effect{ID: NewID(), Kind: desk.SignInMail, Recipient: "ann@example.com", MessageID: desk.MessageID(NewID() + "@example.com"), CreatedAt: db.Now()}
 			if change != nil {
 				change(i, &es[i])
 			}

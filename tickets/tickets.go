@@ -23,9 +23,6 @@ type Desk struct {
 // New makes a Desk on a database; keys sign what it gives out.
 func New(db *store.DB, keys *mailmsg.Keyring) *Desk { return &Desk{db: db, keys: keys} }
 
-// LinkLife is how long the link in a welcome mail works.
-const LinkLife = 72 * time.Hour
-
 // liveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
 const liveFor = 30 * time.Minute
 
@@ -163,23 +160,23 @@ func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if err != nil {
 		return false, err
 	}
-	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, desk.LinkSetPassword, LinkLife)
+	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, desk.LinkSetPassword)
 }
 
 // SendLink mails a contact a one-time link from the mailbox. kind says which mail it is. It is part of the caller's
 // transaction.
-func (d *Desk) SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string, life time.Duration) error {
-	return d.sendLink(ctx, tx, mb, c, kind, "", purpose, life)
+func (d *Desk) SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string) error {
+	return d.sendLink(ctx, tx, mb, c, kind, "", purpose)
 }
 
-func (d *Desk) sendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, template, purpose string, life time.Duration) error {
+func (d *Desk) sendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, template, purpose string) error {
 	now := tx.Now()
 	e := desk.Effect{
 		ID: store.NewID(), Kind: kind, MailboxID: mb.ID, ContactID: c.ID, Recipient: c.LoginAddress(), Template: template, CreatedAt: now,
 	}
 	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, "", e.ID, mb.MIDDomain)
 	if err := tx.AddOneTime(ctx, store.OneTime{
-		Hash: sha256.Sum256([]byte(mailmsg.OneTimeSecret(d.keys, e.ID))), Purpose: purpose, ContactID: c.ID, Email: e.Recipient, CreatedAt: now, ExpiresAt: now.Add(life),
+		Hash: sha256.Sum256([]byte(mailmsg.OneTimeSecret(d.keys, e.ID))), Purpose: purpose, ContactID: c.ID, Email: e.Recipient, CreatedAt: now, ExpiresAt: now.Add(kind.LinkLife()),
 	}); err != nil {
 		return err
 	}

@@ -241,6 +241,7 @@ CREATE TABLE outbox (
     next_try    BIGINT NOT NULL,
     last_error  TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
+    wording     TEXT NOT NULL,
     unknowns    BIGINT NOT NULL,
     done_at     BIGINT NOT NULL
 ) WITH (fillfactor = 50); -- a row is rewritten a few times in its short life

@@ -244,6 +244,7 @@ CREATE TABLE outbox (
     next_try    BIGINT NOT NULL,
     last_error  TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
+    wording     TEXT NOT NULL,
     unknowns    BIGINT NOT NULL,
     done_at     BIGINT NOT NULL
 );
