@@ -19,11 +19,13 @@ import (
 // settled is how long a program has run when it counts as well started.
 const settled = 3 * time.Second
 
-// perBatch is how many mails share a transaction; atOnce is how many batches pass has under way: one is filed, one waits
-// for that and one is parsed.
+// perBatch is how many mails share a transaction, and bytesPerBatch how large they are together, but for a single one that
+// is larger; atOnce is how many batches pass has under way: one is filed, one waits for that and one is parsed. So what lies
+// in memory is bounded, whatever the mails are.
 const (
-	perBatch = 100
-	atOnce   = 3
+	perBatch      = 100
+	bytesPerBatch = 16 << 20
+	atOnce        = 3
 )
 
 // ReadMailbox reads the kept mails of a mailbox, in the order in which they came, until ctx ends. Only the process that
@@ -145,6 +147,7 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 		if err != nil || len(entries) == 0 {
 			return err
 		}
+		entries = entries[:cut(entries)]
 		after = entries[len(entries)-1].ID
 		batch, err := g.parseAll(ctx, entries, r)
 		if err != nil {
@@ -159,6 +162,17 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 			return noFiles(errInARow)
 		}
 	}
+}
+
+// cut tells how many of the entries make a batch.
+func cut(entries []desk.LedgerEntry) int {
+	bytes := int64(0)
+	for i, e := range entries {
+		if bytes += e.Size; i > 0 && bytes > bytesPerBatch {
+			return i
+		}
+	}
+	return len(entries)
 }
 
 var errInARow = fmt.Errorf("it failed with %d items in a row", inARow)

@@ -49,6 +49,8 @@ type files struct {
 	breaks atomic.Bool
 	locked sync.Map     // the names of files that can't be opened
 	opened atomic.Int32 // how often one of those was asked for
+	// putting, if set, is called before a file is kept.
+	putting func()
 }
 
 // Open gives a file.
@@ -71,6 +73,9 @@ var errBreaks = errors.New("input/output error")
 
 // Put keeps r's bytes.
 func (f *files) Put(ctx context.Context, r io.Reader) (string, int64, error) {
+	if f.putting != nil {
+		f.putting()
+	}
 	if f.away.Load() {
 		return "", 0, errors.New("the bucket does not answer")
 	}
