@@ -255,6 +255,32 @@ func TestTicketsHaveTheFieldsThatArePromised(t *testing.T) {
 	}
 }
 
+// TestALongSubjectIsRefusedNotCut: the limit is in the refusal, and what fits is kept whole.
+func TestALongSubjectIsRefusedNotCut(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.want(201, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@acme.example"}}, nil)
+	long := strings.Repeat("ü", desk.MaxSubject)
+	add := func(subject string) map[string]any {
+		return map[string]any{"address": "ann@acme.example", "subject": subject, "text": "Ann called."}
+	}
+	var ticket struct{ Subject string }
+	c.want(201, "POST", "/api/v1/tickets", add(long), &ticket)
+	c.want(200, "GET", "/api/v1/tickets/1", nil, &ticket)
+	if ticket.Subject != long {
+		t.Errorf("of %d bytes %d are kept", len(long), len(ticket.Subject))
+	}
+	for method, path := range map[string]string{"POST": "/api/v1/tickets", "PATCH": "/api/v1/tickets/1"} {
+		body := add(long + "x")
+		if method == "PATCH" {
+			body = map[string]any{"subject": long + "x"}
+		}
+		if r := c.ask(method, path, body); r.status != 422 || !bytes.Contains(r.body, []byte("1000")) || !bytes.Contains(r.body, []byte("body.subject")) {
+			t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
+		}
+	}
+}
+
 func TestPagingMissesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)

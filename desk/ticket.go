@@ -1,6 +1,10 @@
 package desk
 
-import "time"
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+)
 
 // Ticket is one matter a customer brought to us. It has one or more conversations.
 type Ticket struct {
@@ -21,6 +25,25 @@ type Ticket struct {
 	LastCustomer bool
 }
 
+// MaxSubject is how many characters of a subject are kept.
+const MaxSubject = 1000
+
+// CheckSubject refuses a subject that can't be kept whole.
+func CheckSubject(s string) error {
+	if n := utf8.RuneCountInString(s); n > MaxSubject {
+		return Refuse("subject", "the subject has %d characters; use at most %d and put the rest into the text", n, MaxSubject)
+	}
+	return nil
+}
+
+// CutSubject shortens the subject of what can't be refused, such as a mail; an ellipsis shows it.
+func CutSubject(s string) string {
+	if utf8.RuneCountInString(s) <= MaxSubject {
+		return s
+	}
+	return string([]rune(s)[:MaxSubject-1]) + "…"
+}
+
 // Role says what part somebody has in a ticket.
 type Role string
 
@@ -34,20 +57,26 @@ const (
 
 // Participant is somebody with a part in a ticket. ContactID is empty for a mentioned address that is no contact.
 type Participant struct {
-	ContactID ID     `json:"contact_id,omitempty"`
-	Name      string `json:"name"`
-	Email     string `json:"address"`
-	Role      Role   `json:"role"`
+	ContactID ID       `json:"contact_id,omitempty"`
+	Name      string   `json:"name"`
+	Email     string   `json:"address"` // the one they wrote from, as long as it is theirs
+	Role      Role     `json:"role"`
+	Addresses []string `json:"-"` // all of the contact's
 }
 
 // TakesPart tells whether email belongs to somebody who may add to the ticket.
 func TakesPart(ps []Participant, email string) bool {
 	for _, p := range ps {
-		if p.Email == email && p.Role != Mentioned {
+		if p.Is(email) && p.Role != Mentioned {
 			return true
 		}
 	}
 	return false
+}
+
+// Is tells whether email is an address of the participant.
+func (p Participant) Is(email string) bool {
+	return p.Email == email || slices.Contains(p.Addresses, email)
 }
 
 // Conversation is one thread of messages of a ticket, in one channel.

@@ -48,6 +48,28 @@ func TestM7_MailOpensATicketAndAnswersJoinIt(t *testing.T) {
 	})
 }
 
+// TestALongSubjectIsCutVisibly: a mail can't be refused, so its subject ends with an ellipsis, and the mail is kept as it came.
+func TestALongSubjectIsCutVisibly(t *testing.T) {
+	both(t, func(r *rig) {
+		long := strings.TrimSpace(strings.Repeat("many words ", 200)) + " the end"
+		e := r.arrives(mail(ann, support, "1@customer.example", "it is broken", "Subject: "+strings.ReplaceAll(long, "many", "\r\n many")))
+		r.want(e, desk.NewTicket)
+		want := long[:desk.MaxSubject-1] + "…"
+		if ticket, m := r.ticket(e.TicketID), r.messages(e.TicketID, "")[0]; ticket.Subject != want || m.Subject != want {
+			r.t.Errorf("the subjects are %q and %q", ticket.Subject, m.Subject)
+		}
+		raw, err := r.ingest().Raw(r.t.Context(), e)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		defer raw.Close()
+		whole, err := mailmsg.Parse(raw, mailmsg.ParseOptions{})
+		if err != nil || whole.Subject != long {
+			r.t.Errorf("the mail's own subject is %q, %v", whole.Subject, err)
+		}
+	})
+}
+
 func TestM8_MailsWithoutAnIDAreNotOne(t *testing.T) {
 	both(t, func(r *rig) {
 		one := r.arrives(mail(ann, support, "", "one", "-Message-ID"))

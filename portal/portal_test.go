@@ -902,6 +902,25 @@ func TestAStalePageSentTwiceIsStoredOnce(t *testing.T) {
 	}
 }
 
+// TestALongSubjectIsRefusedNotCut: what doesn't fit is told, with the limit, and what fits is kept whole.
+func TestALongSubjectIsRefusedNotCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	in := r.signIn(ann)
+	long := strings.Repeat("ü", desk.MaxSubject)
+	a := in.send("/tickets/new", map[string]string{"subject": long + "x", "text": "my draft"})
+	in.want("1,001 characters", a, http.StatusUnprocessableEntity)
+	if page := textOf(a.body); !strings.Contains(page, "1,000 characters") || !strings.Contains(a.body, long+"x") || !strings.Contains(page, "my draft") {
+		t.Errorf("the page says %s", page)
+	}
+	in.want("1,000 characters", in.send("/tickets/new", map[string]string{"subject": " " + long + " ", "text": "my draft"}), http.StatusSeeOther)
+	lines, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
+	if err != nil || total != 1 || lines[0].Subject != long || r.messages(lines[0].ID)[0].Subject != long {
+		t.Errorf("%d tickets, %+v, %v", total, lines, err)
+	}
+}
+
 // TestHostHeaderIsNotBelieved: no page and no redirect takes up the name that a request gives.
 func TestHostHeaderIsNotBelieved(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"postern/desk"
 )
@@ -81,9 +83,15 @@ func (r reads) TicketNumbers(ctx context.Context, ids []desk.ID) (map[desk.ID]in
 
 func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Participant, error) {
 	return collect(ctx, r.x, func(row scanner) (p desk.Participant, err error) {
-		err = row.Scan(&p.ContactID, &p.Name, &p.Email, &p.Role)
+		var theirs string
+		err = row.Scan(&p.ContactID, &p.Name, &p.Email, &p.Role, &theirs)
+		if p.Addresses = strings.Fields(theirs); len(p.Addresses) > 0 && !slices.Contains(p.Addresses, p.Email) {
+			p.Email = p.Addresses[0] // the operator has corrected it
+		}
 		return p, err
-	}, `SELECT contact_id, name, email, role FROM participants WHERE ticket_id = $1 ORDER BY role DESC, email`, ticket)
+	}, `SELECT contact_id, name, email, role,
+		COALESCE((SELECT string_agg(a.email, ' ' ORDER BY a.position) FROM contact_addresses a WHERE a.contact_id = participants.contact_id AND participants.contact_id <> ''), '')
+		FROM participants WHERE ticket_id = $1 ORDER BY role DESC, email`, ticket)
 }
 
 // Tickets lists the tickets in scope, newest first, with their participants.
@@ -148,6 +156,8 @@ func (r reads) CountWithStatus(ctx context.Context, s desk.Scope, status string)
 	return n, err
 }
 
+const maxSubject = desk.MaxSubject * utf8.UTFMax // bytes
+
 // NextNumber takes the next ticket number.
 func (tx *Tx) NextNumber(ctx context.Context) (n int64, err error) {
 	err = tx.x.QueryRowContext(ctx, tx.d.nextNumber).Scan(&n)
@@ -161,7 +171,7 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 	}
 	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
 		created_at, last_activity_at, last_customer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		t.ID, t.Number, clip(t.Subject, 1000), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
+		t.ID, t.Number, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
 		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer); err != nil {
 		return err
 	}
@@ -186,7 +196,7 @@ func (tx *Tx) ChangeTicket(ctx context.Context, t desk.Ticket) error {
 		t.Properties = map[string]string{}
 	}
 	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8 WHERE id = $1`,
-		t.ID, clip(t.Subject, 1000), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer)
+		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer)
 }
 
 // AddConversation stores a new conversation.
@@ -335,7 +345,7 @@ func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING`,
 		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
-		clip(m.Subject, 1000), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
+		clip(m.Subject, maxSubject), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
 		pack(m.References), m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), ms(m.CreatedAt))
 	if err != nil || n == 0 {
 		return false, err

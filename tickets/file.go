@@ -17,6 +17,7 @@ func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if !ok {
 		return desk.Missing("mailbox of item " + string(e.ID))
 	}
+	mail.Subject = desk.CutSubject(mail.Subject) // the mail as it came keeps the whole
 	facts, err := d.facts(ctx, tx, org, mb, e, mail)
 	if err != nil {
 		return err
@@ -206,7 +207,7 @@ func participants(org *store.Organisation, c desk.Contact, mail desk.Mail) []des
 func (d *Desk) fileAppended(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, t *desk.Ticket, m desk.Message) error {
 	m.TicketID = t.ID
 	for _, p := range t.Participants {
-		if p.Email == m.Author.Email && m.Author.Kind == desk.Customer {
+		if p.Is(m.Author.Email) && m.Author.Kind == desk.Customer {
 			m.Author.ContactID = p.ContactID
 		}
 	}
@@ -267,6 +268,7 @@ func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return err
 	}
+	s.Subject = desk.CutSubject(s.Subject) // the post as it came keeps the whole
 	pipeline := form.Pipeline
 	if pipeline == "" {
 		pipeline = mb.Pipeline

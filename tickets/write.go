@@ -57,6 +57,9 @@ type CustomerTicket struct {
 // OpenByCustomer makes a ticket in the default mailbox and puts it into the agents' inbox. The same Nonce again gives
 // the ticket that is there.
 func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Ticket, error) {
+	if err := desk.CheckSubject(in.Subject); err != nil {
+		return desk.Ticket{}, err
+	}
 	org, err := d.db.Organisation(ctx)
 	if err != nil {
 		return desk.Ticket{}, err
@@ -300,6 +303,9 @@ func (d *Desk) OpenByAgent(ctx context.Context, in AgentTicket) (desk.Ticket, de
 		return t, m, err
 	}
 	mb, inMailbox := org.Mailbox(in.Mailbox)
+	if err := desk.CheckSubject(in.Subject); err != nil {
+		return t, m, err
+	}
 	switch {
 	case in.Mailbox != "" && !inMailbox:
 		return t, m, desk.Refuse("mailbox_id", "there is no such mailbox")
@@ -384,6 +390,9 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 		if c.Subject != nil {
 			if t.Subject = *c.Subject; first(t.Subject) == "" {
 				return desk.Refuse("subject", "a ticket needs a subject")
+			}
+			if err := desk.CheckSubject(t.Subject); err != nil {
+				return err
 			}
 		}
 		for k, v := range c.Properties {
