@@ -3,6 +3,7 @@ package tickets
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,12 +37,24 @@ func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, 
 	}
 	added, err := tx.AddMessage(ctx, m)
 	if err == nil && !added {
-		err = &desk.Error{Kind: desk.Conflict, Text: "this was sent already; open the page again to write more"}
+		err = errMeanwhile
 	}
 	if err != nil {
 		return t, err
 	}
 	return t, d.putInInbox(ctx, tx, mb, m)
+}
+
+// errMeanwhile says that another transaction has stored a message under the same id since this one began.
+var errMeanwhile = &desk.Error{Kind: desk.Conflict, Text: "this was sent already; open the page again to write more"} //nolint:gochecknoglobals // never changes
+
+// once runs fn in a transaction. If the same message was stored meanwhile it runs fn again, which finds that.
+func (d *Desk) once(ctx context.Context, fn func(tx *store.Tx) error) error {
+	err := d.db.Update(ctx, fn)
+	if errors.Is(err, errMeanwhile) {
+		err = d.db.Update(ctx, fn)
+	}
+	return err
 }
 
 // CustomerTicket is what a signed-in customer writes to open a ticket.
@@ -69,7 +82,7 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 		return desk.Ticket{}, &desk.Error{Kind: desk.Unavailable, Text: "tickets can't be sent yet: no mailbox is connected"}
 	}
 	var t desk.Ticket
-	err = d.db.Update(ctx, func(tx *store.Tx) error {
+	err = d.once(ctx, func(tx *store.Tx) error {
 		email := in.Contact.LoginAddress()
 		m := desk.Message{
 			ID: in.Nonce, Author: desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: email, ContactID: in.Contact.ID}, Source: desk.FromPortal,
@@ -163,7 +176,7 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		return desk.Message{}, err
 	}
 	var m desk.Message
-	err = d.db.Update(ctx, func(tx *store.Tx) error {
+	err = d.once(ctx, func(tx *store.Tx) error {
 		t, err := tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), in.Ticket)
 		if err != nil {
 			return err
@@ -199,7 +212,10 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 			return err
 		}
 		added, err := d.addMessage(ctx, tx, org, &t, m)
-		if err != nil || !added {
+		if err == nil && !added {
+			err = errMeanwhile
+		}
+		if err != nil {
 			return err
 		}
 		if in.Solved {

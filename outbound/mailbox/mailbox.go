@@ -123,10 +123,12 @@ func (c *Client) with(ctx context.Context, m desk.Mailbox, patience time.Duratio
 	if err != nil {
 		return err
 	}
+	keep := false // nor after a panic
+	defer func() { c.pool.give(config, s, keep) }()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err = f(ctx, s)
-	c.pool.give(config, s, err == nil)
+	keep = err == nil
 	return refused(err)
 }
 

@@ -78,23 +78,31 @@ func (s *Sender) Submit(ctx context.Context, m desk.Mailbox, from, to string, bo
 		return "", err
 	}
 	for fresh := false; ; fresh = true {
-		conn, err := s.pool.take(ctx, config, fresh)
-		if err != nil {
-			return "", err
-		}
-		reply, keep, err := s.transact(ctx, conn, e, body)
-		if keep {
-			s.pool.release(config, conn)
-		} else {
-			conn.drop()
-			s.pool.release(config, nil)
-		}
+		reply, err = s.try(ctx, config, fresh, e, body)
 		if errors.Is(err, errStale) {
 			s.pool.forget(config)
 			continue
 		}
 		return reply, err
 	}
+}
+
+// try sends over one connection, and gives it back whatever happens.
+func (s *Sender) try(ctx context.Context, config mailconn.SMTPConfig, fresh bool, e envelope, body func(io.Writer) error) (reply string, err error) {
+	conn, err := s.pool.take(ctx, config, fresh)
+	if err != nil {
+		return "", err
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			conn.drop()
+			conn = nil
+		}
+		s.pool.release(config, conn)
+	}()
+	reply, keep, err = s.transact(ctx, conn, e, body)
+	return reply, err
 }
 
 func (s *Sender) config(m desk.Mailbox) (mailconn.SMTPConfig, error) {
