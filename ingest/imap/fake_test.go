@@ -2,12 +2,14 @@ package imap
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +23,8 @@ type fake struct {
 	mails [][]byte // UID i+1
 	// body, if set, may answer a fetch of one mail's body by itself. It answers false to end the connection.
 	body func(out io.Writer, uid int, session int) (handled, goOn bool)
+	// silent, if set, tells which commands are never answered.
+	silent func(command string) bool
 	// fetched, if set, gives the tagged answer to a fetch of bodies.
 	fetched func(session int) string
 
@@ -77,6 +81,7 @@ func (f *fake) session(c net.Conn) {
 		f.commands = append(f.commands, command)
 		f.mu.Unlock()
 		switch {
+		case f.silent != nil && f.silent(command):
 		case strings.HasPrefix(command, "LOGIN"):
 			fmt.Fprintf(c, "%s OK %s in\r\n", tag, caps)
 		case strings.HasPrefix(command, "LIST"):
@@ -132,6 +137,12 @@ func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
 	}
 	fmt.Fprintf(c, "%s %s\r\n", tag, answer)
 	return true
+}
+
+// untilLeft says nothing until the client closes the connection.
+func untilLeft(out io.Writer) bool {
+	_, _ = io.Copy(io.Discard, out.(net.Conn)) // how the client leaves is its business
+	return false
 }
 
 func inSet(set string, uid int) bool {
@@ -192,10 +203,9 @@ func TestI3_OnePoisonedMailStopsNoOther(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]func(io.Writer, int, int) (bool, bool){
 		"drops": func(_ io.Writer, uid, _ int) (bool, bool) { return false, uid != 42 },
-		"hangs": func(_ io.Writer, uid, _ int) (bool, bool) {
+		"hangs": func(out io.Writer, uid, _ int) (bool, bool) {
 			if uid == 42 {
-				time.Sleep(500 * time.Millisecond)
-				return true, false
+				return true, untilLeft(out)
 			}
 			return false, true
 		},
@@ -269,9 +279,9 @@ func TestI3_ALonelyMailThatNeverComesIsGivenUpInTheEnd(t *testing.T) {
 func TestABlackHoleIsLeft(t *testing.T) {
 	t.Parallel()
 	f := &fake{mails: few(3)}
-	f.body = func(_ io.Writer, uid, session int) (bool, bool) {
+	f.body = func(out io.Writer, _, session int) (bool, bool) {
 		if session == 1 {
-			time.Sleep(time.Second)
+			return true, untilLeft(out)
 		}
 		return false, true
 	}
@@ -283,6 +293,23 @@ func TestABlackHoleIsLeft(t *testing.T) {
 	if f.sessions < 2 {
 		t.Error("it stayed")
 	}
+}
+
+func TestAServerSilentAtListIsLeft(t *testing.T) {
+	t.Parallel()
+	var lists atomic.Int32
+	f := &fake{mails: few(3), silent: func(command string) bool { return strings.HasPrefix(command, "LIST") && lists.Add(1) == 1 }}
+	k := newMemory()
+	o := quick(k)
+	o.Timeout = 200 * time.Millisecond
+	watch(t, serve(t, f), k, o)
+	seen := func(state State, err error) func() bool {
+		return func() bool {
+			return slices.ContainsFunc(k.reports, func(s Status) bool { return s.Role == desk.Sent && s.State == state && errors.Is(s.Err, err) })
+		}
+	}
+	k.wait(t, "the silence", seen(Failing, errSilent))
+	k.wait(t, "the list of another session", seen(NotFound, errNoSent))
 }
 
 func TestI1_OnlyCommandsThatChangeNothing(t *testing.T) {

@@ -147,9 +147,13 @@ func (f *folder) session(ctx context.Context) error {
 	f.signedIn()
 	f.looked, f.probed, f.patience = false, false, firstPatience
 	if f.name == "" {
-		folders, err := mailconn.Folders(ctx, client)
-		if err != nil {
+		var folders []mailconn.Folder
+		err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
+			folders, err = mailconn.Folders(ctx, client)
 			return err
+		})
+		if err != nil {
+			return fmt.Errorf("list the folders: %w", err)
 		}
 		if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
 			return errNoSent
