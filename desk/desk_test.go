@@ -172,8 +172,12 @@ func TestWelcomeTemplatesMustLeadIn(t *testing.T) {
 		t.Errorf("the defaults: %v", err)
 	}
 	for name, change := range map[string]func(s *desk.Settings){
-		"no title":    func(s *desk.Settings) { s.PortalTitle = " " },
-		"no pipeline": func(s *desk.Settings) { s.Pipelines = nil },
+		"no title":                         func(s *desk.Settings) { s.PortalTitle = " " },
+		"O9 a title of two lines":          func(s *desk.Settings) { s.PortalTitle = "Acme\r\nBcc: eve@evil.example" },
+		"O9 a title that turns its reader": func(s *desk.Settings) { s.PortalTitle = "Acme \u202e" },
+		"O9 a subject of two lines":        func(s *desk.Settings) { s.Welcome.Subject += "\nBcc: eve@evil.example" },
+		"O9 a neutral subject with a NUL":  func(s *desk.Settings) { s.Welcome.NeutralSubject += "\x00" },
+		"no pipeline":                      func(s *desk.Settings) { s.Pipelines = nil },
 		"closed first": func(s *desk.Settings) {
 			s.Pipelines = []desk.Pipeline{{Key: "x", Statuses: []desk.Status{{Key: "c", Closed: true}, {Key: "o"}}}}
 		},

@@ -3,6 +3,7 @@ package desk
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Settings are the organisation's: what the operator decides, stored in the database. The zero value is not usable;
@@ -49,6 +50,13 @@ func CheckSettings(s Settings) error {
 	if strings.TrimSpace(s.PortalTitle) == "" {
 		return Refuse("portal_title", "the portal needs a title")
 	}
+	for _, line := range []struct{ field, value string }{
+		{"portal_title", s.PortalTitle}, {"welcome.subject", s.Welcome.Subject}, {"welcome.neutral_subject", s.Welcome.NeutralSubject},
+	} {
+		if strings.ContainsFunc(line.value, unseen) {
+			return Refuse(line.field, "write it in one line, without control characters")
+		}
+	}
 	if len(s.Pipelines) == 0 {
 		return Refuse("pipelines", "there must be a pipeline")
 	}
@@ -63,6 +71,11 @@ func CheckSettings(s Settings) error {
 		}
 	}
 	return CheckWelcome(s.Welcome)
+}
+
+// unseen covers what ends a line or changes how others read. The joiners are left: some scripts need them.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 func checkStatuses(p Pipeline) error {

@@ -921,6 +921,24 @@ func TestALongSubjectIsRefusedNotCut(t *testing.T) {
 	}
 }
 
+// TestP14_TheTitleIsText: whatever the settings hold, from before it was checked, is text on a page and nothing in a header.
+func TestP14_TheTitleIsText(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	settings := desk.DefaultSettings()
+	settings.PortalTitle = "Acme\r\nSet-Cookie: canary=1\r\n\r\n</title><script>canary()</script>\" onload=canary()"
+	ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutSettings(t.Context(), settings) }))
+	ann := r.contact("Ann", "ann@acme.example")
+	r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	for _, path := range []string{"/tickets", "/tickets/1", "/sign-in", "/nope"} {
+		a := in.get(path)
+		if !strings.Contains(a.body, "canary()") || strings.Contains(a.body, "<script>canary") || strings.Contains(a.body, `" onload`) || strings.Contains(shape(a.header), "canary") {
+			t.Errorf("%s: %v %s", path, a.header, a.body)
+		}
+	}
+}
+
 // TestHostHeaderIsNotBelieved: no page and no redirect takes up the name that a request gives.
 func TestHostHeaderIsNotBelieved(t *testing.T) {
 	t.Parallel()
