@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"postern/desk"
@@ -79,33 +77,6 @@ func (r reads) OneTimesSince(ctx context.Context, contact desk.ID, purpose strin
 	return n, err
 }
 
-// Session finds the data of a session that has not expired; found is false for any other.
-func (db *DB) Session(ctx context.Context, token string) (data []byte, found bool, err error) {
-	err = db.x.QueryRowContext(ctx, `SELECT data FROM sessions WHERE token = $1 AND expires_at > $2`, token, ms(db.Now())).Scan(&data)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, nil
-	}
-	return data, err == nil, err
-}
-
-// PutSession stores a session's data; contact is whose it is, or "".
-func (db *DB) PutSession(ctx context.Context, token string, contact desk.ID, data []byte, expires time.Time) error {
-	return db.Update(ctx, func(tx *Tx) error {
-		return tx.exec(ctx, `INSERT INTO sessions (token, contact_id, data, expires_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (token) DO UPDATE SET contact_id = $2, data = $3, expires_at = $4`, token, contact, data, ms(expires))
-	})
-}
-
-// DropSession ends one session.
-func (db *DB) DropSession(ctx context.Context, token string) error {
-	return db.Update(ctx, func(tx *Tx) error { return tx.exec(ctx, `DELETE FROM sessions WHERE token = $1`, token) })
-}
-
-// EndSessions ends all sessions of a contact.
-func (tx *Tx) EndSessions(ctx context.Context, contact desk.ID) error {
-	return tx.exec(ctx, `DELETE FROM sessions WHERE contact_id = $1`, contact)
-}
-
 // Tidy deletes what has run out: sessions, links that ended a month ago, counts of attempts.
 func (db *DB) Tidy(ctx context.Context) error {
 	return db.Update(ctx, func(tx *Tx) error {
@@ -118,29 +89,4 @@ func (db *DB) Tidy(ctx context.Context) error {
 		}
 		return tx.exec(ctx, `DELETE FROM attempts WHERE until <= $1`, ms(now))
 	})
-}
-
-// Hits tells how often key was hit in its current window, and when the window ends.
-func (r reads) Hits(ctx context.Context, key string, now time.Time) (n int, until time.Time, err error) {
-	err = r.x.QueryRowContext(ctx, `SELECT count, until FROM attempts WHERE key = $1 AND until > $2`, key, ms(now)).Scan(&n, millis{&until})
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, time.Time{}, nil
-	}
-	return n, until, err
-}
-
-// Hit counts one more for key and answers the count. A window starts with its first hit and lasts for window; extend
-// starts it anew with each.
-func (tx *Tx) Hit(ctx context.Context, key string, window time.Duration, extend bool) (n int, err error) {
-	now := tx.Now()
-	err = tx.x.QueryRowContext(ctx, `INSERT INTO attempts (key, count, until) VALUES ($1, 1, $2)
-		ON CONFLICT (key) DO UPDATE SET count = CASE WHEN attempts.until <= $3 THEN 1 ELSE attempts.count + 1 END,
-			until = CASE WHEN attempts.until <= $3 OR $4 THEN $2 ELSE attempts.until END
-		RETURNING count`, key, ms(now.Add(window)), ms(now), extend).Scan(&n)
-	return n, err
-}
-
-// ForgetHits clears key's count.
-func (tx *Tx) ForgetHits(ctx context.Context, key string) error {
-	return tx.exec(ctx, `DELETE FROM attempts WHERE key = $1`, key)
 }

@@ -210,6 +210,10 @@ func TestP8_SessionsEndWithThePassword(t *testing.T) {
 		if alive("ann 1") || alive("ann 2") || !alive("bob") || !alive("nobody") {
 			t.Error("not exactly the sessions of the contact ended")
 		}
+		put("ann 1", ann.ID, time.Hour) // a request that was under way
+		if alive("ann 1") {
+			t.Error("an ended session came back")
+		}
 		c.pass(time.Minute)
 		if alive("nobody") {
 			t.Error("a session outlives its time")
@@ -222,6 +226,10 @@ func TestP8_SessionsEndWithThePassword(t *testing.T) {
 		}
 		if err := db.DropSession(t.Context(), "bob"); err != nil || alive("bob") {
 			t.Errorf("a dropped session lives: %v", err)
+		}
+		put("bob", bob.ID, time.Hour)
+		if alive("bob") {
+			t.Error("a dropped session came back")
 		}
 	})
 }

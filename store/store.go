@@ -329,17 +329,17 @@ func (tx *Tx) changed(ctx context.Context, query string, args ...any) (int64, er
 
 // reads are the queries; a DB asks its pool, a Tx its transaction.
 type reads struct {
-	x session
+	x statements
 	d dialect
 }
 
-func readsOf(x queryer, d dialect) reads { return reads{x: session{x, d}, d: d} }
+func readsOf(x queryer, d dialect) reads { return reads{x: statements{x, d}, d: d} }
 
 // NewID makes an id that sorts after those made before it.
 func NewID() desk.ID { return desk.ID(uuid.Must(uuid.NewV7()).String()) }
 
 // collect runs a query and scans each row.
-func collect[T any](ctx context.Context, x session, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, x statements, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := x.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

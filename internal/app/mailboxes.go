@@ -15,6 +15,7 @@ const (
 	leaseFor   = 30 * time.Second
 	renewEvery = 10 * time.Second
 	lookEvery  = 2 * time.Second
+	dropWithin = 10 * time.Second // a database that does not answer keeps nobody from stopping
 )
 
 // watchMailboxes watches every mailbox whose lease this process can get, takes up new and changed ones, and lets go of
@@ -104,7 +105,8 @@ func (s *services) watchOne(ctx context.Context, mb desk.Mailbox, lease desk.Lea
 	if err != nil && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "a mailbox is no longer watched here", slog.String("mailbox", mb.Address), slog.String("error", err.Error()))
 	}
-	last := context.WithoutCancel(ctx)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropWithin)
+	defer cancel()
 	if err := s.db.Update(last, func(tx *store.Tx) error { return tx.DropLease(last, lease) }); err != nil {
 		s.log.WarnContext(ctx, "a lease can't be given back; it runs out by itself", slog.String("error", err.Error()))
 	}

@@ -16,33 +16,33 @@ type queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// session is a queryer as the statements of this package use it. It makes every text one that both databases take, and
+// statements is a queryer as the statements of this package use it. It makes every text one that both databases take, and
 // gives trouble with the database the kind Unavailable, so that callers can say "try again" and mean it.
-type session struct {
+type statements struct {
 	queryer
 	d dialect
 }
 
 // ExecContext runs a statement that gives no rows.
-func (s session) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (s statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	res, err := s.queryer.ExecContext(ctx, query, cleaned(args)...)
 	return res, s.explain(ctx, err)
 }
 
 // QueryContext runs a statement that gives rows.
-func (s session) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	rows, err := s.queryer.QueryContext(ctx, query, cleaned(args)...)
 	return rows, s.explain(ctx, err)
 }
 
 // QueryRowContext runs a statement that gives at most one row.
-func (s session) QueryRowContext(ctx context.Context, query string, args ...any) scanner {
+func (s statements) QueryRowContext(ctx context.Context, query string, args ...any) scanner {
 	return explainedRow{s.queryer.QueryRowContext(ctx, query, cleaned(args)...), s, ctx}
 }
 
 type explainedRow struct {
 	row *sql.Row
-	s   session
+	s   statements
 	ctx context.Context //nolint:containedctx // the call's, for its one Scan
 }
 
@@ -50,7 +50,7 @@ type explainedRow struct {
 func (r explainedRow) Scan(dest ...any) error { return r.s.explain(r.ctx, r.row.Scan(dest...)) }
 
 // explain gives trouble with the database its kind. The caller's own impatience is no trouble of the database's.
-func (s session) explain(ctx context.Context, err error) error {
+func (s statements) explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
