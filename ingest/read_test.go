@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -211,6 +212,17 @@ func (r *rig) eventually(what string, cond func() bool) {
 
 func TestF4_OutageInTheMiddleOfReadingLosesAndJudgesNothing(t *testing.T) {
 	t.Parallel()
+	for name, at := range map[string]int{"carefully": 210, "in batches": 350} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outageAt(t, at)
+		})
+	}
+}
+
+// outageAt takes the database away while the reader is at the mail with this number, of 400.
+func outageAt(t *testing.T, at int) {
+	t.Helper()
 	server := mailtest.PostgresProcess(t)
 	r := newRig(t, store.Options{URL: server.Database(t)})
 	var its []item
@@ -219,16 +231,28 @@ func TestF4_OutageInTheMiddleOfReadingLosesAndJudgesNothing(t *testing.T) {
 		for j := range raws {
 			raws[j] = mail(fmt.Sprintf("c%d-%d@customer.example", i, j), support, fmt.Sprintf("%d-%d@customer.example", i, j), "x")
 		}
+		if i == at/20 {
+			raws[at%20] = withFile("file@customer.example", "file@customer.example", "a file")
+		}
 		its = append(its, r.keep(r.mb.ID, desk.Inbox, time.Now().Add(-time.Hour), raws...)...)
 	}
+	waits := make(told, 1)
+	r.g.Log = slog.New(slog.NewTextHandler(waits, nil))
+	reached, down := make(chan struct{}), make(chan struct{})
+	r.blobs.putting = sync.OnceFunc(func() {
+		close(reached)
+		<-down
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.g.ReadMailbox(ctx, r.mb.ID) }()
-	r.eventually("reading has begun", func() bool {
-		counts, err := r.db.LedgerCounts(ctx)
-		return err == nil && counts[desk.NewTicket] > 0
-	})
+	<-reached
+	if counts, err := r.db.LedgerCounts(ctx); err != nil || counts[desk.NewTicket] == 0 || counts[desk.Pending] == 0 {
+		t.Errorf("not in the middle: %v, %v", counts, err)
+	}
 	server.Kill(t)
+	close(down)
+	<-waits
 	server.Start(t)
 	r.eventually("all is read", func() bool {
 		left, err := r.db.PendingOf(ctx, r.mb.ID, "", 1)
@@ -243,6 +267,18 @@ func TestF4_OutageInTheMiddleOfReadingLosesAndJudgesNothing(t *testing.T) {
 		t.Errorf("%v, %v", counts, err)
 	}
 	r.clean()
+}
+
+// told is a log that is told of once.
+type told chan struct{}
+
+// Write takes a line of the log.
+func (l told) Write(line []byte) (int, error) {
+	select {
+	case l <- struct{}{}:
+	default:
+	}
+	return len(line), nil
 }
 
 func (r *rig) form(mapping map[string]string) desk.Form {
