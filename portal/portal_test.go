@@ -660,6 +660,47 @@ func TestP7_Limits(t *testing.T) {
 	}
 }
 
+// TestP7_ALinkLeadsInMeanwhile: who has to wait after wrong passwords is told so, and gets in by a mailed link at once, by
+// the button on that very page.
+func TestP7_ALinkLeadsInMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	v := &visitor{r: r}
+	v.post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword)
+	v.post("/sign-out")
+	var a answer
+	for range 6 {
+		a = v.post("/sign-in", "email", "ann@acme.example", "password", "wrong")
+	}
+	v.want("the sixth try", a, http.StatusTooManyRequests)
+	for _, has := range []string{"have a link mailed to you", `formaction="/sign-in/link"`, `value="ann@acme.example"`} {
+		if !strings.Contains(a.body, has) {
+			t.Errorf("the page lacks %s: %s", has, textOf(a.body))
+		}
+	}
+	mailed := func(kind desk.EffectKind) string {
+		t.Helper()
+		rows, err := r.db.Effects(t.Context(), "", store.Page{})
+		ok(t, err)
+		for _, e := range rows {
+			if e.Kind == kind && e.Recipient == "ann@acme.example" {
+				return mailmsg.OneTimeSecret(r.keys, e.ID)
+			}
+		}
+		t.Fatalf("no %s among %+v", kind, rows)
+		return ""
+	}
+	v.want("ask for a link", v.post("/sign-in/link", "email", "ann@acme.example", "password", "wrong"), http.StatusOK)
+	v.want("sign in by it", v.post("/sign-in/link/"+mailed(desk.SignInMail)), http.StatusSeeOther)
+	v.want("inside", v.get("/tickets"), http.StatusOK)
+	v.post("/sign-out")
+	v.want("the password still has to wait", v.post("/sign-in", "email", "ann@acme.example", "password", goodPassword), http.StatusTooManyRequests)
+	v.want("ask for a new password", v.post("/forgot", "email", "ann@acme.example"), http.StatusOK)
+	v.want("choose it", v.post("/password/"+mailed(desk.PasswordMail), "password", goodPassword), http.StatusSeeOther)
+	v.want("inside again", v.get("/tickets"), http.StatusOK)
+}
+
 // TestP7_ATrustedProxyIsBelieved: only what a configured proxy says about where people come from counts.
 func TestP7_ATrustedProxyIsBelieved(t *testing.T) {
 	t.Parallel()
