@@ -31,7 +31,6 @@ type Draft struct {
 	HTML        string           // empty: only the text is sent
 	Attachments []DraftFile
 	Seed        string // what the boundaries are made from, besides the Message-ID
-	DKIM        *DKIM  // nil: not signed
 }
 
 // HeaderField is one field of a header. Its value is text: what can't stand in a header is encoded or made a space.
@@ -43,7 +42,7 @@ type DraftFile struct {
 	Type      string // media type without parameters; empty or unreadable: application/octet-stream
 	ContentID string // what the HTML's "cid:" calls it
 	Inline    bool   // part of the HTML, not of the list of files
-	// Open gives the bytes. It is called once, or twice when the mail is signed, and must give the same each time.
+	// Open gives the bytes. It is called once.
 	Open func() (io.ReadCloser, error)
 }
 
@@ -62,27 +61,13 @@ func Compose(w io.Writer, d Draft) error {
 	if err != nil {
 		return err
 	}
-	if d.DKIM != nil {
-		signature, err := d.DKIM.sign(header, root.writeWhole)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(signature); err != nil {
-			return err
-		}
-	}
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
-	return root.writeWhole(w)
-}
-
-// writeWhole writes the body of the mail itself, which ends with a line end.
-func (n *node) writeWhole(w io.Writer) error {
-	if err := n.writeBody(w); err != nil || n.children != nil {
+	if err := root.writeBody(w); err != nil || root.children != nil {
 		return err
 	}
-	_, err := io.WriteString(w, "\r\n")
+	_, err = io.WriteString(w, "\r\n") // a body ends with a line end
 	return err
 }
 

@@ -20,7 +20,6 @@ const (
 	ForMessage Purpose = "message" // a Message-ID: mailbox, ticket, message
 	ForRoot    Purpose = "root"    // the first Reference of a ticket: mailbox, ticket
 	ForReply   Purpose = "reply"   // a Reply-To address: mailbox, ticket, recipient
-	ForBounce  Purpose = "bounce"  // an envelope sender: mailbox, outbox row
 	ForLoop    Purpose = "loop"    // the mark on our own mail: installation
 )
 
