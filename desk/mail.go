@@ -50,7 +50,7 @@ type Mail struct {
 
 	Class            Class
 	Reasons          []string // why it has this class
-	SuppressAnswers  bool     // the sender asks not to be answered automatically (X-Auto-Response-Suppress)
+	SuppressAnswers  bool     // nothing answers it automatically: X-Auto-Response-Suppress asks so, or its subject may be a machine's
 	Bounced          []BouncedRecipient
 	BouncedMessageID MessageID // the mail that bounced, if the report says
 

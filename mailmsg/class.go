@@ -52,7 +52,12 @@ func (p *parser) class(h header) (desk.Class, string) {
 		return desk.Automatic, "it is from " + desk.LocalPart(m.From.Email)
 	}
 	if awaySubject(m.Subject) {
-		return desk.Automatic, "its subject says that somebody is away"
+		if len(m.InReplyTo)+len(m.References) > 0 {
+			return desk.Automatic, "it answers a mail, and its subject says that somebody is away"
+		}
+		// Alone, the subject proves nothing: it may be the out-of-office printer that is broken.
+		m.SuppressAnswers = true
+		return desk.Human, "its subject may be that of an automatic answer: nothing answers it automatically"
 	}
 	return desk.Human, ""
 }

@@ -409,30 +409,31 @@ func TestP15_FileNames(t *testing.T) {
 func TestL1_Class(t *testing.T) {
 	t.Parallel()
 	for head, want := range map[string]desk.Class{
-		"From: ann@example.net":                                                            desk.Human,
-		"From: ann@example.net\nAuto-Submitted: no":                                        desk.Human,
-		"From: ann@example.net\nX-Auto-Response-Suppress: All":                             desk.Human,
-		"From: ann@example.net\nPrecedence: first-class":                                   desk.Human,
-		"From: ann@example.net\nSubject: Re: out of office hours":                          desk.Human,
-		"From: ann@example.net\nReturn-Path: <ann@example.net>":                            desk.Human,
-		"From: ann@example.net\nAuto-Submitted: auto-replied (vacation)":                   desk.Automatic,
-		"From: ann@example.net\nAuto-Submitted: auto-generated; owner-email=\"x\"":         desk.Automatic,
-		"From: ann@example.net\nX-Autoreply: yes":                                          desk.Automatic,
-		"From: ann@example.net\nX-Autorespond: Re: x":                                      desk.Automatic,
-		"From: ann@example.net\nPrecedence: auto_reply":                                    desk.Automatic,
-		"From: ann@example.net\nPrecedence: bulk":                                          desk.Automatic,
-		"From: ann@example.net\nPrecedence: junk":                                          desk.Automatic,
-		"From: ann@example.net\nReturn-Path: <>":                                           desk.Automatic,
-		"From: no-reply@example.net":                                                       desk.Automatic,
-		"From: mailer-daemon@example.net":                                                  desk.Automatic,
-		"From: postmaster@example.net":                                                     desk.Automatic,
-		"From: ann@example.net\nSubject: Automatische Antwort: Drucker":                    desk.Automatic,
-		"From: ann@example.net\nSubject: Out of Office: x":                                 desk.Automatic,
-		"From: ann@example.net\nList-Id: <l.example.net>":                                  desk.List,
-		"From: ann@example.net\nList-Unsubscribe: <mailto:x@example.net>":                  desk.List,
-		"From: ann@example.net\nPrecedence: list":                                          desk.List,
-		"From: ann@example.net\nList-Id: <l.example.net>\nPrecedence: bulk":                desk.List,
-		"From: ann@example.net\nContent-Type: multipart/report; boundary=b; report-type=x": desk.Automatic,
+		"From: ann@example.net":                                                             desk.Human,
+		"From: ann@example.net\nAuto-Submitted: no":                                         desk.Human,
+		"From: ann@example.net\nX-Auto-Response-Suppress: All":                              desk.Human,
+		"From: ann@example.net\nPrecedence: first-class":                                    desk.Human,
+		"From: ann@example.net\nSubject: Re: out of office hours":                           desk.Human,
+		"From: ann@example.net\nReturn-Path: <ann@example.net>":                             desk.Human,
+		"From: ann@example.net\nAuto-Submitted: auto-replied (vacation)":                    desk.Automatic,
+		"From: ann@example.net\nAuto-Submitted: auto-generated; owner-email=\"x\"":          desk.Automatic,
+		"From: ann@example.net\nX-Autoreply: yes":                                           desk.Automatic,
+		"From: ann@example.net\nX-Autorespond: Re: x":                                       desk.Automatic,
+		"From: ann@example.net\nPrecedence: auto_reply":                                     desk.Automatic,
+		"From: ann@example.net\nPrecedence: bulk":                                           desk.Automatic,
+		"From: ann@example.net\nPrecedence: junk":                                           desk.Automatic,
+		"From: ann@example.net\nReturn-Path: <>":                                            desk.Automatic,
+		"From: no-reply@example.net":                                                        desk.Automatic,
+		"From: mailer-daemon@example.net":                                                   desk.Automatic,
+		"From: postmaster@example.net":                                                      desk.Automatic,
+		"From: ann@example.net\nSubject: Out of office printer is broken":                   desk.Human,
+		"From: ann@example.net\nSubject: Automatische Antwort: Drucker\nIn-Reply-To: <a@b>": desk.Automatic,
+		"From: ann@example.net\nSubject: Out of Office: x\nReferences: <a@b>":               desk.Automatic,
+		"From: ann@example.net\nList-Id: <l.example.net>":                                   desk.List,
+		"From: ann@example.net\nList-Unsubscribe: <mailto:x@example.net>":                   desk.List,
+		"From: ann@example.net\nPrecedence: list":                                           desk.List,
+		"From: ann@example.net\nList-Id: <l.example.net>\nPrecedence: bulk":                 desk.List,
+		"From: ann@example.net\nContent-Type: multipart/report; boundary=b; report-type=x":  desk.Automatic,
 	} {
 		m := parse(t, head+"\n\nx")
 		if m.Class != want {
@@ -450,6 +451,15 @@ func TestL2_SuppressedAnswersKeepTheClass(t *testing.T) {
 		m := parse(t, "From: ann@example.net\nX-Auto-Response-Suppress: "+v+"\n\nx")
 		if m.SuppressAnswers != want || m.Class != desk.Human {
 			t.Errorf("%q: %v, %s", v, m.SuppressAnswers, m.Class)
+		}
+	}
+}
+
+func TestL1_AnAwaySubjectAloneOnlySuppressesAnswers(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"Out of office printer is broken", "Automatic reply: your mail", "Abwesenheitsnotiz"} {
+		if m := parse(t, "From: ann@example.net\nSubject: "+subject+"\n\nx"); m.Class != desk.Human || !m.SuppressAnswers || len(m.Reasons) != 1 {
+			t.Errorf("%q: %s, answers suppressed: %t, because %q", subject, m.Class, m.SuppressAnswers, m.Reasons)
 		}
 	}
 }
