@@ -43,7 +43,8 @@ func unflow(text string, delSp bool) string {
 	return out.String()
 }
 
-// uuencoded takes files out that stand in a text between "begin 644 name" and "end", and keeps them as attachments.
+// uuencoded takes files out that stand in a text between "begin 644 name" and "end", and keeps them as attachments, as many
+// as a mail may have parts.
 func (p *parser) uuencoded(text string) (string, error) {
 	lines := strings.Split(text, "\n")
 	kept := lines[:0:0]
@@ -60,6 +61,11 @@ func (p *parser) uuencoded(text string) (string, error) {
 		if end == i+1 || end == len(lines) || strings.TrimRight(lines[end], " \r") != "end" {
 			kept = append(kept, lines[i])
 			continue
+		}
+		if p.parts++; p.parts > p.limits.Parts {
+			p.truncated("there are more than %d parts", p.limits.Parts)
+			kept = append(kept, lines[i:]...)
+			break
 		}
 		var content []byte
 		for _, line := range lines[i+1 : end] {
