@@ -333,6 +333,14 @@ func TestWelcomeTemplatesMustLeadSomewhere(t *testing.T) {
 		})
 	}
 	c.want(422, "PATCH", "/api/v1/settings", map[string]any{"colour": "red"}, nil)
+	for location, body := range map[string]map[string]any{
+		"body.portal_title": {"portal_title": 4711}, "body.welcome.enabled": {"welcome": map[string]any{"enabled": "canary"}}, "body.pipelines": {"pipelines": "canary"},
+	} {
+		r := c.ask("PATCH", "/api/v1/settings", body)
+		if r.status != 422 || !bytes.Contains(r.body, []byte(`"location":"`+location+`"`)) || bytes.Contains(r.body, []byte("Go ")) || bytes.Contains(r.body, []byte("4711")) || bytes.Contains(r.body, []byte("canary")) {
+			t.Errorf("%v: %d %s", body, r.status, r.body)
+		}
+	}
 	var s desk.Settings
 	c.want(200, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Acme Help", "welcome": map[string]any{"enabled": false}}, &s)
 	if s.PortalTitle != "Acme Help" || s.Welcome.Enabled || s.Welcome.Body != desk.DefaultSettings().Welcome.Body {

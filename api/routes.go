@@ -373,7 +373,12 @@ func (s *server) changeSettings(ctx context.Context, in *settingsPatch) (*output
 		}
 		dec := json.NewDecoder(bytes.NewReader(change))
 		dec.DisallowUnknownFields()
-		if err := dec.Decode(&settings); err != nil {
+		err := dec.Decode(&settings)
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			kind, _, _ := strings.Cut(wrong.Value, " ")
+			return desk.Refuse(wrong.Field, "this can't be of the type %s; GET %s/settings shows what it is", kind, root)
+		}
+		if err != nil {
 			return &desk.Error{Kind: desk.Invalid, Text: "the settings can't be read: " + strings.TrimPrefix(err.Error(), "json: "), Err: errors.New("settings")}
 		}
 		if err := desk.CheckSettings(settings); err != nil {
