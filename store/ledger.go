@@ -165,14 +165,19 @@ func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
 	return e, err
 }
 
+const (
+	pendingOf    = ledgerSelect + ` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND id > $2 ORDER BY id LIMIT $3`
+	pendingForms = ledgerSelect + ` WHERE outcome = 'pending' AND form_id <> '' AND id > $1 ORDER BY id LIMIT $2`
+)
+
 // PendingOf lists inbound items of a mailbox that wait to be read and came after the item named, oldest first.
 func (r reads) PendingOf(ctx context.Context, mailbox, after desk.ID, limit int) ([]desk.LedgerEntry, error) {
-	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND id > $2 ORDER BY id LIMIT $3`, mailbox, after, limit)
+	return collect(ctx, r.x, scanLedger, pendingOf, mailbox, after, limit)
 }
 
 // PendingForms lists form posts that wait to be read and came after the item named, oldest first.
 func (r reads) PendingForms(ctx context.Context, after desk.ID, limit int) ([]desk.LedgerEntry, error) {
-	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id <> '' AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+	return collect(ctx, r.x, scanLedger, pendingForms, after, limit)
 }
 
 // Ledger finds one row.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -264,33 +263,5 @@ func TestTemplateVersionNamesItsTextForEver(t *testing.T) {
 		}
 		_, err := db.Template(t.Context(), "none")
 		wantKind(t, err, desk.NotFound)
-	})
-}
-
-// TestSweepReadsTheIndexOnly: the relay asks every two seconds, so a hundred thousand rows that wait for next week must cost it nothing.
-func TestSweepReadsTheIndexOnly(t *testing.T) {
-	both(t, func(t *testing.T, db *DB) {
-		explain := "EXPLAIN QUERY PLAN "
-		column := func(row scanner) (s string, err error) {
-			err = row.Scan(new(any), new(any), new(any), &s)
-			return s, err
-		}
-		if db.writer == nil {
-			explain, column = "EXPLAIN (COSTS OFF) ", scanString
-			commit(t, db, func(tx *Tx) error { // enough rows that an index pays
-				if err := tx.exec(t.Context(), `INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
-					FROM generate_series(1, 20000) n`); err != nil {
-					return err
-				}
-				return tx.exec(t.Context(), `ANALYZE outbox`)
-			})
-		}
-		plan := must[[]string](t)(collect(t.Context(), db.x, column, explain+dueSelect, desk.QueueMail, 500, 100))
-		text := strings.Join(plan, "\n")
-		if !strings.Contains(text, "outbox_open") || slices.ContainsFunc(plan, func(s string) bool {
-			return strings.Contains(strings.ToLower(s), "sort") || strings.Contains(s, "TEMP B-TREE")
-		}) {
-			t.Errorf("the plan:\n%s", text)
-		}
 	})
 }

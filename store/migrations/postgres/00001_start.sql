@@ -113,7 +113,10 @@ CREATE TABLE ledger (
 );
 CREATE UNIQUE INDEX ledger_uid ON ledger (mailbox_id, folder, uidvalidity, uid) WHERE form_id = '';
 CREATE UNIQUE INDEX ledger_delivery ON ledger (form_id, delivery_id) WHERE form_id <> '';
-CREATE INDEX ledger_waiting ON ledger (outcome, id) WHERE outcome IN ('pending', 'held', 'quarantined');
+-- What waits to be read, in order, whatever else the mailbox ever had.
+CREATE INDEX ledger_pending ON ledger (mailbox_id, id) WHERE outcome = 'pending' AND form_id = '';
+CREATE INDEX ledger_pending_posts ON ledger (id) WHERE outcome = 'pending' AND form_id <> '';
+CREATE INDEX ledger_waiting ON ledger (outcome, id) WHERE outcome IN ('held', 'quarantined');
 CREATE TABLE raws (
     ledger_id TEXT PRIMARY KEY REFERENCES ledger (id) ON DELETE CASCADE,
     bytes     BYTEA NOT NULL

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"postern/desk"
+)
+
+// TestWhatRunsOftenReadsItsIndexOnly asks the databases how they find what is due and what is pending: that is asked all
+// the time, so what lies there for years, or waits for next week, must cost nothing.
+func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		explain := "EXPLAIN QUERY PLAN "
+		column := func(row scanner) (s string, err error) {
+			err = row.Scan(new(any), new(any), new(any), &s)
+			return s, err
+		}
+		if db.writer == nil {
+			explain, column = "EXPLAIN (COSTS OFF) ", scanString
+			commit(t, db, func(tx *Tx) error { // enough rows that an index pays
+				for _, sql := range []string{
+					`INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
+						FROM generate_series(1, 20000) n`,
+					`INSERT INTO ledger (id, mailbox_id, folder, role, uidvalidity, uid, form_id, delivery_id, content_type, internal_date, received_at, size, raw_sha256,
+						outcome, reason, attempts, ticket_id, subject, sender, done_at)
+						SELECT 'x' || n, 'm', 'INBOX', 'inbox', 1, n, CASE WHEN n % 4 = 0 THEN 'f' ELSE '' END, 'd' || n, '', 0, 0, 0, '', 'new-ticket', '', 0, '', '', '', 1
+						FROM generate_series(1, 20000) n`,
+					`ANALYZE outbox`, `ANALYZE ledger`,
+				} {
+					if err := tx.exec(t.Context(), sql); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		for index, q := range map[string]struct {
+			sql  string
+			args []any
+		}{
+			"outbox_open":          {dueSelect, []any{desk.QueueMail, 500, 100}},
+			"ledger_pending":       {pendingOf, []any{"m", "", 100}},
+			"ledger_pending_posts": {pendingForms, []any{"", 100}},
+		} {
+			plan := must[[]string](t)(collect(t.Context(), db.x, column, explain+q.sql, q.args...))
+			uses := slices.ContainsFunc(plan, func(s string) bool { return slices.Contains(strings.Fields(s), index) })
+			sorts := slices.ContainsFunc(plan, func(s string) bool {
+				return strings.Contains(strings.ToLower(s), "sort") || strings.Contains(s, "TEMP B-TREE")
+			})
+			if !uses || sorts {
+				t.Errorf("%s: the plan:\n%s", index, strings.Join(plan, "\n"))
+			}
+		}
+	})
+}
