@@ -342,6 +342,11 @@ func TestWelcomeTemplatesMustLeadSomewhere(t *testing.T) {
 		}
 	}
 	var s desk.Settings
+	statuses := []map[string]any{{"key": "open", "name": "Open"}, {"key": "closed", "name": "Closed", "closed": true}, {"key": "onhold", "name": "On hold"}}
+	c.want(200, "PATCH", "/api/v1/settings", map[string]any{"pipelines": []map[string]any{{"key": "support", "name": "Support", "statuses": statuses}}}, &s)
+	if got := s.Pipelines[0].Statuses; len(got) != 3 || got[2].Closed || !got[1].Closed || got[0].Closed {
+		t.Errorf("the statuses are %+v", got)
+	}
 	c.want(200, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Acme Help", "welcome": map[string]any{"enabled": false}}, &s)
 	if s.PortalTitle != "Acme Help" || s.Welcome.Enabled || s.Welcome.Body != desk.DefaultSettings().Welcome.Body {
 		t.Errorf("the settings are %+v", s)

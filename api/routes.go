@@ -371,6 +371,9 @@ func (s *server) changeSettings(ctx context.Context, in *settingsPatch) (*output
 		if settings, err = tx.Settings(ctx); err != nil {
 			return err
 		}
+		if _, given := in.Body["pipelines"]; given {
+			settings.Pipelines = nil // or its new elements would take what they leave out from the former ones in their place
+		}
 		dec := json.NewDecoder(bytes.NewReader(change))
 		dec.DisallowUnknownFields()
 		err := dec.Decode(&settings)

@@ -1078,3 +1078,39 @@ func TestF31_APanicIsAnErrorPage(t *testing.T) {
 type brokenBlobs struct{ blob.Store }
 
 func (brokenBlobs) Open(context.Context, string) (io.ReadCloser, error) { panic("kaboom") }
+
+// TestEveryFileOfAMailIsThere: a picture that the history or its missing id keeps out of the text is listed as a file.
+func TestEveryFileOfAMailIsThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	ticket := r.open(ann, "Pictures", "see below")
+	files := func() []desk.Attachment {
+		seen, nowhere, like := r.file("seen.png", "image/png", "1", true), r.file("nowhere.png", "image/png", "2", true), r.file("like.png", "image/png", "3", true)
+		seen.ContentID, nowhere.ContentID, like.ContentID = "img10@x", "", "img1"
+		return []desk.Attachment{seen, nowhere, like}
+	}
+	said := r.messages(ticket.ID)[0]
+	add := func(text, reply string) {
+		m := said
+		m.ID, m.Source, m.Text, m.Reply, m.MessageID, m.Attachments = store.NewID(), desk.FromMail, text, reply, "", files()
+		m.HTML = `<p>` + text + `</p><img src="cid:img10@x">`
+		ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.AddMessage(t.Context(), m); return err }))
+	}
+	listed := func() map[string]int {
+		page := r.signIn(ann).get(fmt.Sprintf("/tickets/%d", ticket.Number)).body
+		n := map[string]int{}
+		for _, name := range []string{"seen.png", "nowhere.png", "like.png"} {
+			n[name] = strings.Count(page, "/"+name+`"`)
+		}
+		return n
+	}
+	add("all of it", "all of it")
+	if got := listed(); got["seen.png"] != 1 || got["nowhere.png"] != 1 || got["like.png"] != 1 {
+		t.Errorf("without history: %v", got)
+	}
+	add("new words\n> old words", "new words")
+	if got := listed(); got["seen.png"] != 2 || got["nowhere.png"] != 2 || got["like.png"] != 2 {
+		t.Errorf("with history: %v", got)
+	}
+}

@@ -207,7 +207,7 @@ func messageOf(t *i18n.Texts, org *store.Organisation, who desk.Contact, m desk.
 	}
 	v.Body, v.Quoted = bodyOf(m)
 	for _, a := range m.Attachments {
-		if !a.Inline || !strings.Contains(m.HTML, "cid:"+a.ContentID) {
+		if !strings.Contains(string(v.Body), filePath(a)) { // a picture that is seen where it belongs is not listed once more
 			v.Files = append(v.Files, fileOf(a))
 		}
 	}
@@ -251,9 +251,9 @@ func pictures(m desk.Message) func(string) (string, bool) {
 	}
 }
 
-func fileURL(a desk.Attachment) string {
-	return "/files/" + string(a.ID) + "/" + url.PathEscape(a.Name)
-}
+func filePath(a desk.Attachment) string { return "/files/" + string(a.ID) + "/" }
+
+func fileURL(a desk.Attachment) string { return filePath(a) + url.PathEscape(a.Name) }
 
 func fileOf(a desk.Attachment) file {
 	ext := strings.ToUpper(strings.TrimPrefix(path.Ext(a.Name), "."))
