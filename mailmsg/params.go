@@ -21,8 +21,9 @@ func (v value) param(name string) string {
 }
 
 // parseValue reads "main; name=value; …". It takes what mailers write: values with blanks or special characters without
-// quotes, missing semicolons after them, RFC 2231 and RFC 2047 alike.
+// quotes, missing semicolons after them, RFC 2231 and RFC 2047 alike. What is behind maxValue is not read.
 func parseValue(s string) value {
+	s = clipValue(s)
 	main, rest, _ := strings.Cut(s, ";")
 	v := value{main: strings.ToLower(strings.TrimSpace(main))}
 	var continued []field

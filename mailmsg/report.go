@@ -46,6 +46,7 @@ func (p *parser) report(r io.Reader, mediaType string, file desk.Attachment) err
 	if err := p.attach(&teeReader{r: r, keep: &head}, file); err != nil {
 		return err
 	}
+	p.work += head.Len()
 	src := newSource(bytes.NewReader(head.Bytes()), maxReport)
 	switch mediaType {
 	case "message/delivery-status", "message/global-delivery-status":
@@ -172,12 +173,12 @@ func (p *parser) plainBounce(h header) bool {
 	if len(text) > 64<<10 {
 		text = text[:64<<10]
 	}
-	found := false
-	for _, v := range h.all("x-failed-recipients") {
-		list, _ := parseAddresses(v)
-		for _, a := range list {
-			p.bounced(desk.BouncedRecipient{Address: a.Email, Action: "failed", Status: statusCode(text), Diagnostic: bounceLine(text)})
-			found = true
+	failed := addressField(h, "x-failed-recipients")
+	found := len(failed) > 0
+	if found {
+		status, why := statusCode(text), bounceLine(text)
+		for _, a := range failed {
+			p.bounced(desk.BouncedRecipient{Address: a.Email, Action: "failed", Status: status, Diagnostic: why})
 		}
 	}
 	if !found && fromDaemon(m.From.Email, m.NullReturnPath) && bounceWords(m.Subject, text) {

@@ -4,12 +4,19 @@ import (
 	"strings"
 )
 
+// maxValue is how much of a header value is decoded, in bytes. What people write is far shorter.
+const maxValue = 64 << 10
+
+func clipValue(s string) string { return s[:min(len(s), maxValue)] }
+
 // decodeWords decodes a header value for people: encoded words (RFC 2047) wherever they stand, and plain bytes beyond ASCII.
 // Neighbouring words in one charset are decoded together, because mailers cut characters in two.
 func decodeWords(s string) string {
+	s = clipValue(s)
 	if !strings.Contains(s, "=?") {
 		return decodePlain(s)
 	}
+	tail := len(s) - strings.LastIndex(s, "?=") // in fewer bytes no word ends
 	var out strings.Builder
 	var pending []byte
 	pendingCharset := ""
@@ -29,7 +36,7 @@ func decodeWords(s string) string {
 			flush()
 			out.WriteString(decodePlain(s[:i+2]))
 			s = s[i+2:]
-			if !strings.Contains(s, "?=") {
+			if len(s) < tail {
 				break
 			}
 			continue
@@ -54,6 +61,9 @@ func decodeWords(s string) string {
 	return out.String()
 }
 
+// maxWord is how long a word may be (RFC 2047 section 2), as far as we have to guess where it ends.
+const maxWord = 77
+
 // cutWord takes the encoded word that s begins with.
 func cutWord(s string) (charset string, raw []byte, rest string, ok bool) {
 	body := s[2:]
@@ -67,15 +77,18 @@ func cutWord(s string) (charset string, raw []byte, rest string, ok bool) {
 		return "", nil, "", false
 	}
 	encoding, text := body[q+1]|0x20, body[q+3:]
+	if encoding != 'b' && encoding != 'q' {
+		return "", nil, "", false
+	}
 	end := strings.Index(text, "?=")
-	if end < 0 || encoding != 'b' && encoding != 'q' {
+	if end < 0 {
 		return "", nil, "", false
 	}
 	// "=?utf-8?q?a?=3D?=": the first "?=" may belong to a badly written "?" before an encoded character.
 	if encoding == 'q' {
 		for end+3 < len(text) && unhex(text[end+2]) >= 0 && unhex(text[end+3]) >= 0 {
-			next := strings.Index(text[end+2:], "?=")
-			if next < 0 || next > 75 || strings.Contains(text[end+2:end+2+next], "=?") {
+			next := strings.Index(text[end+2:min(end+2+maxWord, len(text))], "?=")
+			if next < 0 || strings.Contains(text[end+2:end+2+next], "=?") {
 				break
 			}
 			end += 2 + next
