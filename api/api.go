@@ -116,7 +116,7 @@ func (s *server) authenticate(h huma.API) func(huma.Context, func(huma.Context))
 		c.SetHeader("Cache-Control", "no-store")
 		refuse := func(err error) {
 			c.SetHeader("WWW-Authenticate", "Bearer")
-			if err := huma.WriteErr(h, c, s.Web.Status(err), textOf(err)); err != nil {
+			if err := huma.WriteErr(h, c, web.Status(err), textOf(err)); err != nil {
 				s.Web.Log.DebugContext(c.Context(), "the client did not wait for the answer", slog.String("error", err.Error()))
 			}
 		}
@@ -147,7 +147,7 @@ func textOf(err error) string {
 
 // problem makes the answer for an error: a problem document (RFC 9457). What is inside stays in the log.
 func (s *server) problem(ctx context.Context, err error) huma.StatusError {
-	status := s.Web.Status(err)
+	status := web.Status(err)
 	if status >= http.StatusInternalServerError {
 		s.Web.Log.ErrorContext(ctx, "an API call failed", slog.String("error", err.Error()))
 	}

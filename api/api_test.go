@@ -68,7 +68,7 @@ func newClientOn(t *testing.T, o store.Options) *client {
 	}))
 	h, err := New(Options{
 		DB: db, Desk: c.desk, Accounts: c.who, Blobs: blobs, Version: "test", BaseURL: "http://desk.example",
-		Web: web.Options{Log: slog.New(slog.DiscardHandler), OutOfReach: db.OutOfReach},
+		Web: web.Options{Log: slog.New(slog.DiscardHandler)},
 	})
 	ok(t, err)
 	server := httptest.NewServer(h)

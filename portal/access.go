@@ -11,6 +11,7 @@ import (
 	"postern/accounts"
 	"postern/desk"
 	"postern/i18n"
+	"postern/web"
 )
 
 func (p *portal) signInPage(c *gin.Context) error {
@@ -145,7 +146,7 @@ func (p *portal) expired(c *gin.Context, err error, again string) error {
 	if err != nil {
 		return err
 	}
-	return p.pages.write(c.Writer, p.Web.Status(accounts.ErrLink), t.Lang(), "link-expired", accessView{head: h, Again: again})
+	return p.pages.write(c.Writer, web.Status(accounts.ErrLink), t.Lang(), "link-expired", accessView{head: h, Again: again})
 }
 
 func (p *portal) passwordPage(c *gin.Context) error {

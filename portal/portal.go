@@ -198,7 +198,7 @@ func redirect(c *gin.Context, path string) error {
 
 // oops is the page for every error: it says what to do, and nothing about what is inside.
 func (p *portal) oops(c *gin.Context, err error) {
-	status := p.Web.Status(err)
+	status := web.Status(err)
 	if r, ok := errors.AsType[*refused](err); ok {
 		status = r.status
 	}
@@ -263,7 +263,7 @@ func (p *portal) foreign(w http.ResponseWriter, r *http.Request) {
 
 // sessionTrouble answers when the session can't be read or stored.
 func (p *portal) sessionTrouble(w http.ResponseWriter, r *http.Request, err error) {
-	status := p.Web.Status(err)
+	status := web.Status(err)
 	p.Web.Log.ErrorContext(r.Context(), "sessions have trouble", slog.String("error", err.Error()))
 	p.writeOops(r.Context(), w, r, status, err)
 }

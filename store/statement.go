@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"reflect"
+	"strings"
 
 	"postern/desk"
 )
@@ -54,11 +55,14 @@ func (s statements) explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	if _, told := errors.AsType[*desk.Error](err); told || !s.d.isOutOfReach(err) {
+	if _, told := errors.AsType[*desk.Error](err); told || !s.d.isOutOfReach(err) && !closed(err) {
 		return err
 	}
 	return &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; try again in a moment", Err: err}
 }
+
+// closed tells whether the pool was closed, as when the program stops. The sql package has no name for that error.
+func closed(err error) bool { return strings.HasSuffix(err.Error(), "sql: database is closed") }
 
 // cleaned makes all texts among args fit for both databases, in place.
 func cleaned(args []any) []any {

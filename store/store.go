@@ -286,9 +286,6 @@ func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) err
 // mostTries is how often a transaction is repeated that lost a race with another one.
 const mostTries = 6
 
-// OutOfReach tells whether err says that the database can't be reached now, or refuses everybody.
-func (db *DB) OutOfReach(err error) bool { return desk.KindOf(err) == desk.Unavailable }
-
 // Tx is a transaction. It is valid inside the function that Update gave it to, in that goroutine alone.
 type Tx struct {
 	reads

@@ -17,8 +17,6 @@ import (
 type Options struct {
 	Log            *slog.Logger
 	TrustedProxies []string // whose X-Forwarded-For is believed; none: nobody's (REQUIREMENTS P7)
-	// OutOfReach tells whether an error says that the database can't be reached.
-	OutOfReach func(error) bool
 }
 
 // Engine makes a Gin engine that logs through slog, survives panics and believes no proxy it was not told of. fail answers
@@ -73,10 +71,7 @@ func recovered(log *slog.Logger, fail func(*gin.Context, error)) gin.HandlerFunc
 }
 
 // Status gives the HTTP status for an error. It is the only place that knows.
-func (o Options) Status(err error) int {
-	if o.OutOfReach != nil && o.OutOfReach(err) {
-		return http.StatusServiceUnavailable
-	}
+func Status(err error) int {
 	switch desk.KindOf(err) {
 	case desk.NotFound:
 		return http.StatusNotFound

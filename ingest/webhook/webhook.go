@@ -19,6 +19,7 @@ import (
 	"postern/desk"
 	"postern/ingest"
 	"postern/store"
+	"postern/web"
 )
 
 // Options are what the handler needs.
@@ -182,7 +183,7 @@ type problem struct {
 }
 
 // statusOf chooses the answers senders understand: most give up for good on a 4xx and try again after a 5xx, and some
-// give up on 403, so that is never sent (REQUIREMENTS W2).
+// give up on 403, so that is never sent (REQUIREMENTS W2). All else is as everywhere.
 func statusOf(err error) int {
 	if e, ok := errors.AsType[*desk.Error](err); ok && e.Field == "method" {
 		return http.StatusMethodNotAllowed
@@ -190,26 +191,14 @@ func statusOf(err error) int {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return http.StatusRequestTimeout
 	}
-	switch desk.KindOf(err) {
-	case desk.NotFound:
-		return http.StatusNotFound
-	case desk.Gone:
-		return http.StatusGone
-	case desk.Unauthenticated:
-		return http.StatusUnauthorized
-	case desk.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case desk.Invalid:
-		return http.StatusUnprocessableEntity
-	case desk.Unavailable:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
+	if status := web.Status(err); status != http.StatusForbidden {
+		return status
 	}
+	return http.StatusUnauthorized
 }
 
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if h.DB.OutOfReach(err) {
+	if desk.KindOf(err) == desk.Unavailable {
 		err = &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; send it again later", Err: err}
 	}
 	status := statusOf(err)

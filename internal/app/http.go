@@ -28,7 +28,7 @@ func (s *services) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := web.Options{Log: s.log, TrustedProxies: s.cfg.TrustedProxies, OutOfReach: s.db.OutOfReach}
+	shared := web.Options{Log: s.log, TrustedProxies: s.cfg.TrustedProxies}
 	pages, err := portal.New(portal.Options{
 		DB: s.db, Desk: s.desk, Accounts: s.accounts, Blobs: s.blobs, Texts: texts, Web: shared, HTTPS: s.cfg.HTTPS(),
 	})
