@@ -25,13 +25,14 @@ func Outcomes() []Outcome {
 	return []Outcome{Pending, NewTicket, Appended, Held, Quarantined, OwnCopy, Duplicate, Automated, Ignored, Unfetched}
 }
 
-// LedgerEntry is the record of one inbound item: a mail of a mailbox (Folder, UIDValidity, UID) or a form post
+// LedgerEntry is the record of one inbound item: a mail of a mailbox (Folder, Generation, UIDValidity, UID) or a form post
 // (FormID, DeliveryID).
 type LedgerEntry struct {
 	ID           ID
 	MailboxID    ID
 	Folder       string
 	Role         FolderRole
+	Generation   int64 // of the folder
 	UIDValidity  uint32
 	UID          uint32
 	FormID       ID

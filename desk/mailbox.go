@@ -49,14 +49,18 @@ const (
 	Sent  FolderRole = "sent"
 )
 
-// Folder is a watched folder and how far it is read. A cursor counts within one UIDVALIDITY (RFC 9051 section 2.3.1.1).
+// Folder is a watched folder and how far it is read. A cursor counts within one UIDVALIDITY (RFC 9051 section 2.3.1.1) of
+// one generation: servers give a UIDVALIDITY and its UIDs twice, when a mailbox is restored from a backup or moves to
+// another server. A folder that was replaced so is a new generation of it, and is read from its beginning.
 type Folder struct {
 	MailboxID   ID
 	Name        string
 	Role        FolderRole
+	Account     string // whose folder it was when it was last looked at: server and user
+	Generation  int64
 	UIDValidity uint32 // zero: never looked at
 	LastUID     uint32 // every UID up to here has its ledger row
-	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all UIDVALIDITYs
+	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all generations
 }
 
 // Lease is the right to watch a mailbox. Every write of a watcher carries it; one whose epoch is over is refused.
@@ -72,6 +76,8 @@ type FolderBatch struct {
 	MailboxID   ID
 	Folder      string
 	Role        FolderRole
+	Account     string
+	Generation  int64
 	UIDValidity uint32
 	Items       []FolderItem
 }

@@ -65,10 +65,10 @@ func (r reads) Folders(ctx context.Context) ([]desk.Folder, error) {
 	return collect(ctx, r.x, scanFolder, folderSelect+` ORDER BY mailbox_id, name`)
 }
 
-const folderSelect = `SELECT mailbox_id, name, role, uidvalidity, last_uid, seen FROM folders`
+const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen FROM folders`
 
 func scanFolder(row scanner) (f desk.Folder, err error) {
-	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.UIDValidity, &f.LastUID, &f.Seen)
+	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen)
 	return f, err
 }
 
@@ -83,7 +83,7 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 	if err != nil {
 		return err
 	}
-	if f.UIDValidity != b.UIDValidity {
+	if f.Generation != b.Generation || f.UIDValidity != b.UIDValidity {
 		f.LastUID = 0
 	}
 	now, added := tx.Now(), int64(0)
@@ -97,7 +97,7 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		}
 		last = it.UID
 		e := desk.LedgerEntry{
-			ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, UIDValidity: b.UIDValidity, UID: it.UID,
+			ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, Generation: b.Generation, UIDValidity: b.UIDValidity, UID: it.UID,
 			InternalDate: it.InternalDate, ReceivedAt: now, Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
 		}
 		if e.Outcome == "" {
@@ -114,10 +114,10 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 			added++
 		}
 	}
-	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, uidvalidity, last_uid, seen) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, uidvalidity = $4, seen = folders.seen + $6,
-			last_uid = CASE WHEN folders.uidvalidity = $4 AND folders.last_uid > $5 THEN folders.last_uid ELSE $5 END`,
-		b.MailboxID, b.Folder, b.Role, b.UIDValidity, last, added)
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
+			last_uid = CASE WHEN folders.generation = $5 AND folders.uidvalidity = $6 AND folders.last_uid > $7 THEN folders.last_uid ELSE $7 END`,
+		b.MailboxID, b.Folder, b.Role, b.Account, b.Generation, b.UIDValidity, last, added)
 }
 
 // KeepDelivery stores a form post. It answers false, with the entry that is there, for a delivery that came before; within
@@ -140,10 +140,10 @@ func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, 
 }
 
 func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte) (bool, error) {
-	n, err := tx.changed(ctx, `INSERT INTO ledger (id, mailbox_id, folder, role, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
+	n, err := tx.changed(ctx, `INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
 		received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, '', '', '', $16) ON CONFLICT DO NOTHING`,
-		e.ID, e.MailboxID, e.Folder, e.Role, e.UIDValidity, e.UID, e.FormID, e.DeliveryID, clip(e.ContentType, 500), ms(e.InternalDate),
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, '', '', '', $17) ON CONFLICT DO NOTHING`,
+		e.ID, e.MailboxID, e.Folder, e.Role, e.Generation, e.UIDValidity, e.UID, e.FormID, e.DeliveryID, clip(e.ContentType, 500), ms(e.InternalDate),
 		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt))
 	if err != nil || n == 0 {
 		return false, err
@@ -156,11 +156,11 @@ func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte) (bo
 	return true, nil
 }
 
-const ledgerSelect = `SELECT id, mailbox_id, folder, role, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
+const ledgerSelect = `SELECT id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
 	received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at FROM ledger`
 
 func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
-	err = row.Scan(&e.ID, &e.MailboxID, &e.Folder, &e.Role, &e.UIDValidity, &e.UID, &e.FormID, &e.DeliveryID, &e.ContentType, millis{&e.InternalDate},
+	err = row.Scan(&e.ID, &e.MailboxID, &e.Folder, &e.Role, &e.Generation, &e.UIDValidity, &e.UID, &e.FormID, &e.DeliveryID, &e.ContentType, millis{&e.InternalDate},
 		millis{&e.ReceivedAt}, &e.Size, &e.RawSHA256, &e.Outcome, &e.Reason, &e.Attempts, &e.TicketID, &e.Subject, &e.From, millis{&e.DoneAt})
 	return e, err
 }

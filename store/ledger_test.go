@@ -101,6 +101,28 @@ func TestI5_UIDValidityChangeStartsAnewAndKeepsTheCount(t *testing.T) {
 	})
 }
 
+func TestI5_ANewGenerationTakesUIDsOnceMore(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		l := takeLease(t, db, m.ID, "me", time.Hour)
+		keep(t, db, l, 7, 1, 2, 3)
+		b, raws := batch(m.ID, 7, 1, 2)
+		b.Generation, b.Account = 1, "support at mail.example.com"
+		for range 2 { // a batch may come twice
+			commit(t, db, func(tx *Tx) error { return tx.Keep(t.Context(), l, b, raws) })
+		}
+		wantFolder(t, db, m.ID, 7, 2, 5)
+		if got := pending(t, db, m.ID); !slices.Equal(got, []uint32{1, 2, 3, 1, 2}) {
+			t.Errorf("kept %v", got)
+		}
+		f := must[desk.Folder](t)(db.Folder(t.Context(), m.ID, "INBOX"))
+		if f.Generation != 1 || f.Account != b.Account {
+			t.Errorf("folder %+v", f)
+		}
+		wantClean(t, db)
+	})
+}
+
 func TestI10_LeaseThatWasTakenOverShutsTheOldOwnerOut(t *testing.T) {
 	bothWith(t, func(t *testing.T, o Options) {
 		c := newClock()

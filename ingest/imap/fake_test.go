@@ -20,7 +20,7 @@ import (
 type fake struct {
 	t     *testing.T
 	l     net.Listener
-	mails [][]byte // UID i+1
+	mails [][]byte // UID i+1; see restore
 	// body, if set, may answer a fetch of one mail's body by itself. It answers false to end the connection.
 	body func(out io.Writer, uid int, session int) (handled, goOn bool)
 	// silent, if set, tells which commands are never answered.
@@ -93,7 +93,8 @@ func (f *fake) session(c net.Conn) {
 				session = f.sessions
 				f.mu.Unlock()
 			}
-			fmt.Fprintf(c, "* %d EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT %d]\r\n%s OK [READ-ONLY]\r\n", len(f.mails), len(f.mails)+1, tag)
+			n := len(f.present())
+			fmt.Fprintf(c, "* %d EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT %d]\r\n%s OK [READ-ONLY]\r\n", n, n+1, tag)
 		case command == "IDLE":
 			fmt.Fprint(c, "+ idling\r\n")
 			if _, err := in.ReadString('\n'); err != nil {
@@ -110,12 +111,26 @@ func (f *fake) session(c net.Conn) {
 	}
 }
 
+func (f *fake) present() [][]byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mails
+}
+
+// restore puts other mails in the place of those that are there, as from a backup: the UIDVALIDITY stays.
+func (f *fake) restore(mails [][]byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mails = mails
+}
+
 func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
-	for uid := 1; uid <= len(f.mails); uid++ {
+	mails := f.present()
+	for uid := 1; uid <= len(mails); uid++ {
 		if !inSet(strings.Fields(command)[2], uid) {
 			continue
 		}
-		raw := f.mails[uid-1]
+		raw := mails[uid-1]
 		if !strings.Contains(command, "BODY.PEEK[]") {
 			fmt.Fprintf(c, "* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"01-Jan-2026 10:00:00 +0000\")\r\n", uid, uid, len(raw))
 			continue

@@ -23,10 +23,12 @@ type folder struct {
 	role     desk.FolderRole
 	name     string // empty: not found yet
 	signedIn func()
+	account  string // whose folders these are: what it says only has to differ for another server or user
 
-	validity uint32 // the UIDVALIDITY that what follows is about
-	covered  uint32 // every UID up to here was kept, or is not there
-	looked   bool   // in this session, the cursor was compared with the server's
+	generation int64  // of the folder, with validity what follows is about
+	validity   uint32 // its UIDVALIDITY
+	covered    uint32 // every UID up to here was kept, or is not there
+	looked     bool   // in this session, the cursor was compared with the server's
 
 	suspect   imap.UID  // the mail at which the last fetch ended early; zero: none
 	suspected time.Time // since when

@@ -35,7 +35,7 @@ func mailbox(addr string) desk.Mailbox {
 type memory struct {
 	mu      sync.Mutex // guards what follows
 	folders map[string]desk.Folder
-	items   map[string][]desk.FolderItem // by folder and UIDVALIDITY
+	items   map[string][]desk.FolderItem // by folder, generation and UIDVALIDITY
 	batches int
 	refuse  func(desk.FolderBatch) error
 	blobs   map[string][]byte
@@ -68,13 +68,13 @@ func (k *memory) Keep(_ context.Context, l desk.Lease, b desk.FolderBatch) error
 		}
 	}
 	f := k.folders[b.Folder]
-	if f.UIDValidity != b.UIDValidity {
-		f = desk.Folder{Name: b.Folder, Role: b.Role, UIDValidity: b.UIDValidity}
+	if f.UIDValidity != b.UIDValidity || f.Generation != b.Generation {
+		f = desk.Folder{Name: b.Folder, Role: b.Role, Account: b.Account, Generation: b.Generation, UIDValidity: b.UIDValidity}
 	}
 	if l.Epoch != 7 || b.MailboxID != "m1" {
 		return fmt.Errorf("lease %v of %s", l, b.MailboxID)
 	}
-	key := fmt.Sprintf("%s %d", b.Folder, b.UIDValidity)
+	key := keyOf(f)
 	for _, it := range b.Items {
 		if it.UID <= f.LastUID {
 			return fmt.Errorf("UID %d comes after %d", it.UID, f.LastUID)
@@ -113,10 +113,12 @@ func (k *memory) report(s Status) {
 	k.notify()
 }
 
-// kept gives what was kept of a folder under its present UIDVALIDITY.
+// kept gives what was kept of the folder as it is now.
 func (k *memory) kept(folder string) []desk.FolderItem {
-	return k.items[fmt.Sprintf("%s %d", folder, k.folders[folder].UIDValidity)]
+	return k.items[keyOf(k.folders[folder])]
 }
+
+func keyOf(f desk.Folder) string { return fmt.Sprintf("%s %d %d", f.Name, f.Generation, f.UIDValidity) }
 
 // wait waits until ok, which is called under the lock.
 func (k *memory) wait(t *testing.T, what string, ok func() bool) {

@@ -22,8 +22,8 @@ type listed struct {
 	date time.Time
 }
 
-// catchUp reads everything behind the cursor. It looks at the folder anew first (EXAMINE): a folder that was replaced has
-// another UIDVALIDITY, and then the count begins again (RFC 9051 section 2.3.1.1).
+// catchUp reads everything behind the cursor. It looks at the folder anew first (EXAMINE): in one that was replaced the count
+// begins again.
 func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	var box *imap.SelectData
 	// A server that has not seen the folder for long may have to index it first.
@@ -40,30 +40,30 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	if box.UIDValidity == 0 {
 		return errors.New("the server gives the folder no UIDVALIDITY, so its mails can't be told apart")
 	}
-	if f.looked && box.UIDValidity == f.validity && box.UIDNext != 0 && uint32(box.UIDNext) <= f.covered+1 {
+	if f.looked && box.UIDValidity == f.validity && uint32(box.UIDNext) == f.covered+1 {
 		return nil
 	}
 	cursor, err := f.w.keeper.Folder(ctx, f.w.mailbox.ID, f.name)
 	if err != nil {
 		return &keepError{err}
 	}
-	if f.validity != box.UIDValidity {
-		f.validity, f.suspect = box.UIDValidity, 0
+	generation, covered, replaced := cursor.Generation, cursor.LastUID, f.replaced(cursor, box)
+	if replaced {
+		generation, covered = generation+1, 0
+		f.log().WarnContext(ctx, "the folder was replaced: reading all of it again", slog.Any("old_uidvalidity", cursor.UIDValidity), slog.Any("uidvalidity", box.UIDValidity),
+			slog.Any("last_uid", cursor.LastUID), slog.Any("uidnext", uint32(box.UIDNext)), slog.Bool("other_account", cursor.Account != f.account))
 	}
-	f.covered = cursor.LastUID
-	if cursor.UIDValidity != box.UIDValidity {
-		f.covered = 0
-		if cursor.UIDValidity != 0 {
-			f.log().WarnContext(ctx, "the folder was replaced: reading all of it again", slog.Any("old_uidvalidity", cursor.UIDValidity), slog.Any("uidvalidity", box.UIDValidity))
-		}
+	if f.generation != generation || f.validity != box.UIDValidity {
+		f.generation, f.validity, f.suspect = generation, box.UIDValidity, 0
 	}
+	f.covered = covered
 	var mails []listed
 	if box.NumMessages > 0 && (box.UIDNext == 0 || uint32(box.UIDNext) > f.covered+1) {
 		if mails, err = f.list(ctx, client, f.behind(box.UIDNext)); err != nil {
 			return fmt.Errorf("list the folder: %w", err)
 		}
 	}
-	if len(mails) == 0 && cursor.UIDValidity != box.UIDValidity {
+	if len(mails) == 0 && (replaced || cursor.UIDValidity == 0) {
 		if err := <-f.keep(ctx, nil); err != nil {
 			return err
 		}
@@ -76,6 +76,19 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		f.covered = max(f.covered, uint32(box.UIDNext)-1)
 	}
 	return nil
+}
+
+// replaced tells whether the folder is another one than the cursor is about. What is in it is known by its content where it
+// was there before, so reading all of it doubles nothing. Of a server that gives no UIDNEXT the last case can't be told.
+func (f *folder) replaced(cursor desk.Folder, box *imap.SelectData) bool {
+	switch {
+	case cursor.UIDValidity == 0: // never looked at
+		return false
+	case cursor.UIDValidity != box.UIDValidity, cursor.Account != f.account:
+		return true
+	}
+	// UIDs only grow (RFC 9051 section 2.3.1.1), so the folder is an older one: from a backup, say.
+	return box.UIDNext != 0 && uint32(box.UIDNext) <= cursor.LastUID
 }
 
 // behind names the UIDs behind the cursor, as far as the server has given them out. One that does not say how far is asked
@@ -239,7 +252,7 @@ func (f *folder) tooLarge(size int64) string {
 
 // keep hands a batch over, on a goroutine of its own. The channel tells how that ended.
 func (f *folder) keep(ctx context.Context, items []desk.FolderItem) <-chan error {
-	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, UIDValidity: f.validity, Items: items}
+	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, Account: f.account, Generation: f.generation, UIDValidity: f.validity, Items: items}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {

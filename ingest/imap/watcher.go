@@ -22,8 +22,8 @@ import (
 type Keeper interface {
 	// Folder tells how far a folder is read; the zero UIDValidity if it never was.
 	Folder(ctx context.Context, mailbox desk.ID, name string) (desk.Folder, error)
-	// Keep stores a batch and moves the folder's cursor behind its last item, both or neither. A batch with a new UIDValidity
-	// starts a new count; one without items only says so. An error of kind desk.Conflict means that the lease is over.
+	// Keep stores a batch and moves the folder's cursor behind its last item, both or neither. A batch with a new
+	// UIDVALIDITY or generation starts a new count; one without items only says so. An error of kind desk.Conflict means that the lease is over.
 	Keep(ctx context.Context, lease desk.Lease, b desk.FolderBatch) error
 }
 
@@ -131,8 +131,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	group, inner := errgroup.WithContext(ctx)
 	// A password that is wrong is wrong for both folders: the second waits until the first is in.
 	open, once := make(chan struct{}), sync.Once{}
-	inbox := &folder{w: w, config: config, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
-	sent := &folder{w: w, config: config, role: desk.Sent, signedIn: func() {}}
+	account := config.User + " at " + config.Host
+	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
+	sent := &folder{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}}
 	group.Go(func() error { return inbox.run(inner) })
 	group.Go(func() error {
 		select {

@@ -145,15 +145,15 @@ func TestI5_ANewUIDValidityStartsANewCount(t *testing.T) {
 	o.Idle = 200 * time.Millisecond
 	watch(t, mailbox(d.Addr()), k, o)
 	k.waitFor(t, "Sent", 5)
-	old := k.folders["Sent"].UIDValidity
+	old := k.folders["Sent"]
 	c := d.Dial(user)
 	if err := c.Delete("Sent").Wait(); err != nil {
 		t.Fatal(err)
 	}
 	_ = c.Create("Sent", nil).Wait() // it may be there again already: Dovecot makes it when somebody looks
 	d.Append(user, "Sent", numbered(0), nil, time.Time{})
-	k.wait(t, "the new folder", func() bool { return k.folders["Sent"].UIDValidity != old && len(k.kept("Sent")) == 1 })
-	if len(k.items[fmt.Sprintf("Sent %d", old)]) != 5 {
+	k.wait(t, "the new folder", func() bool { return k.folders["Sent"].UIDValidity != old.UIDValidity && len(k.kept("Sent")) == 1 })
+	if len(k.items[keyOf(old)]) != 5 {
 		t.Error("what was kept under the old UIDVALIDITY is gone")
 	}
 	checkKept(t, k.waitFor(t, "Sent", 1), 1, numbered)

@@ -52,6 +52,8 @@ CREATE TABLE folders (
     mailbox_id  TEXT NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,
     name        TEXT NOT NULL,
     role        TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    generation  BIGINT NOT NULL,
     uidvalidity BIGINT NOT NULL,
     last_uid    BIGINT NOT NULL,
     seen        BIGINT NOT NULL,
@@ -94,6 +96,7 @@ CREATE TABLE ledger (
     mailbox_id    TEXT NOT NULL,
     folder        TEXT NOT NULL,
     role          TEXT NOT NULL,
+    generation    BIGINT NOT NULL,
     uidvalidity   BIGINT NOT NULL,
     uid           BIGINT NOT NULL,
     form_id       TEXT NOT NULL,
@@ -111,7 +114,7 @@ CREATE TABLE ledger (
     sender        TEXT NOT NULL,
     done_at       BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX ledger_uid ON ledger (mailbox_id, folder, uidvalidity, uid) WHERE form_id = '';
+CREATE UNIQUE INDEX ledger_uid ON ledger (mailbox_id, folder, generation, uidvalidity, uid) WHERE form_id = '';
 CREATE UNIQUE INDEX ledger_delivery ON ledger (form_id, delivery_id) WHERE form_id <> '';
 -- What waits to be read, in order, whatever else the mailbox ever had.
 CREATE INDEX ledger_pending ON ledger (mailbox_id, id) WHERE outcome = 'pending' AND form_id = '';
