@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-message"
 	"github.com/wneessen/go-mail"
 	"golang.org/x/sync/errgroup"
 
@@ -45,7 +47,25 @@ const (
 	backlog = 2000
 	warm    = 200 // outbound mails before the ones that count: connections are open, statements prepared
 	batch   = 500 // outbound mails that count
+	rounds  = 5   // how often each figure is taken
 )
+
+// ratios are ours in percent of a limit, one of each round: on a shared machine one alone says little.
+type ratios []float64
+
+func (r ratios) report(b *testing.B, unit string) {
+	b.Helper()
+	slices.Sort(r)
+	b.ReportMetric(r[len(r)/2], unit)
+	b.ReportMetric(r[0], "%_lowest")
+	b.ReportMetric(r[len(r)-1], "%_highest")
+	b.ReportMetric(0, "ns/op")
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
 
 // engine is a database to measure on.
 type engine struct {
@@ -135,19 +155,21 @@ func BenchmarkIngest(b *testing.B) {
 			dovecot := mailtest.Dovecot(b, mailtest.User{Name: "support", Password: "secret"})
 			dovecot.SeedMaildir("support", "INBOX", backlog, backlogMail, nil)
 			drain(b, dovecot) // Dovecot makes its index when a folder is first read
-			s := newStack(b, e, dovecot.IMAPURL("support"), "")
-			b.ResetTimer()
-			a1 := drain(b, dovecot)
-			ours := s.ingestBacklog(b)
-			a2 := drain(b, dovecot)
-			rows := s.insertSameRows(b, e)
-			drained := max(a1, a2)
-			limit := min(drained, rows)
-			b.ReportMetric(ours, "mails/s")
-			b.ReportMetric(drained, "drain/s")
-			b.ReportMetric(rows, "inserts/s")
-			b.ReportMetric(100*ours/limit, "%_of_slower")
-			b.ReportMetric(0, "ns/op")
+			var all ratios
+			var ours, drained, inserted []float64
+			for range rounds {
+				s := newStack(b, e, dovecot.IMAPURL("support"), "")
+				before := drain(b, dovecot)
+				ours = append(ours, s.ingestBacklog(b))
+				drained = append(drained, (before+drain(b, dovecot))/2)
+				inserted = append(inserted, s.insertSameRows(b, e))
+				last := len(ours) - 1
+				all = append(all, 100*ours[last]/min(drained[last], inserted[last]))
+			}
+			b.ReportMetric(median(ours), "mails/s")
+			b.ReportMetric(median(drained), "drain/s")
+			b.ReportMetric(median(inserted), "inserts/s")
+			all.report(b, "%_of_slower")
 		})
 	}
 }
@@ -203,7 +225,7 @@ func (s *stack) ingestBacklog(b *testing.B) float64 {
 		if time.Since(start) > 3*time.Minute {
 			b.Fatalf("after three minutes there is %v", counts)
 		}
-		tick(20 * time.Millisecond)
+		tick(50 * time.Millisecond)
 	}
 	took := time.Since(start)
 	stop()
@@ -309,19 +331,54 @@ func BenchmarkOutbound(b *testing.B) {
 					redisURL = mailtest.Redis(b).URL()
 				}
 				s := newStack(b, e, "", sink.URL())
-				s.answer(b)
-				b.ResetTimer()
-				g1 := goMail(b, sink)
-				ours := s.sendAll(b, sink, redisURL)
-				g2 := goMail(b, sink)
-				limit := max(g1, g2)
-				b.ReportMetric(ours, "mails/s")
-				b.ReportMetric(limit, "go-mail/s")
-				b.ReportMetric(100*ours/limit, "%_of_go-mail")
-				b.ReportMetric(0, "ns/op")
+				s.sendAll(b, sink, redisURL)
+				like := contentOf(b, sink.Received()[0].Raw)
+				var all ratios
+				var ours, limits []float64
+				before := goMail(b, sink, like)
+				for range rounds {
+					rate := s.sendAll(b, sink, redisURL)
+					after := goMail(b, sink, like)
+					ours, limits = append(ours, rate), append(limits, (before+after)/2)
+					all = append(all, 100*rate/limits[len(limits)-1])
+					before = after
+				}
+				b.ReportMetric(median(ours), "mails/s")
+				b.ReportMetric(median(limits), "go-mail/s")
+				all.report(b, "%_of_go-mail")
 			})
 		}
 	}
+}
+
+// content is what a mail of ours says.
+type content struct{ text, html string }
+
+// contentOf reads both parts of a mail of ours, for go-mail to send the same.
+func contentOf(b *testing.B, raw []byte) (c content) {
+	b.Helper()
+	e, err := message.Read(bytes.NewReader(raw))
+	check(b, err)
+	check(b, e.Walk(func(_ []int, part *message.Entity, err error) error {
+		if err != nil {
+			return err
+		}
+		media, _, err := part.Header.ContentType()
+		if err != nil || strings.HasPrefix(media, "multipart/") {
+			return err
+		}
+		body, err := io.ReadAll(part.Body)
+		if media == "text/html" {
+			c.html = string(body)
+		} else {
+			c.text = string(body)
+		}
+		return err
+	}))
+	if c.text == "" || c.html == "" {
+		b.Fatalf("the mail has no two parts: %s", raw)
+	}
+	return c
 }
 
 const answerText = "Hello,\n\nthank you for your patience. We have looked at the machine, and it works again. Tell us if anything is still wrong.\n\nMette\n"
@@ -330,15 +387,19 @@ const answerText = "Hello,\n\nthank you for your patience. We have looked at the
 func (s *stack) answer(b *testing.B) {
 	b.Helper()
 	for i := range warm + batch {
-		c, _, err := s.desk.AddContact(b.Context(), tickets.NewContact{Name: fmt.Sprintf("Customer %d", i), Addresses: []string{fmt.Sprintf("c%d@customer.example", i)}})
+		c, _, err := s.desk.AddContact(b.Context(), tickets.NewContact{Name: fmt.Sprintf("Customer %d", i), Addresses: []string{string(store.NewID()) + "@customer.example"}})
 		check(b, err)
 		_, _, err = s.desk.OpenByAgent(b.Context(), tickets.AgentTicket{Contact: c.ID, Source: desk.FromAPI, Subject: "Your machine", Text: answerText, Mail: true})
 		check(b, err)
 	}
 }
 
+// sendAll has an agent answer customers, sends the answers and gives the mails a second.
 func (s *stack) sendAll(b *testing.B, sink *mailtest.SMTPServer, redisURL string) float64 {
 	b.Helper()
+	done, err := s.db.EffectCounts(b.Context())
+	check(b, err)
+	s.answer(b)
 	ctx, stop := context.WithCancel(b.Context())
 	sender, boxes := smtp.New(smtp.Options{}), mailbox.New(mailbox.Options{})
 	defer sender.Close()
@@ -356,7 +417,7 @@ func (s *stack) sendAll(b *testing.B, sink *mailtest.SMTPServer, redisURL string
 	for {
 		counts, err := s.db.EffectCounts(ctx)
 		check(b, err)
-		if counts[desk.EffectSent] == warm+batch {
+		if counts[desk.EffectSent] == done[desk.EffectSent]+warm+batch {
 			break
 		}
 		if time.Since(start) > 2*time.Minute {
@@ -380,27 +441,27 @@ func rate(b *testing.B, sink *mailtest.SMTPServer, before int) float64 {
 	return batch / got[len(got)-1].At.Sub(got[warm-1].At).Seconds()
 }
 
-// goMail sends as many mails of the same text with go-mail's default options over one open connection.
-func goMail(b *testing.B, sink *mailtest.SMTPServer) float64 {
+// goMail sends as many mails that say the same with go-mail's default options over one open connection.
+func goMail(b *testing.B, sink *mailtest.SMTPServer, c content) float64 {
 	b.Helper()
 	host, port, err := net.SplitHostPort(sink.Addr())
 	check(b, err)
 	n, err := strconv.Atoi(port)
 	check(b, err)
-	c, err := mail.NewClient(host, mail.WithPort(n), mail.WithTLSPolicy(mail.NoTLS))
+	client, err := mail.NewClient(host, mail.WithPort(n), mail.WithTLSPolicy(mail.NoTLS))
 	check(b, err)
 	before := sink.Count()
-	check(b, c.DialWithContext(b.Context()))
+	check(b, client.DialWithContext(b.Context()))
 	for i := range warm + batch {
 		m := mail.NewMsg()
 		check(b, m.FromFormat("Desk Support", "support@desk.example"))
 		check(b, m.To(fmt.Sprintf("c%d@customer.example", i)))
 		m.Subject("Your machine")
-		m.SetBodyString(mail.TypeTextPlain, answerText)
-		m.AddAlternativeString(mail.TypeTextHTML, "<p>"+strings.ReplaceAll(answerText, "\n", "<br>")+"</p>")
-		check(b, c.Send(m))
+		m.SetBodyString(mail.TypeTextPlain, c.text)
+		m.AddAlternativeString(mail.TypeTextHTML, c.html)
+		check(b, client.Send(m))
 	}
-	check(b, c.Close())
+	check(b, client.Close())
 	return rate(b, sink, before)
 }
 
