@@ -37,6 +37,20 @@ func TestI7_HeadersOfAllPartsAreBounded(t *testing.T) {
 	}
 }
 
+func TestI7_AddressesBeyondTheLimitAreLeftOutWhole(t *testing.T) {
+	t.Parallel()
+	to := strings.Repeat("Ann <ann@example.net>, ", maxValue/23) + "bob@example.net.evil.example"
+	m := parse(t, "From: a@b.example\nTo: "+to+"\nTo: late@example.net\nReply-To: "+strings.Repeat("x", maxValue)+"@example.net\n\nx")
+	if len(m.To) < 1000 || len(m.ReplyTo) != 0 || len(m.Defects) == 0 || m.From.Email != "a@b.example" || m.FromUnsure {
+		t.Errorf("to %d, reply to %v, from %v, defects %q", len(m.To), m.ReplyTo, m.From, m.Defects)
+	}
+	for _, a := range m.To {
+		if a.Email != "ann@example.net" {
+			t.Errorf("to %q", a.Email)
+		}
+	}
+}
+
 // TestI7_NoMailTakesTimeBeyondItsSize reads what would take minutes where a loop in a loop goes over the same bytes.
 func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 	t.Parallel()
@@ -66,7 +80,8 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 		"parameters":           parts(40, "Content-Type: text/plain"+fill(";a=\"\\\"\"", 1<<20-500)+"\n\nx"),
 		"fields":               parts(300, fields("a", "b")[:10_000]+"\nx"),
 		"commas in angles":     fields("To", "<"+fill(",", 100_000)+">") + "\n",
-		"colons":               fields("To", fill(" ", 100_000)+"@"+fill(":", 100_000)) + "\n",
+		"colons":               "To: x," + fill(" ", 500_000) + "@" + fill(":", 500_000) + "\n\n",
+		"colons within bounds": everyAddressField("x,"+fill(" ", maxValue/2)+"@"+fill(":", maxValue/2)) + "\n",
 		"quotes in addresses":  "From: " + fill(`"\"`, 1<<20-500) + "\n\n",
 		"one character each":   "Cc: " + fill("x,", 1<<20-500) + "\n\n",
 		"comments":             fields("To", fill("(a)", 100_000)+fill("a@b ", 100_000)) + "\n",
@@ -77,6 +92,7 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 		"original ids":         fields("X-Google-Original-Message-Id", fill("<<", 400)) + "\n",
 		"automatic fields":     fields("Precedence", fill("x ", 400)) + "\n",
 		"delivery reports":     parts(300, "Content-Type: message/delivery-status\n\n"+recipients(999)+fill("Final-Recipient: rfc822;r998@b.example\n\n", 100_000)),
+		"reported addresses":   parts(60, "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822; x,"+fill(" ", 120_000)+"@"+fill(":", 120_000)+"\n"),
 		"nested mails":         parts(300, "Content-Type: message/rfc822\n\nSubject: "+fill("=?a?x? ", 100_000)),
 		"short introductions":  from + "\n" + fill("on:\n", 1<<20),
 		"introductions":        from + "\n" + fill("on 1 wrote\nx:\n", 1<<20),
@@ -111,6 +127,15 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 			}
 		})
 	}
+}
+
+// everyAddressField gives a header in which each field of addresses has the value.
+func everyAddressField(value string) string {
+	var b strings.Builder
+	for _, name := range []string{"From", "To", "Cc", "Reply-To", "Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "X-Delivered-To", "X-Failed-Recipients"} {
+		b.WriteString(name + ": " + value + "\n")
+	}
+	return b.String()
 }
 
 // recipients gives the blocks of a delivery report about n people.

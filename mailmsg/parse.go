@@ -205,14 +205,19 @@ func addressField(h header, name string) []desk.Address {
 	return out
 }
 
-// clipAddresses cuts what goes over maxValue in the address fields of a name: hostile ones take long to read.
+// clipAddresses cuts the address fields of each name where they are far longer than people's: hostile ones take long to read.
 func (p *parser) clipAddresses(h header) {
 	taken := map[string]int{}
 	for i := range h {
+		most := maxValue / 4
 		switch name := h[i].name; name {
-		case "from", "to", "cc", "reply-to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to", "x-failed-recipients":
-			if room := maxValue - taken[name]; len(h[i].value) > room {
+		case "to", "cc":
+			most = maxValue
+			fallthrough
+		case "from", "reply-to", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to", "x-failed-recipients":
+			if room := most - taken[name]; len(h[i].value) > room {
 				h[i].value = h[i].value[:room]
+				h[i].value = h[i].value[:strings.LastIndexByte(h[i].value, ',')+1] // a part of an address would be another one
 				p.defect("an address field is longer than is read")
 			}
 			taken[name] += len(h[i].value)

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	maxReport     = 256 << 10 // bytes of a report that are read
-	maxRecipients = 1000      // of one report
+	maxReport        = 256 << 10 // bytes of a report that are read
+	maxRecipients    = 1000      // of one report
+	maxReportAddress = 1000      // bytes of an address in a report
 )
 
 // reports collects what the machine-readable parts of a mail say.
@@ -136,7 +137,10 @@ func reportAddress(v string) string {
 	if kind, rest, ok := strings.Cut(v, ";"); ok && !strings.Contains(kind, "@") {
 		v = rest
 	}
-	list, _ := parseAddresses(strings.TrimSpace(v))
+	if v = strings.TrimSpace(v); len(v) > maxReportAddress {
+		return ""
+	}
+	list, _ := parseAddresses(v)
 	if len(list) == 0 {
 		return ""
 	}
