@@ -1,12 +1,10 @@
 package accounts
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +12,8 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
-	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
 )
@@ -37,36 +35,16 @@ type rig struct {
 
 func both(t *testing.T, check func(r *rig)) {
 	t.Helper()
-	t.Parallel()
-	for _, name := range []string{"sqlite", "postgres"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := store.Options{Path: filepath.Join(t.TempDir(), "postern.db")}
-			if name == "postgres" {
-				o = store.Options{URL: mailtest.Postgres(t)}
-			}
-			check(newRig(t, o))
-		})
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) { check(newRig(t, o)) })
 }
 
 func newRig(t *testing.T, o store.Options) *rig {
 	t.Helper()
 	r := &rig{t: t}
 	o.Now = func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
-	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte("k"), 32)}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.db, err = store.Open(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := r.db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	r.desk = tickets.New(r.db, keys)
+	in := desktest.New(t, o)
+	r.db, r.desk = in.DB, in.Desk
+	var err error
 	if r.a, err = New(r.db, r.desk); err != nil {
 		t.Fatal(err)
 	}

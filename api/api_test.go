@@ -9,17 +9,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"postern/accounts"
-	"postern/blob"
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
-	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
 	"postern/web"
@@ -44,36 +42,32 @@ func ok(t testing.TB, err error) {
 
 func newClient(t *testing.T) *client {
 	t.Helper()
-	return newClientOn(t, store.Options{Path: filepath.Join(t.TempDir(), "postern.db")})
+	return newClientOn(t, store.Options{})
 }
 
 func newClientOn(t *testing.T, o store.Options) *client {
 	t.Helper()
-	db, err := store.Open(t.Context(), o)
-	ok(t, err)
-	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte{1}, 32)}, 1)
-	ok(t, err)
-	blobs, err := blob.NewFolder(t.TempDir())
-	ok(t, err)
-	c := &client{t: t, db: db, desk: tickets.New(db, keys)}
-	c.who, err = accounts.New(db, c.desk)
+	in := desktest.New(t, o)
+	c := &client{t: t, db: in.DB, desk: in.Desk}
+	var err error
+	c.who, err = accounts.New(c.db, c.desk)
 	ok(t, err)
 	mb := desk.Mailbox{
 		ID: store.NewID(), Address: "support@desk.example", Aliases: []string{}, Name: "Desk", MIDDomain: "desk.example", IMAP: "imap://support@127.0.0.1", SMTP: "smtp://127.0.0.1",
 		Secrets: desk.MailboxSecrets{IMAPPassword: "canary-password", SMTPPassword: "canary-password"},
 	}
 	form := desk.Form{ID: store.NewID(), Key: "canary-key", Name: "Contact", MailboxID: mb.ID, Auth: desk.SignedForm, Secret: "whsec_canary", Mapping: map[string]string{}}
-	ok(t, db.Update(t.Context(), func(tx *store.Tx) error {
+	ok(t, c.db.Update(t.Context(), func(tx *store.Tx) error {
 		return errors.Join(tx.PutMailbox(t.Context(), mb), tx.PutForm(t.Context(), form))
 	}))
 	h, err := New(Options{
-		DB: db, Desk: c.desk, Accounts: c.who, Blobs: blobs, Version: "test", BaseURL: "http://desk.example",
+		DB: c.db, Desk: c.desk, Accounts: c.who, Blobs: in.Blobs, Version: "test", BaseURL: "http://desk.example",
 		Web: web.Options{Log: slog.New(slog.DiscardHandler)},
 	})
 	ok(t, err)
 	server := httptest.NewServer(h)
 	c.url = server.URL
-	t.Cleanup(func() { server.Close(); _ = db.Close() })
+	t.Cleanup(server.Close)
 	c.token, err = c.who.CreateToken(t.Context(), "test", nil)
 	ok(t, err)
 	return c

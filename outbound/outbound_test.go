@@ -8,15 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"postern/blob"
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
 	"postern/mailmsg"
 	"postern/outbound"
@@ -103,23 +102,15 @@ type rig struct {
 
 func both(t *testing.T, check func(r *rig)) {
 	t.Helper()
-	t.Parallel()
-	for _, name := range []string{"sqlite", "postgres"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := store.Options{Path: filepath.Join(t.TempDir(), "postern.db")}
-			if name == "postgres" {
-				o = store.Options{URL: mailtest.Postgres(t)}
-			}
-			check(newRig(t, o))
-		})
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) { check(newRig(t, o)) })
 }
 
 func newRig(t *testing.T, o store.Options) *rig {
 	t.Helper()
 	r := &rig{t: t, server: &server{sent: map[string][]string{}, inSent: map[desk.MessageID]bool{}}}
 	o.Now = func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return time.Now().Add(r.ahead) }
+	in := desktest.New(t, o)
+	r.db, r.desk = in.DB, in.Desk
 	var err error
 	check := func() {
 		t.Helper()
@@ -127,20 +118,8 @@ func newRig(t *testing.T, o store.Options) *rig {
 			t.Fatal(err)
 		}
 	}
-	r.db, err = store.Open(t.Context(), o)
-	check()
-	t.Cleanup(func() {
-		if err := r.db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte("k"), 32)}, 1)
-	check()
-	blobs, err := blob.NewFolder(t.TempDir())
-	check()
-	r.desk = tickets.New(r.db, keys)
 	r.w = outbound.New(outbound.Options{
-		DB: r.db, Keys: keys, Blobs: blobs, Submitter: r.server, Depositor: r.server, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
+		DB: r.db, Keys: in.Keys, Blobs: in.Blobs, Submitter: r.server, Depositor: r.server, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
 	})
 	r.mb = desk.Mailbox{ID: "0198c0de-0000-7000-8000-00000000000b", Address: "support@acme.example", Name: "Acme", IMAP: "imaps://x", SMTP: "smtps://x", MIDDomain: "acme.example", SubAddress: true, CreatedAt: time.Now()}
 	err = r.db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutMailbox(t.Context(), r.mb) })

@@ -16,7 +16,6 @@ import (
 	"net/http/httptest"
 	"net/textproto"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +28,7 @@ import (
 	"postern/blob"
 	"postern/desk"
 	"postern/i18n"
+	"postern/internal/desktest"
 	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
@@ -57,14 +57,8 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t}
 	var err error
-	r.db, err = store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "postern.db")})
-	ok(t, err)
-	t.Cleanup(func() { _ = r.db.Close() }) // some tests close it before
-	r.keys, err = mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte{1}, 32)}, 1)
-	ok(t, err)
-	r.blobs, err = blob.NewFolder(t.TempDir())
-	ok(t, err)
-	r.desk = tickets.New(r.db, r.keys)
+	in := desktest.New(t, store.Options{})
+	r.db, r.keys, r.blobs, r.desk = in.DB, in.Keys, in.Blobs, in.Desk
 	r.accounts, err = accounts.New(r.db, r.desk)
 	ok(t, err)
 	ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error {

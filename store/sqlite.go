@@ -17,8 +17,6 @@ type writer struct {
 	queue chan *update
 	stop  chan struct{}
 	done  chan struct{}
-	// stopping lets the writer be closed twice.
-	stopping sync.Once
 }
 
 type update struct {
@@ -57,7 +55,7 @@ func (w *writer) update(ctx context.Context, fn func(queryer) error) error {
 }
 
 func (w *writer) close() error {
-	w.stopping.Do(func() { close(w.stop) })
+	close(w.stop)
 	<-w.done
 	return errors.Join(w.conn.close(), w.pool.Close())
 }

@@ -48,6 +48,9 @@ type DB struct {
 	// outboxed gets a value when a commit has added outbox rows.
 	outboxed chan struct{}
 
+	closing sync.Once
+	closed  error // what closing it said
+
 	mu  sync.Mutex // guards org
 	org *Organisation
 }
@@ -191,13 +194,15 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect, opts ...goose.Provide
 	return nil
 }
 
-// Close lets go of the database. Nothing may be under way.
+// Close lets go of the database. Nothing may be under way. Closing it again does nothing.
 func (db *DB) Close() error {
-	var err error
-	if db.writer != nil {
-		err = db.writer.close()
-	}
-	return errors.Join(err, db.pool.Close())
+	db.closing.Do(func() {
+		if db.writer != nil {
+			db.closed = db.writer.close()
+		}
+		db.closed = errors.Join(db.closed, db.pool.Close())
+	})
+	return db.closed
 }
 
 // Single tells whether this process is the only one that may write for long: a SQLite file has one gateway.

@@ -1,18 +1,16 @@
 package tickets_test
 
 import (
-	"bytes"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
-	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
 )
@@ -28,33 +26,13 @@ type rig struct {
 
 func both(t *testing.T, check func(r *rig)) {
 	t.Helper()
-	t.Parallel()
-	for _, name := range []string{"sqlite", "postgres"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := store.Options{Path: filepath.Join(t.TempDir(), "postern.db")}
-			if name == "postgres" {
-				o = store.Options{URL: mailtest.Postgres(t)}
-			}
-			db, err := store.Open(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := db.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-			keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte("k"), 32)}, 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := &rig{t: t, db: db, d: tickets.New(db, keys)}
-			r.mb = desk.Mailbox{ID: store.NewID(), Address: "support@acme.example", SMTP: "smtps://x", MIDDomain: "acme.example"}
-			r.put(r.mb)
-			check(r)
-		})
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		in := desktest.New(t, o)
+		r := &rig{t: t, db: in.DB, d: in.Desk}
+		r.mb = desk.Mailbox{ID: store.NewID(), Address: "support@acme.example", SMTP: "smtps://x", MIDDomain: "acme.example"}
+		r.put(r.mb)
+		check(r)
+	})
 }
 
 func (r *rig) put(m desk.Mailbox) {

@@ -23,13 +23,11 @@ import (
 	"testing"
 	"time"
 
-	"postern/blob"
 	"postern/desk"
 	"postern/ingest"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
-	"postern/mailmsg"
 	"postern/store"
-	"postern/tickets"
 )
 
 func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
@@ -47,34 +45,17 @@ type door struct {
 // onBoth runs a check on a door before each database.
 func onBoth(t *testing.T, maxBody int64, check func(t *testing.T, d *door)) {
 	t.Helper()
-	t.Parallel()
-	for _, name := range []string{"sqlite", "postgres"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := store.Options{}
-			if name == "postgres" {
-				o.URL = mailtest.Postgres(t)
-			}
-			check(t, newDoor(t, o, maxBody))
-		})
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) { check(t, newDoor(t, o, maxBody)) })
 }
 
 func newDoor(t *testing.T, o store.Options, maxBody int64) *door {
 	t.Helper()
 	d := &door{t: t, now: time.Now}
 	var err error
-	if o.URL == "" {
-		o.Path = filepath.Join(t.TempDir(), "postern.db")
-	}
-	d.db, err = store.Open(t.Context(), o)
-	ok(t, err)
-	blobs, err := blob.NewFolder(t.TempDir())
-	ok(t, err)
-	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte{1}, 32)}, 1)
-	ok(t, err)
+	in := desktest.New(t, o)
+	d.db = in.DB
 	log := slog.New(slog.DiscardHandler)
-	d.ingest, err = ingest.New(ingest.Options{DB: d.db, Desk: tickets.New(d.db, keys), Blobs: blobs, Log: log})
+	d.ingest, err = ingest.New(ingest.Options{DB: in.DB, Desk: in.Desk, Blobs: in.Blobs, Log: log})
 	ok(t, err)
 	mb := desk.Mailbox{ID: store.NewID(), Address: "support@desk.example", Aliases: []string{}, MIDDomain: "desk.example"}
 	mapping := map[string]string{"email": "email", "subject": "topic", "message": "text"}

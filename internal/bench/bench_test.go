@@ -21,16 +21,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
-	"github.com/emersion/go-message"
-	"github.com/wneessen/go-mail"
 	"golang.org/x/sync/errgroup"
 
 	"postern/blob"
 	"postern/desk"
 	"postern/ingest"
 	watch "postern/ingest/imap"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
 	"postern/mailmsg"
 	"postern/outbound"
@@ -94,17 +92,10 @@ type stack struct {
 func newStack(b *testing.B, e engine, imapURL, smtpURL string) *stack {
 	b.Helper()
 	s := &stack{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	dir := b.TempDir()
-	s.path, s.dsn = filepath.Join(dir, "postern.db"), e.dsn(b)
+	s.path, s.dsn = filepath.Join(b.TempDir(), "postern.db"), e.dsn(b)
+	in := desktest.New(b, store.Options{URL: s.dsn, Path: s.path})
+	s.db, s.keys, s.desk, s.blobs = in.DB, in.Keys, in.Desk, in.Blobs
 	var err error
-	s.db, err = store.Open(b.Context(), store.Options{URL: s.dsn, Path: s.path, Key: [32]byte{1}})
-	check(b, err)
-	b.Cleanup(func() { check(b, s.db.Close()) })
-	s.keys, err = mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte{7}, 32)}, 1)
-	check(b, err)
-	s.blobs, err = blob.NewFolder(filepath.Join(dir, "blobs"))
-	check(b, err)
-	s.desk = tickets.New(s.db, s.keys)
 	s.ingest, err = ingest.New(ingest.Options{DB: s.db, Desk: s.desk, Blobs: s.blobs, Log: s.log})
 	check(b, err)
 	s.box = desk.Mailbox{ID: store.NewID(), Address: "support@desk.example", Aliases: []string{}, IMAP: imapURL, SMTP: smtpURL, MIDDomain: "desk.example", CreatedAt: time.Now()}
