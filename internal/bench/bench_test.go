@@ -21,7 +21,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-message"
+	"github.com/wneessen/go-mail"
 	"golang.org/x/sync/errgroup"
 
 	"postern/blob"
