@@ -99,6 +99,23 @@ func TestComposeIsDeterministicAndReadable(t *testing.T) {
 }
 
 // TestO9_NothingInjects puts every character that could end a value into every value that people choose.
+func TestAddressesAreWrittenAsTheNetworkKnowsThem(t *testing.T) {
+	t.Parallel()
+	for domain, want := range map[string]string{
+		"example.net": "example.net", "bücher.example": "xn--bcher-kva.example", "ab--cd.example": "ab--cd.example", "": "", "a..b": "", "a b.example": "", "a\x00.example": "", "a_b.example": "",
+	} {
+		got, err := ASCIIDomain(domain)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", domain, got, err)
+		}
+		d := draft()
+		d.To[0].Email = "ann@" + domain
+		if err := Compose(io.Discard, d); (err == nil) != (want != "") {
+			t.Errorf("a mail to %q: %v", domain, err)
+		}
+	}
+}
+
 func TestO9_NothingInjects(t *testing.T) {
 	t.Parallel()
 	for _, evil := range []string{"x\r\nBcc: evil@example.net\r\n\r\n<script>", "x\nBcc: evil@example.net", "x\rBcc: evil@example.net", "x\x00\r\n\tBcc: y", "\u2028Bcc: z", "=?utf-8?q?=0D=0ABcc:_evil?="} {

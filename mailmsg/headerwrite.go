@@ -3,7 +3,9 @@ package mailmsg
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -159,20 +161,37 @@ func addrSpec(email string) (string, error) {
 			return "", bad
 		}
 	}
-	domain, err := idna.Lookup.ToASCII(domain)
-	if err != nil || domain == "" {
+	domain, err := ASCIIDomain(domain)
+	if err != nil {
 		return "", bad
-	}
-	for _, c := range []byte(domain) {
-		if c != '-' && c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
-			return "", bad
-		}
 	}
 	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
 		local = `"` + local + `"`
 	}
 	return local + "@" + domain, nil
 }
+
+// ASCIIDomain writes a domain as the network knows it (RFC 5890). One that is ASCII already stays as it is: there are such
+// that IDNA would refuse to make, and mail comes from them.
+func ASCIIDomain(domain string) (string, error) {
+	var err error
+	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
+			return "", err
+		}
+	}
+	for _, c := range []byte(domain) {
+		if c != '-' && c != '.' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return "", errDomain
+		}
+	}
+	if slices.Contains(strings.Split(domain, "."), "") {
+		return "", errDomain
+	}
+	return domain, nil
+}
+
+var errDomain = errors.New("not a domain")
 
 // writableID tells whether an id can stand between angle brackets.
 func writableID(id desk.MessageID) bool {

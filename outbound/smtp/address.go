@@ -2,13 +2,11 @@ package smtp
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-
+	"postern/mailmsg"
 	"postern/outbound"
 )
 
@@ -36,8 +34,8 @@ func envelopeAddress(address string) (path string, utf8Local bool, err error) {
 		}
 		utf8Local = utf8Local || r >= utf8.RuneSelf
 	}
-	ascii, idnaErr := idna.Lookup.ToASCII(domain)
-	if idnaErr != nil || slices.Contains(strings.Split(ascii, "."), "") || strings.ContainsAny(ascii, "<> \t\r\n") {
+	ascii, idnaErr := mailmsg.ASCIIDomain(domain)
+	if idnaErr != nil {
 		return refuse("its domain is none")
 	}
 	return "<" + local + "@" + ascii + ">", utf8Local, nil

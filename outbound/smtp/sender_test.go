@@ -282,6 +282,7 @@ func TestAddresses(t *testing.T) {
 		{"ann@bücher.example", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
 		{"änn@bücher.example", "änn@xn--bcher-kva.example", ""},
 		{"ann@example.org>\r\nRCPT TO:<eve@example.net", "", ""},
+		{"ann@ab--cd.example", "ann@ab--cd.example", "ann@ab--cd.example"},
 		{"<ann@example.org>", "", ""},
 		{"ann", "", ""},
 		{"ann@", "", ""},
