@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"postern/desk"
@@ -23,6 +25,7 @@ import (
 type Post struct {
 	Fields []Field
 	Files  []desk.Attachment
+	text   int // bytes of all fields, with their paths: a name in JSON counts for every value below it
 }
 
 // Field is one value of a post. Path is its name; inside JSON the names and indexes that lead to it, joined by dots.
@@ -34,6 +37,7 @@ const (
 	maxPostFields = 500
 	maxPostDepth  = 10
 	maxPostFiles  = 50
+	maxPostParts  = maxPostFields + 2*maxPostFiles // of a multipart body, with the file fields that were left empty
 )
 
 // ReadPost reads the body of a post: JSON, url-encoded or multipart. attach keeps a file's bytes as
@@ -65,9 +69,14 @@ func (p *Post) add(path, value string) error {
 	if len(p.Fields) == maxPostFields {
 		return &desk.Error{Kind: desk.TooLarge, Field: "body", Text: fmt.Sprintf("more than %d fields", maxPostFields)}
 	}
+	if p.text += len(path) + len(value); p.text > MaxPostText {
+		return errTooMuchText
+	}
 	p.Fields = append(p.Fields, Field{plain(path), plain(value)})
 	return nil
 }
+
+var errTooMuchText = &desk.Error{Kind: desk.TooLarge, Field: "body", Text: "more than 1 MB of text, names counted; send files as multipart/form-data"} //nolint:gochecknoglobals // never changes
 
 func plain(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
@@ -77,7 +86,7 @@ func plain(s string) string {
 func text(r io.Reader) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, MaxPostText+1))
 	if err == nil && len(b) > MaxPostText {
-		err = &desk.Error{Kind: desk.TooLarge, Field: "body", Text: "more than 1 MB of text; send files as multipart/form-data"}
+		err = errTooMuchText
 	}
 	return b, err
 }
@@ -108,8 +117,11 @@ func (p *Post) readMultipart(body io.Reader, boundary string, attach func(io.Rea
 	if boundary == "" {
 		return desk.Refuse("Content-Type", "multipart/form-data without a boundary")
 	}
-	read := 0
-	for r := multipart.NewReader(body, boundary); ; {
+	r := multipart.NewReader(body, boundary)
+	for parts := 0; ; parts++ {
+		if parts > maxPostParts {
+			return &desk.Error{Kind: desk.TooLarge, Field: "body", Text: fmt.Sprintf("more than %d parts", maxPostParts)}
+		}
 		part, err := r.NextPart()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -124,9 +136,6 @@ func (p *Post) readMultipart(body io.Reader, boundary string, attach func(io.Rea
 			}
 			if err != nil {
 				return brokenMultipart(err)
-			}
-			if read += len(b); read > MaxPostText {
-				return &desk.Error{Kind: desk.TooLarge, Field: "body", Text: "more than 1 MB of text"}
 			}
 			if err := p.add(part.FormName(), string(b)); err != nil {
 				return err
@@ -156,15 +165,16 @@ func (p *Post) addFile(part *multipart.Part, attach func(io.Reader) (string, int
 		attach = func(r io.Reader) (string, int64, error) { n, err := io.Copy(io.Discard, r); return "", n, err }
 	}
 	whole := &remembering{r: part}
-	sha, size, err := attach(whole)
+	content := bufio.NewReader(whole)
+	if _, err := content.Peek(1); errors.Is(err, io.EOF) {
+		return nil // a file field that was left empty
+	}
+	sha, size, err := attach(content)
 	if whole.err != nil {
 		return brokenMultipart(whole.err)
 	}
 	if err != nil {
 		return err
-	}
-	if size == 0 {
-		return nil // a file field that was left empty
 	}
 	media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
 	if err != nil {
@@ -291,7 +301,15 @@ func pathOf(form desk.Form, field string) string {
 	return field
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine makes a text one line of what can be seen: names and subjects are shown in terminals too.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, s)), " ")
+}
 
 // withOthers puts what no mapping names behind the message, so that nothing is lost.
 func withOthers(message string, form desk.Form, p Post) string {

@@ -47,6 +47,9 @@ func TestW8_ReadPost(t *testing.T) {
 		"JSON with NUL":             {js, `{"a":"x\u0000y"}`, []string{"a=xy"}, 0},
 		"JSON too deep":             {js, deep, nil, desk.TooLarge},
 		"JSON with too many fields": {js, "[" + strings.Repeat("1,", maxPostFields) + "1]", nil, desk.TooLarge},
+		"a long name many times":    {js, `{"` + strings.Repeat("n", 10_000) + `":[` + strings.Repeat("1,", 200) + "1]}", nil, desk.TooLarge},
+		"too many empty files":      {"multipart/form-data; boundary=b", strings.Repeat("--b\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n\r\n", maxPostParts+1) + "--b--\r\n", nil, desk.TooLarge},
+		"names without an end":      {"multipart/form-data; boundary=b", strings.Repeat("--b\r\nContent-Disposition: form-data; name="+strings.Repeat("n", 8000)+"\r\n\r\nx\r\n", 200) + "--b--\r\n", nil, desk.TooLarge},
 		"no boundary":               {"multipart/form-data", "x", nil, desk.Invalid},
 		"multipart cut short":       {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx", nil, desk.Invalid},
 		"multipart with no part":    {"multipart/form-data; boundary=b", "--b--\r\n", nil, desk.Invalid},
@@ -101,6 +104,16 @@ func TestW8_FilesOfAPost(t *testing.T) {
 	})
 	if desk.KindOf(err) != desk.Invalid {
 		t.Errorf("a file cut short: %v", err)
+	}
+}
+
+func TestAFileFieldLeftEmptyIsNoFile(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	p, err := ReadPost("multipart/form-data; boundary=b", strings.NewReader("--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name=f; filename=\"\"\r\n\r\n\r\n--b\r\nContent-Disposition: form-data; name=f; filename=g.txt\r\n\r\n\r\n--b--\r\n"),
+		func(io.Reader) (string, int64, error) { asked++; return "", 0, nil })
+	if err != nil || len(p.Files) != 0 || asked != 0 {
+		t.Errorf("%+v, %v, asked %d times", p, err, asked)
 	}
 }
 
