@@ -81,7 +81,7 @@ func (r reads) OneTimesSince(ctx context.Context, contact desk.ID, purpose strin
 func (db *DB) Tidy(ctx context.Context) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		now := tx.Now()
-		if err := tx.exec(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, ms(now)); err != nil {
+		if err := tx.exec(ctx, `DELETE FROM sessions WHERE abs(expires_at) <= $1`, ms(now)); err != nil {
 			return err
 		}
 		if err := tx.exec(ctx, `DELETE FROM one_time WHERE expires_at <= $1`, ms(now.AddDate(0, -1, 0))); err != nil {

@@ -19,7 +19,7 @@ func (db *DB) Session(ctx context.Context, token string) (data []byte, found boo
 }
 
 // PutSession stores a session's data; contact is whose it is, or "". A session that was ended stays ended: a request that
-// began before does not bring it back.
+// began before does not bring it back. Its row stays, with a negative expires_at, until it would have expired.
 func (db *DB) PutSession(ctx context.Context, token string, contact desk.ID, data []byte, expires time.Time) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		return tx.exec(ctx, `INSERT INTO sessions (token, contact_id, data, expires_at) VALUES ($1, $2, $3, $4)
@@ -30,11 +30,11 @@ func (db *DB) PutSession(ctx context.Context, token string, contact desk.ID, dat
 // DropSession ends one session.
 func (db *DB) DropSession(ctx context.Context, token string) error {
 	return db.Update(ctx, func(tx *Tx) error {
-		return tx.exec(ctx, `UPDATE sessions SET data = $2, expires_at = 0 WHERE token = $1`, token, []byte{})
+		return tx.exec(ctx, `UPDATE sessions SET data = $2, expires_at = -abs(expires_at) WHERE token = $1`, token, []byte{})
 	})
 }
 
 // EndSessions ends all sessions of a contact.
 func (tx *Tx) EndSessions(ctx context.Context, contact desk.ID) error {
-	return tx.exec(ctx, `UPDATE sessions SET data = $2, expires_at = 0 WHERE contact_id = $1`, contact, []byte{})
+	return tx.exec(ctx, `UPDATE sessions SET data = $2, expires_at = -abs(expires_at) WHERE contact_id = $1`, contact, []byte{})
 }
