@@ -1,0 +1,96 @@
+package web
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// timed notes the read deadlines that are set on it.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (w *timed) SetReadDeadline(at time.Time) error {
+	w.deadlines = append(w.deadlines, at)
+	return nil
+}
+
+// TestBodiesAreReadBeforeTheAnswer: what a handler leaves of a body is read before the first byte of its answer leaves, up
+// to a limit, and not if the client waits to be asked for it.
+func TestBodiesAreReadBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		method, expect string
+		size           int
+		h              http.HandlerFunc
+		left           int // when the answer has gone
+	}{
+		"a refusal":         {"POST", "", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 0},
+		"a page":            {"POST", "", 1000, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, 0},
+		"nothing":           {"PATCH", "", 1000, func(http.ResponseWriter, *http.Request) {}, 0},
+		"half of it read":   {"POST", "", 1000, func(w http.ResponseWriter, r *http.Request) { _, _ = io.CopyN(w, r.Body, 500) }, 0},
+		"over the limit":    {"POST", "", 3000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 1000},
+		"nobody asked":      {"POST", "100-continue", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 1000},
+		"asked and refused": {"POST", "100-continue", 1000, func(w http.ResponseWriter, r *http.Request) { _, _ = io.CopyN(w, r.Body, 1) }, 0},
+		"a GET":             {"GET", "", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }, 1000},
+	} {
+		body := strings.NewReader(strings.Repeat("x", tc.size))
+		req := httptest.NewRequest(tc.method, "/", io.NopCloser(body))
+		req.Header.Set("Expect", tc.expect)
+		left := -1
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		Bodies(tc.h, 2000, time.Minute).ServeHTTP(&noting{w, func() { left = body.Len() }}, req)
+		if left < 0 {
+			left = body.Len()
+		}
+		if left != tc.left {
+			t.Errorf("%s: %d bytes are left when the answer goes, want %d", name, left, tc.left)
+		}
+	}
+}
+
+// noting calls a function when the first byte of an answer leaves.
+type noting struct {
+	*timed
+	first func()
+}
+
+func (w *noting) WriteHeader(status int) {
+	w.first()
+	w.timed.WriteHeader(status)
+}
+
+func (w *noting) Write(b []byte) (int, error) {
+	w.first()
+	return w.timed.Write(b)
+}
+
+// TestADeadlineEndsWithTheBody: while a handler works, and while it answers a GET, no read deadline is set: net/http would
+// cancel its context when it passes.
+func TestADeadlineEndsWithTheBody(t *testing.T) {
+	t.Parallel()
+	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	before := time.Now()
+	Bodies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if len(w.deadlines) != 1 || w.deadlines[0].Before(before.Add(time.Hour)) {
+			t.Errorf("while the body is read, the deadlines are %v", w.deadlines)
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Error(err)
+		}
+		if n := len(w.deadlines); n < 2 || !w.deadlines[n-1].IsZero() {
+			t.Errorf("after the body was read, the deadlines are %v", w.deadlines)
+		}
+	}), 2000, time.Hour).ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader("hello")))
+
+	w = &timed{ResponseRecorder: httptest.NewRecorder()}
+	Bodies(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 2000, time.Hour).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if len(w.deadlines) != 0 {
+		t.Errorf("a GET has the deadlines %v", w.deadlines)
+	}
+}
