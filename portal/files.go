@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -32,13 +33,8 @@ func (f *form) value(name string) string { return f.values[name] }
 
 // readForm reads a multipart form; its files stream into the blob store.
 func (p *portal) readForm(c *gin.Context) (*form, error) {
-	raw := c.Request.Body
-	c.Request.Body = http.MaxBytesReader(c.Writer, raw, maxUpload)
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxUpload)
 	f, err := p.readParts(c)
-	if err != nil {
-		// A browser reads the answer only after it has sent everything, within reason.
-		_, _ = io.CopyN(io.Discard, raw, maxUpload) // it may give up
-	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		f.over = true
 		c.Status(http.StatusRequestEntityTooLarge)
@@ -47,10 +43,7 @@ func (p *portal) readForm(c *gin.Context) (*form, error) {
 	return f, err
 }
 
-const (
-	maxUpload  = maxFiles*maxFileSize + maxFormText + (1 << 20)
-	maxDrained = 16 << 20 // of what was sent to a form without files
-)
+const maxUpload = maxFiles*maxFileSize + maxFormText + (1 << 20)
 
 func (p *portal) readParts(c *gin.Context) (*form, error) {
 	f := &form{values: map[string]string{}}
@@ -87,11 +80,12 @@ func (p *portal) readParts(c *gin.Context) (*form, error) {
 
 // parseForm reads a form without files.
 func parseForm(c *gin.Context) error {
-	raw := c.Request.Body
-	c.Request.Body = http.MaxBytesReader(c.Writer, raw, maxSmallForm)
+	if c.Request.Method == http.MethodPost {
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(formWithin)) // as in web.Bodies
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxSmallForm)
 	err := c.Request.ParseForm()
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		_, _ = io.CopyN(io.Discard, raw, maxDrained) // as in readForm
 		return &refused{http.StatusRequestEntityTooLarge, "oops.form_too_large", err}
 	}
 	if err != nil {

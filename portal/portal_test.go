@@ -43,6 +43,7 @@ type rig struct {
 	accounts *accounts.Accounts
 	blobs    blob.Store
 	keys     *mailmsg.Keyring
+	handler  http.Handler
 	url      string
 }
 
@@ -77,7 +78,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	ok(t, err)
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	r.url = server.URL
+	r.handler, r.url = h, server.URL
 	return r
 }
 
