@@ -68,7 +68,7 @@ func New(o Options) (http.Handler, error) {
 	h.UseMiddleware(s.authenticate(h))
 	s.routes(h)
 	delete(h.OpenAPI().Components.Schemas.Map()["ErrorDetail"].Properties, "value")
-	return web.Headers(headAsGet(e), strings.HasPrefix(o.BaseURL, "https://")), nil
+	return web.Headers(web.Bodies(headAsGet(e), maxBody, bodyWithin), strings.HasPrefix(o.BaseURL, "https://")), nil
 }
 
 // headAsGet answers a HEAD as a GET, whose body net/http leaves out: no GET changes anything.

@@ -25,12 +25,13 @@ import (
 
 // client talks to an API with a token.
 type client struct {
-	t     *testing.T
-	db    *store.DB
-	desk  *tickets.Desk
-	who   *accounts.Accounts
-	url   string
-	token string
+	t       *testing.T
+	db      *store.DB
+	desk    *tickets.Desk
+	who     *accounts.Accounts
+	handler http.Handler
+	url     string
+	token   string
 }
 
 func ok(t testing.TB, err error) {
@@ -66,11 +67,19 @@ func newClientOn(t *testing.T, o store.Options) *client {
 	})
 	ok(t, err)
 	server := httptest.NewServer(h)
-	c.url = server.URL
+	c.handler, c.url = h, server.URL
 	t.Cleanup(server.Close)
 	c.token, err = c.who.CreateToken(t.Context(), "test", nil)
 	ok(t, err)
 	return c
+}
+
+// operator makes a token that may change the settings.
+func (c *client) operator() string {
+	c.t.Helper()
+	token, err := c.who.CreateToken(c.t.Context(), "operator", []string{desk.ScopeRead, desk.ScopeSettings})
+	ok(c.t, err)
+	return token
 }
 
 type reply struct {
@@ -310,9 +319,7 @@ func TestPagingMissesAndRepeatsNothing(t *testing.T) {
 func TestWelcomeTemplatesMustLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	c := newClient(t)
-	var err error
-	c.token, err = c.who.CreateToken(t.Context(), "operator", []string{desk.ScopeRead, desk.ScopeSettings})
-	ok(t, err)
+	c.token = c.operator()
 	for name, welcome := range map[string]map[string]any{
 		"neither link nor credentials":    {"body": "Hello {{contact.name}}"},
 		"a password in a mail":            {"body": "{{portal.username}} {{portal.password}} {{portal.set_password_link}}"},

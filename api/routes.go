@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,15 +26,18 @@ func get(id, path, summary string) huma.Operation {
 }
 
 func post(id, path, summary string) huma.Operation {
-	return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, DefaultStatus: http.StatusCreated, MaxBodyBytes: maxBody}
+	return huma.Operation{OperationID: id, Method: http.MethodPost, Path: path, Summary: summary, DefaultStatus: http.StatusCreated, MaxBodyBytes: maxBody, BodyReadTimeout: bodyWithin}
 }
 
 func patch(id, path, summary string) huma.Operation {
-	return huma.Operation{OperationID: id, Method: http.MethodPatch, Path: path, Summary: summary}
+	return huma.Operation{OperationID: id, Method: http.MethodPatch, Path: path, Summary: summary, BodyReadTimeout: bodyWithin}
 }
 
-// maxBody holds 25 MB of files in base64.
-const maxBody = 36 << 20
+// What a request may hold, and how long it may take to come: 25 MB of files in base64, over a slow line.
+const (
+	maxBody    = 36 << 20
+	bodyWithin = 10 * time.Minute
+)
 
 func (s *server) routes(h huma.API) {
 	handle(s, h, get("list-companies", "/companies", "List companies"), desk.ScopeRead, s.companies)
