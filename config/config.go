@@ -23,7 +23,7 @@ import (
 type Config struct {
 	Data           string   `toml:"data" doc:"Folder for everything that lies on this machine: the SQLite database, files, the installation key."`
 	Listen         string   `toml:"listen" doc:"Address and port to listen on."`
-	BaseURL        string   `toml:"base_url" doc:"How the outside reaches the portal. Links in mails start with it. Empty: http:// and the address listened on."`
+	BaseURL        string   `toml:"base_url" doc:"How the outside reaches the portal: scheme and host, no path. Links in mails start with it, so a worker needs it too. Empty: http:// and the address listened on, for this machine alone."`
 	DatabaseURL    string   `toml:"database_url" secret:"url" doc:"postgres://USER:PASSWORD@HOST/DATABASE. Empty: SQLite in the data folder."`
 	RedisURL       string   `toml:"redis_url" secret:"url" doc:"redis://HOST:PORT, rediss://…, redis-sentinel://… or redis-cluster://…. Empty: a queue inside this process, for one gateway only."`
 	BlobURL        string   `toml:"blob_url" secret:"url" doc:"s3://KEY:SECRET@HOST/BUCKET. Empty: a folder in the data folder."`
@@ -31,7 +31,12 @@ type Config struct {
 	TrustedProxies []string `toml:"trusted_proxies" doc:"Addresses or networks of proxies whose X-Forwarded-For is believed. Empty: none."`
 	LogFormat      string   `toml:"log_format" doc:"text or json."`
 	LogLevel       string   `toml:"log_level" doc:"debug, info, warn or error."`
+
+	given map[string]bool // what was set, by toml name
 }
+
+// IsSet tells whether a setting was given anywhere, so that it is not only its default.
+func (c Config) IsSet(name string) bool { return c.given[name] }
 
 // Default gives the settings that hold where nothing is set.
 func Default() Config {
@@ -52,14 +57,25 @@ func Load(s Source) (Config, error) {
 		s.Read = os.ReadFile
 	}
 	c := Default()
+	c.given = map[string]bool{}
 	errs := []error{loadFile(&c, s)}
 	errs = append(errs, loadEnviron(&c, s), loadFlags(&c, s))
 	if c.BaseURL == "" {
-		c.BaseURL = "http://" + c.Listen
+		c.BaseURL = "http://" + reachable(c.Listen)
+		delete(c.given, "base_url")
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	errs = append(errs, c.Validate())
 	return c, errors.Join(errs...)
+}
+
+// reachable gives the address by which this machine reaches what listens on listen, which may be all of its addresses.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip, parseErr := netip.ParseAddr(host); err == nil && (host == "" || parseErr == nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
 }
 
 func loadFile(c *Config, s Source) error {
@@ -120,7 +136,7 @@ const prefix = "POSTERN_"
 // elsewhere are variables with our prefix that are no settings: this one names the file, and the tests have theirs.
 // Kubernetes makes the others for a service called "postern".
 func elsewhere(name string) bool {
-	return name == "CONFIG" || name == "CORPUS" || name == "SHOTS" || strings.HasPrefix(name, "SERVICE_") || strings.HasPrefix(name, "PORT")
+	return name == "CONFIG" || name == "CORPUS" || name == "SHOTS" || strings.HasPrefix(name, "SERVICE_") || name == "PORT" || strings.HasPrefix(name, "PORT_")
 }
 
 func loadEnviron(c *Config, s Source) error {
@@ -173,7 +189,10 @@ func (c *Config) set(name, value string) error {
 func (c *Config) field(name string) (reflect.Value, error) {
 	v := reflect.ValueOf(c).Elem()
 	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("toml") == name {
+		if v.Type().Field(i).Tag.Get("toml") == name && name != "" {
+			if c.given != nil {
+				c.given[name] = true
+			}
 			return v.Field(i), nil
 		}
 	}
@@ -181,10 +200,11 @@ func (c *Config) field(name string) (reflect.Value, error) {
 }
 
 func names() []string {
-	t := reflect.TypeFor[Config]()
-	out := make([]string, t.NumField())
-	for i := range out {
-		out[i] = t.Field(i).Tag.Get("toml")
+	var out []string
+	for f := range reflect.TypeFor[Config]().Fields() {
+		if name := f.Tag.Get("toml"); name != "" {
+			out = append(out, name)
+		}
 	}
 	return out
 }
@@ -201,6 +221,8 @@ func (c Config) Validate() error {
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 		wrong("base_url: %q is not a URL such as https://support.example.com", c.BaseURL)
+	} else if u.Path != "" {
+		wrong("base_url: %q has a path; the portal needs a host name of its own, such as https://support.example.com", c.BaseURL)
 	}
 	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
 		wrong("database_url: want postgres://…, or nothing for SQLite")
@@ -248,6 +270,9 @@ func (c Config) Shown() []Setting {
 	var out []Setting
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("toml") == "" {
+			continue
+		}
 		value := v.Field(i).String()
 		if list, ok := v.Field(i).Interface().([]string); ok {
 			value = strings.Join(list, ",")

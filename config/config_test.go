@@ -32,6 +32,26 @@ func TestNothingSetIsEnough(t *testing.T) {
 	}
 }
 
+func TestLinksLeadToAnAddressThatCanBeReached(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]string{":8080": "http://127.0.0.1:8080", "0.0.0.0:81": "http://127.0.0.1:81", "[::]:82": "http://127.0.0.1:82", "192.0.2.1:83": "http://192.0.2.1:83", "localhost:84": "http://localhost:84"} {
+		c, err := Load(Source{Environ: []string{"POSTERN_LISTEN=" + listen, "POSTERN_BASE_URL="}})
+		if err != nil || c.BaseURL != want || c.IsSet("base_url") {
+			t.Errorf("%s: %s, %v", listen, c.BaseURL, err)
+		}
+	}
+	for _, base := range []string{"https://example.com/support", "https://example.com/support/"} {
+		if _, err := Load(Source{Environ: []string{"POSTERN_BASE_URL=" + base}}); err == nil || !strings.Contains(err.Error(), "has a path") {
+			t.Errorf("%s: %v", base, err)
+		}
+	}
+	for _, name := range []string{"POSTERN_PORTAL_TITLE", "POSTERN_PORTS"} {
+		if _, err := Load(Source{Environ: []string{name + "=x"}}); err == nil || !strings.Contains(err.Error(), "no such setting") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestFlagsBeatTheEnvironmentAndThatTheFile(t *testing.T) {
 	t.Parallel()
 	key := strings.Repeat("ab", 32)
@@ -47,6 +67,10 @@ func TestFlagsBeatTheEnvironmentAndThatTheFile(t *testing.T) {
 	want := Config{
 		Data: "./data", Listen: "0.0.0.0:2", LogLevel: "warn", LogFormat: "json", BaseURL: "https://help.acme.example", TrustedProxies: []string{"10.0.0.0/8", "192.0.2.1"}, SecretKey: key,
 	}
+	if !c.IsSet("base_url") || !c.IsSet("listen") || c.IsSet("data") || c.IsSet("redis_url") {
+		t.Errorf("said to be set: %v", c.given)
+	}
+	c.given = nil
 	if err != nil || !reflect.DeepEqual(c, want) || !c.HTTPS() {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -117,7 +141,7 @@ func TestSecretsAreMasked(t *testing.T) {
 			t.Errorf("%s is not explained", s.Name)
 		}
 	}
-	if len(shown) != reflect.TypeFor[Config]().NumField() || !strings.Contains(shown["database_url"], "db/postern") || !strings.Contains(shown["database_url"], "sslmode=require") || shown["secret_key"] == "" || shown["redis_url"] == "" {
+	if len(shown) != len(names()) || !strings.Contains(shown["database_url"], "db/postern") || !strings.Contains(shown["database_url"], "sslmode=require") || shown["secret_key"] == "" || shown["redis_url"] == "" {
 		t.Errorf("shown %v", shown)
 	}
 }

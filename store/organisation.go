@@ -106,10 +106,10 @@ func (db *DB) loadOrganisation(ctx context.Context, generation int64, checked ti
 	if org.Settings, err = db.Settings(ctx); err != nil {
 		return nil, err
 	}
-	if org.Mailboxes, err = db.mailboxes(ctx); err != nil {
+	if org.Mailboxes, err = db.mailboxes(ctx, db.x, `ORDER BY id`); err != nil {
 		return nil, err
 	}
-	org.Forms, err = db.forms(ctx)
+	org.Forms, err = db.forms(ctx, db.x, `ORDER BY id`)
 	return org, err
 }
 
@@ -145,8 +145,8 @@ func (tx *Tx) PutSettings(ctx context.Context, s desk.Settings) error {
 	return tx.changedSetup(ctx)
 }
 
-func (db *DB) mailboxes(ctx context.Context) ([]desk.Mailbox, error) {
-	return collect(ctx, db.x, func(row scanner) (m desk.Mailbox, err error) {
+func (db *DB) mailboxes(ctx context.Context, x statements, which string, args ...any) ([]desk.Mailbox, error) {
+	return collect(ctx, x, func(row scanner) (m desk.Mailbox, err error) {
 		var secrets []byte
 		if err = row.Scan(&m.ID, &m.Address, packed[[]string]{&m.Aliases}, &m.Name, &m.IMAP, &m.SMTP, &secrets, millis{&m.Since},
 			&m.Sent, &m.MIDDomain, &m.SubAddress, &m.Pipeline, &m.Paused, millis{&m.CreatedAt}); err != nil {
@@ -158,7 +158,22 @@ func (db *DB) mailboxes(ctx context.Context) ([]desk.Mailbox, error) {
 		}
 		return m, json.Unmarshal(plain, &m.Secrets)
 	}, `SELECT id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused, created_at
-		FROM mailboxes ORDER BY id`)
+		FROM mailboxes `+which, args...)
+}
+
+// ChangeMailbox changes a mailbox as it is now: what somebody else has changed meanwhile stays.
+func (tx *Tx) ChangeMailbox(ctx context.Context, id desk.ID, change func(*desk.Mailbox) error) error {
+	ms, err := tx.db.mailboxes(ctx, tx.x, `WHERE id = $1`+tx.d.shareLock, id)
+	if err != nil {
+		return err
+	}
+	if len(ms) == 0 {
+		return desk.Missing("mailbox")
+	}
+	if err := change(&ms[0]); err != nil {
+		return err
+	}
+	return tx.PutMailbox(ctx, ms[0])
 }
 
 // PutMailbox adds a mailbox, or changes it if its id is there. Another mailbox with its address is a Conflict.
@@ -182,8 +197,8 @@ func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
 	return tx.changedSetup(ctx)
 }
 
-func (db *DB) forms(ctx context.Context) ([]desk.Form, error) {
-	return collect(ctx, db.x, func(row scanner) (f desk.Form, err error) {
+func (db *DB) forms(ctx context.Context, x statements, which string, args ...any) ([]desk.Form, error) {
+	return collect(ctx, x, func(row scanner) (f desk.Form, err error) {
 		var secret []byte
 		if err = row.Scan(&f.ID, &f.Key, &f.Name, &f.MailboxID, &f.Auth, &secret, packed[map[string]string]{&f.Mapping}, &f.Pipeline, &f.Disabled, millis{&f.CreatedAt}); err != nil {
 			return f, err
@@ -191,7 +206,22 @@ func (db *DB) forms(ctx context.Context) ([]desk.Form, error) {
 		plain, err := db.unseal(secret)
 		f.Secret = string(plain)
 		return f, err
-	}, `SELECT id, key, name, mailbox_id, auth, secret, mapping, pipeline, disabled, created_at FROM forms ORDER BY id`)
+	}, `SELECT id, key, name, mailbox_id, auth, secret, mapping, pipeline, disabled, created_at FROM forms `+which, args...)
+}
+
+// ChangeForm changes a form as it is now: what somebody else has changed meanwhile stays.
+func (tx *Tx) ChangeForm(ctx context.Context, id desk.ID, change func(*desk.Form) error) error {
+	fs, err := tx.db.forms(ctx, tx.x, `WHERE id = $1`+tx.d.shareLock, id)
+	if err != nil {
+		return err
+	}
+	if len(fs) == 0 {
+		return desk.Missing("form")
+	}
+	if err := change(&fs[0]); err != nil {
+		return err
+	}
+	return tx.PutForm(ctx, fs[0])
 }
 
 // PutForm adds a form, or changes it if its id is there.

@@ -14,7 +14,13 @@ import (
 // AddCompany adds a company that an operator names. A domain where anybody can get an address is refused.
 func (d *Desk) AddCompany(ctx context.Context, name string, domains []string) (desk.Company, error) {
 	co := desk.Company{ID: store.NewID()}
-	return d.changeCompany(ctx, co, CompanyChange{Name: &name, Domains: &domains})
+	if err := fillCompany(&co, CompanyChange{Name: &name, Domains: &domains}); err != nil {
+		return co, err
+	}
+	return co, d.db.Update(ctx, func(tx *store.Tx) error {
+		co.CreatedAt = tx.Now()
+		return tx.PutCompany(ctx, co)
+	})
 }
 
 // CompanyChange says what to change of a company; nil leaves it as it is.
@@ -25,17 +31,24 @@ type CompanyChange struct {
 
 // ChangeCompany changes a company.
 func (d *Desk) ChangeCompany(ctx context.Context, id desk.ID, change CompanyChange) (desk.Company, error) {
-	co, err := d.db.Company(ctx, id)
-	if err != nil {
-		return co, err
-	}
-	return d.changeCompany(ctx, co, change)
+	var co desk.Company
+	err := d.db.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		if co, err = tx.Company(ctx, id); err != nil {
+			return err
+		}
+		if err := fillCompany(&co, change); err != nil {
+			return err
+		}
+		return tx.PutCompany(ctx, co)
+	})
+	return co, err
 }
 
-func (d *Desk) changeCompany(ctx context.Context, co desk.Company, change CompanyChange) (desk.Company, error) {
+func fillCompany(co *desk.Company, change CompanyChange) error {
 	if change.Name != nil {
 		if co.Name = strings.TrimSpace(*change.Name); co.Name == "" {
-			return co, desk.Refuse("name", "a company needs a name")
+			return desk.Refuse("name", "a company needs a name")
 		}
 	}
 	if change.Domains != nil {
@@ -44,22 +57,17 @@ func (d *Desk) changeCompany(ctx context.Context, co desk.Company, change Compan
 			domain, ok := desk.NormalizeDomain(raw)
 			switch {
 			case !ok:
-				return co, desk.Refuse("domains", "%q is not a domain such as acme.example", raw)
+				return desk.Refuse("domains", "%q is not a domain such as acme.example", raw)
 			case publicSuffix(domain):
-				return co, desk.Refuse("domains", "anybody can register a domain under %s, so it can't tell who belongs to a company", domain)
+				return desk.Refuse("domains", "anybody can register a domain under %s, so it can't tell who belongs to a company", domain)
 			case desk.PublicMailDomain(domain):
-				return co, desk.Refuse("domains", "%s is open to everybody, so it can't tell who belongs to a company", domain)
+				return desk.Refuse("domains", "%s is open to everybody, so it can't tell who belongs to a company", domain)
 			case !slices.Contains(co.Domains, domain):
 				co.Domains = append(co.Domains, domain)
 			}
 		}
 	}
-	return co, d.db.Update(ctx, func(tx *store.Tx) error {
-		if co.CreatedAt.IsZero() {
-			co.CreatedAt = tx.Now()
-		}
-		return tx.PutCompany(ctx, co)
-	})
+	return nil
 }
 
 // publicSuffix tells whether people who have nothing to do with each other have domains right under this one, as under

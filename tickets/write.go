@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -254,6 +255,9 @@ type AgentReply struct {
 
 // ReplyByAgent adds an agent's answer and mails it to the customers of the ticket, or adds an internal note.
 func (d *Desk) ReplyByAgent(ctx context.Context, in AgentReply) (desk.Message, error) {
+	if err := something(in.Text, in.Files); err != nil {
+		return desk.Message{}, err
+	}
 	org, err := d.db.Organisation(ctx)
 	if err != nil {
 		return desk.Message{}, err
@@ -291,11 +295,19 @@ func (d *Desk) ReplyByAgent(ctx context.Context, in AgentReply) (desk.Message, e
 			return err
 		}
 		if mb.SMTP == "" {
-			return &desk.Error{Kind: desk.Conflict, Text: "the answer can't be sent: the ticket's mailbox has no SMTP server; add one with gateway mailbox add --smtp"}
+			return &desk.Error{Kind: desk.Conflict, Text: "the answer can't be sent: the ticket's mailbox has no SMTP server; add one with gateway mailbox edit --smtp"}
 		}
 		return d.mailCustomers(ctx, tx, org, mb, t, m)
 	})
 	return m, err
+}
+
+// something refuses a message of nothing.
+func something(text string, files []desk.Attachment) error {
+	if strings.TrimSpace(text) == "" && len(files) == 0 {
+		return desk.Refuse("text", "write what is to be said")
+	}
+	return nil
 }
 
 // AgentTicket is a ticket that an agent enters for a customer, such as a phone call.
@@ -319,7 +331,7 @@ func (d *Desk) OpenByAgent(ctx context.Context, in AgentTicket) (desk.Ticket, de
 		return t, m, err
 	}
 	mb, inMailbox := org.Mailbox(in.Mailbox)
-	if err := desk.CheckSubject(in.Subject); err != nil {
+	if err := errors.Join(desk.CheckSubject(in.Subject), something(in.Text, in.Files)); err != nil {
 		return t, m, err
 	}
 	switch {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -198,9 +199,6 @@ func statusOf(err error) int {
 }
 
 func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	if desk.KindOf(err) == desk.Unavailable {
-		err = &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; send it again later", Err: err}
-	}
 	status := statusOf(err)
 	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: "something went wrong here; send it again later"}
 	if e, ok := errors.AsType[*desk.Error](err); ok {
@@ -255,17 +253,25 @@ func spool(r io.Reader, check *check) (*spooled, error) {
 	s := &spooled{memory: head, size: int64(len(head))}
 	if len(head) > desk.MaxInlineRaw {
 		if s.file, err = os.CreateTemp("", "postern-post-"); err != nil {
-			return nil, err
+			return nil, noRoom(err)
 		}
 		n, err := io.Copy(s.file, io.MultiReader(bytes.NewReader(head), r))
 		if err != nil {
 			s.close()
+			if _, ours := errors.AsType[*fs.PathError](err); ours {
+				err = noRoom(err)
+			}
 			return nil, err
 		}
 		s.memory, s.size = nil, n
 	}
 	s.sum = hex.EncodeToString(h.Sum(nil))
 	return s, nil
+}
+
+// noRoom is the error for a post that this machine has no place for just now: it may be sent again (REQUIREMENTS W2).
+func noRoom(err error) error {
+	return &desk.Error{Kind: desk.Unavailable, Text: "the post can't be stored now; send it again later", Err: err}
 }
 
 func (s *spooled) open() (io.Reader, error) {

@@ -434,3 +434,15 @@ func TestW2_F4_TheDatabaseIsAway(t *testing.T) {
 		t.Errorf("tickets %q", got)
 	}
 }
+
+// TestW2_NoRoomForAPostIsNoFaultOfTheSender has a machine without a place for temporary files.
+func TestW2_NoRoomForAPostIsNoFaultOfTheSender(t *testing.T) {
+	d := newDoor(t, store.Options{}, 0)
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
+	body := []byte(`{"email":"ann@acme.example","text":"` + strings.Repeat("x", desk.MaxInlineRaw) + `"}`)
+	r := d.post("a-secret-url", "application/json", body, nil)
+	d.want(r, http.StatusServiceUnavailable)
+	if !strings.Contains(r.body, "can't be stored now") || r.header.Get("Retry-After") == "" {
+		t.Errorf("%v %s", r.header, r.body)
+	}
+}

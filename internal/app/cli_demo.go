@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"postern/config"
 	"postern/desk"
@@ -52,7 +53,14 @@ func (c *cli) demoCommand() *cobra.Command {
 		Long: `Starts a gateway with mail servers inside the process, a company, a customer and a short conversation that plays itself
 through the real path, and prints what to open. Nothing leaves this machine. Ctrl-C removes everything.`,
 		Example: "  gateway demo\n  gateway demo --listen 127.0.0.1:9000",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.demo(cmd.Context(), listen) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, name := range given(cmd) {
+				if name != "listen" {
+					return usageError{fmt.Errorf("--%s: the demo brings its own settings and takes --listen alone", name)}
+				}
+			}
+			return c.demo(cmd.Context(), listen)
+		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "where the portal listens; another free port is taken if this one is in use")
 	return cmd
@@ -65,6 +73,12 @@ type demonstration struct {
 	base    string
 	browser *http.Client
 	form    desk.Form
+}
+
+// given lists the flags that were given.
+func given(cmd *cobra.Command) (names []string) {
+	cmd.Flags().Visit(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
 }
 
 func (c *cli) demo(ctx context.Context, listen string) (err error) {

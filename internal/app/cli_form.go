@@ -74,10 +74,15 @@ func (c *cli) formAdd(ctx context.Context, p *parts, in formFlags) error {
 		}
 		f.MailboxID = org.Mailboxes[0].ID
 	}
-	if err := in.change(&f, org, func(flag string) bool { return flag != "mailbox" || in.mailbox != "" }); err != nil {
+	given := func(flag string) bool { return flag != "mailbox" || in.mailbox != "" }
+	if err := errors.Join(in.change(&f, org, given), renew(&f)); err != nil {
 		return err
 	}
-	return c.putForm(ctx, p, f, true)
+	if err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutForm(ctx, f) }); err != nil {
+		return err
+	}
+	c.sayForm(p, f)
+	return nil
 }
 
 func (c *cli) formEdit(ctx context.Context, p *parts, cmd *cobra.Command, id string, in formFlags) error {
@@ -85,14 +90,24 @@ func (c *cli) formEdit(ctx context.Context, p *parts, cmd *cobra.Command, id str
 	if err != nil {
 		return err
 	}
-	f, ok := org.FormByID(desk.ID(id))
-	if !ok {
+	var now desk.Form
+	err = p.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.ChangeForm(ctx, desk.ID(id), func(f *desk.Form) error {
+			err := in.change(f, org, cmd.Flags().Changed)
+			if err == nil && in.newSecret {
+				err = renew(f)
+			}
+			now = *f
+			return err
+		})
+	})
+	if desk.KindOf(err) == desk.NotFound {
 		return fmt.Errorf("there is no form %q; gateway form list tells the ids", id)
 	}
-	if err := in.change(&f, org, cmd.Flags().Changed); err != nil {
-		return err
+	if err == nil && in.newSecret {
+		c.sayForm(p, now)
 	}
-	return c.putForm(ctx, p, f, in.newSecret)
+	return err
 }
 
 // change puts the given flags into a form.
@@ -125,31 +140,30 @@ func (in formFlags) change(f *desk.Form, org *store.Organisation, given func(fla
 	return nil
 }
 
-// putForm stores a form; with a new secret, which it prints.
-func (c *cli) putForm(ctx context.Context, p *parts, f desk.Form, newSecret bool) error {
-	if newSecret {
-		switch f.Auth {
-		case desk.SignedForm:
-			f.Secret = webhook.NewSecret()
-			if f.Key == "" {
-				f.Key = strings.ToLower(rand.Text()[:12])
-			}
-		case desk.SecretURLForm:
-			f.Key = strings.ToLower(rand.Text()) // 128 bits and more
-		default:
-			return fmt.Errorf("--auth: %q is neither %s nor %s", f.Auth, desk.SignedForm, desk.SecretURLForm)
+// renew gives a form a new secret; a former one ends.
+func renew(f *desk.Form) error {
+	switch f.Auth {
+	case desk.SignedForm:
+		f.Secret = webhook.NewSecret()
+		if f.Key == "" {
+			f.Key = strings.ToLower(rand.Text()[:12])
 		}
+	case desk.SecretURLForm:
+		f.Key = strings.ToLower(rand.Text()) // 128 bits and more
+	default:
+		return fmt.Errorf("--auth: %q is neither %s nor %s", f.Auth, desk.SignedForm, desk.SecretURLForm)
 	}
-	if err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutForm(ctx, f) }); err != nil || !newSecret {
-		return err
-	}
+	return nil
+}
+
+// sayForm prints what can't be shown again.
+func (c *cli) sayForm(p *parts, f desk.Form) {
 	c.say("%s", formURL(p, f))
 	if f.Secret != "" {
 		c.say("%s", f.Secret)
 	} else {
 		c.note("Whoever knows this URL may post to it: keep it secret.")
 	}
-	return nil
 }
 
 func formURL(p *parts, f desk.Form) string { return p.cfg.BaseURL + "/hooks/" + f.Key }

@@ -94,14 +94,14 @@ func (c *cli) pauseCommand(name, short string, paused bool) *cobra.Command {
 		Use: name + " ADDRESS", Short: short, Args: cobra.ExactArgs(1), Example: "  gateway mailbox " + name + " support@example.com",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error {
-				return c.changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error { mb.Paused = paused; return nil })
+				return changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error { mb.Paused = paused; return nil }, nil)
 			})
 		},
 	}
 }
 
-// changeMailbox changes the mailbox with an address and stores it.
-func (c *cli) changeMailbox(ctx context.Context, p *parts, address string, change func(*desk.Mailbox) error) error {
+// changeMailbox changes the mailbox with an address and stores it, if check has nothing against it (nil: is not asked).
+func changeMailbox(ctx context.Context, p *parts, address string, change func(*desk.Mailbox) error, check func(desk.Mailbox) error) error {
 	org, err := p.db.FreshOrganisation(ctx)
 	if err != nil {
 		return err
@@ -113,23 +113,26 @@ func (c *cli) changeMailbox(ctx context.Context, p *parts, address string, chang
 	if err := change(&mb); err != nil {
 		return err
 	}
-	return p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutMailbox(ctx, mb) })
+	if check != nil {
+		if err := check(mb); err != nil {
+			return err
+		}
+	}
+	return p.db.Update(ctx, func(tx *store.Tx) error { return tx.ChangeMailbox(ctx, mb.ID, change) })
 }
 
 func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) error {
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
-		return c.changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error {
-			if err := f.change(mb, cmd.Flags().Changed); err != nil {
-				return err
-			}
-			if f.noCheck {
-				return nil
-			}
-			if err := c.checkMailbox(ctx, *mb); err != nil {
+		check := func(mb desk.Mailbox) error {
+			if err := c.checkMailbox(ctx, mb); err != nil {
 				return fmt.Errorf("%w\nnothing was changed; --no-check changes it all the same", err)
 			}
 			return nil
-		})
+		}
+		if f.noCheck {
+			check = nil
+		}
+		return changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error { return f.change(mb, cmd.Flags().Changed) }, check)
 	})
 }
 
@@ -156,7 +159,11 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 		if err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutMailbox(ctx, mb) }); err != nil {
 			return err
 		}
-		c.say("Mailbox %s is connected.", mb.Address)
+		if f.noCheck {
+			c.say("Mailbox %s is stored; nobody has tried to reach it. gateway mailbox test %s does.", mb.Address, mb.Address)
+		} else {
+			c.say("Mailbox %s is connected.", mb.Address)
+		}
 		return nil
 	})
 }
@@ -388,6 +395,9 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 		}
 		if len(read) == 0 {
 			read = []string{"not read yet"}
+		}
+		if m.Paused {
+			read = append(read, "paused")
 		}
 		items = append(items, l)
 		rows = append(rows, []string{m.Address, from, strings.Join(read, ", "), m.IMAP, m.SMTP})

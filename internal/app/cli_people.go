@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -222,9 +224,13 @@ func (c *cli) contactList(ctx context.Context, p *parts) error {
 	items, rows := []contactLine{}, [][]string{}
 	for _, co := range cs {
 		items = append(items, contactLine{co.ID, co.Name, nonNil(co.Addresses), co.Username, co.PrimaryCompany(), nonNil(co.Companies), co.Language, co.Disabled})
-		rows = append(rows, []string{string(co.ID), co.Name, strings.Join(co.Addresses, ", "), co.Username, string(co.PrimaryCompany())})
+		state := ""
+		if co.Disabled {
+			state = "disabled"
+		}
+		rows = append(rows, []string{string(co.ID), co.Name, strings.Join(co.Addresses, ", "), co.Username, string(co.PrimaryCompany()), state})
 	}
-	return c.list(items, []string{"id", "name", "addresses", "user name", "company"}, rows)
+	return c.list(items, []string{"id", "name", "addresses", "user name", "company", ""}, rows)
 }
 
 func (c *cli) ticketCommand() *cobra.Command {
@@ -279,7 +285,10 @@ func textFrom(text string, stdin io.Reader) (string, error) {
 	if text != "-" {
 		return text, nil
 	}
-	b, err := io.ReadAll(io.LimitReader(stdin, desk.MaxInlineRaw))
+	b, err := io.ReadAll(io.LimitReader(stdin, desk.MaxInlineRaw+1))
+	if err == nil && len(b) > desk.MaxInlineRaw {
+		err = fmt.Errorf("--text: more than %d MB came in; nothing was stored", desk.MaxInlineRaw>>20)
+	}
 	return string(b), err
 }
 
@@ -287,10 +296,19 @@ func (c *cli) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Check that nothing was lost and nothing doubled", Args: cobra.NoArgs,
 		Long: `Checks the ledger and the outbox against what Postern promises: every mail a server has shown has one ledger row with one
-outcome, every ticket has its messages, every file is there, nothing is sent twice. Lists the outbox rows that were
-unknown once: only these can have reached somebody twice. Exit status 1 if a promise is broken.`,
+outcome, every ticket has its messages, every file is there, no row is sent twice. Lists the outbox rows that were
+unknown once: only these can have reached somebody twice. Exit status 1 if a promise is broken, or if there is nothing.`,
 		Example: "  gateway verify --json",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.verify) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.config(cmd)
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat(databaseFile(cfg)); cfg.DatabaseURL == "" && errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("there is no Postern in the data folder %s, so there is nothing to verify", cfg.Data)
+			}
+			return c.with(cmd, c.verify)
+		},
 	}
 	return c.listFlag(cmd)
 }
@@ -340,7 +358,7 @@ func (c *cli) verify(ctx context.Context, p *parts) error {
 		return errors.Join(err, fmt.Errorf("%d promises are broken", len(r.Violations)))
 	}
 	if !c.asJSON {
-		c.say("ok: nothing lost, nothing doubled")
+		c.say("ok: every mail that was seen has one outcome, and every outcome what belongs to it")
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ func (c *cli) tokenCommand() *cobra.Command {
 		Long:    "Makes an API token and prints it, and nothing else, on stdout. Scopes: " + strings.Join(desk.Scopes(), ", ") + ".",
 		Example: "  gateway token create --name script\n  gateway token create --name report --scope read",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("scope") && len(scopes) == 0 {
+				return usageError{errors.New("--scope is empty; leave it out for read and write")}
+			}
 			return c.with(cmd, func(ctx context.Context, p *parts) error {
 				secret, err := p.accounts.CreateToken(ctx, name, scopes)
 				if err == nil {

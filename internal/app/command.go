@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -57,23 +58,67 @@ func (c *cli) root(name, short, long string) *cobra.Command {
 	}
 	root.SetOut(c.env.Stdout)
 	root.SetErr(c.env.Stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetIn(c.env.Stdin)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }
 
 func (c *cli) run(ctx context.Context, root *cobra.Command, args []string) int {
+	out := &checkedWriter{w: c.env.Stdout}
+	c.env.Stdout = out
+	root.SetOut(out)
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
-		code := fail(c.env.Stderr, err)
-		if strings.HasPrefix(err.Error(), "unknown ") || strings.Contains(err.Error(), "flag") || strings.Contains(err.Error(), "arg(s)") {
-			fmt.Fprintf(c.env.Stderr, "%s --help tells what there is.\n", root.Name())
-			code = 2
-		}
-		return code
+	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("what was to be printed is lost: %w; what was changed is changed", out.err)
 	}
-	return 0
+	if err == nil {
+		return 0
+	}
+	code := fail(c.env.Stderr, err)
+	if misused(err) {
+		fmt.Fprintf(c.env.Stderr, "%s --help tells what there is.\n", root.Name())
+		code = 2
+	}
+	return code
 }
+
+// checkedWriter remembers that something could not be written: a secret that is printed once must not be lost unseen.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write passes b on.
+func (c *checkedWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// errUsage says that a command was called in a way that it does not have.
+var errUsage = errors.New("wrong usage")
+
+// misused tells whether the command line itself was wrong. Cobra has no type for some of its errors.
+func misused(err error) bool {
+	if errors.Is(err, errUsage) {
+		return true
+	}
+	for _, begin := range []string{"unknown command ", "required flag(s) ", "accepts ", "requires at least "} {
+		if strings.HasPrefix(err.Error(), begin) {
+			return true
+		}
+	}
+	return false
+}
+
+type usageError struct{ error }
+
+// Is makes it errUsage.
+func (usageError) Is(target error) bool { return target == errUsage }
 
 // config reads the settings for a command.
 func (c *cli) config(cmd *cobra.Command) (config.Config, error) {
@@ -102,7 +147,7 @@ func (c *cli) with(cmd *cobra.Command, do func(ctx context.Context, p *parts) er
 	if err != nil {
 		return err
 	}
-	if !cmd.Flags().Changed("log-level") {
+	if !cfg.IsSet("log_level") {
 		cfg.LogLevel = "warn" // a command speaks for itself
 	}
 	_, missing := os.Stat(databaseFile(cfg))
@@ -139,9 +184,20 @@ func (c *cli) list(items any, header []string, rows [][]string) error {
 	w := tabwriter.NewWriter(c.env.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, strings.ToUpper(strings.Join(header, "\t")))
 	for _, r := range rows {
+		for i := range r {
+			r[i] = strings.Map(visible, r[i])
+		}
 		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
 	return w.Flush()
+}
+
+// visible keeps what strangers wrote, such as a name, from moving the cursor of a terminal.
+func visible(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
 
 func printJSON(w io.Writer, v any) error {

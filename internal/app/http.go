@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -44,13 +45,36 @@ func (s *services) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages)
 	mux.Handle("/api/", programs)
-	mux.Handle("/hooks/", webhook.New(webhook.Options{DB: s.db, Ingest: s.ingest, Log: s.log}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	others := http.NewServeMux()
+	others.Handle("/hooks/", webhook.New(webhook.Options{DB: s.db, Ingest: s.ingest, Log: s.log}))
+	others.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", s.metrics())
+	others.HandleFunc("GET /readyz", s.ready)
+	others.Handle("GET /metrics", s.metrics())
+	guarded := web.Headers(s.recovered(others), s.cfg.HTTPS())
+	for _, pattern := range []string{"/hooks/", "GET /healthz", "GET /readyz", "GET /metrics"} {
+		mux.Handle(pattern, guarded)
+	}
 	return mux, nil
+}
+
+// recovered answers 500 where a handler panics, so that a sender tries again (REQUIREMENTS W2, F31).
+func (s *services) recovered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				panic(p)
+			}
+			s.log.ErrorContext(r.Context(), "a handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			answer(w, http.StatusInternalServerError, map[string]string{"status": "something went wrong here; send it again later"})
+		}()
+		h.ServeHTTP(w, r)
+	})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -116,15 +140,46 @@ func (h *health) summary() map[imap.State]int {
 // metrics are counted when they are asked for: the database knows them all.
 func (s *services) metrics() http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{s})
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, ErrorLog: promLog{s.log}})
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &collector{s: s})
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, ErrorLog: promLog{s.log}, MaxRequestsInFlight: 4})
 }
 
 type promLog struct{ log *slog.Logger }
 
 func (l promLog) Println(v ...any) { l.log.Warn("metrics", slog.Any("text", v)) }
 
-type collector struct{ s *services }
+// collector counts rows at most every few seconds, whoever asks how often: whole tables are read for it.
+type collector struct {
+	s *services
+
+	mu      sync.Mutex // guards what follows, and has one count at a time
+	counted time.Time
+	counts  counts
+	err     error
+}
+
+type counts struct {
+	ledger map[desk.Outcome]int64
+	outbox map[desk.EffectState]int64
+}
+
+const countEvery = 5 * time.Second
+
+func (c *collector) count() (counts, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.counted) < countEvery {
+		return c.counts, c.err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), countEvery)
+	defer cancel()
+	c.counts.ledger, c.err = c.s.db.LedgerCounts(ctx)
+	if c.err == nil {
+		c.counts.outbox, c.err = c.s.db.EffectCounts(ctx)
+	}
+	c.counted = time.Now()
+	return c.counts, c.err
+}
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("postern_"+name, help, labels, nil)
@@ -135,13 +190,15 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	folders := describe("mailbox_folders", "Watched folders by state.", "state")
+	for state, n := range c.s.health.summary() {
+		gauge(folders, float64(n), strings.ReplaceAll(string(state), "-", "_"))
+	}
+	now, err := c.count()
 	up := 1.0
-	ledger, err := c.s.db.LedgerCounts(ctx)
 	if err != nil {
 		up = 0
 	}
@@ -151,18 +208,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	inbound := describe("ledger_items", "Inbound items by outcome.", "outcome")
 	for _, o := range desk.Outcomes() {
-		gauge(inbound, float64(ledger[o]), string(o))
-	}
-	rows, err := c.s.db.EffectCounts(ctx)
-	if err != nil {
-		return
+		gauge(inbound, float64(now.ledger[o]), string(o))
 	}
 	outbox := describe("outbox_rows", "Outbox rows by state.", "state")
-	for state, n := range rows {
+	for state, n := range now.outbox {
 		gauge(outbox, float64(n), string(state))
-	}
-	folders := describe("mailbox_folders", "Watched folders by state.", "state")
-	for state, n := range c.s.health.summary() {
-		gauge(folders, float64(n), strings.ReplaceAll(string(state), "-", "_"))
 	}
 }

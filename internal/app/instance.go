@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,10 +22,18 @@ type instance struct {
 // errTaken says that the same program runs with this data folder already.
 var errTaken = errors.New("another one runs with this data folder")
 
-// takeInstance takes the place of a program in the data folder; its name is kept in a file there.
-func takeInstance(data, program string) (*instance, error) {
+// takeInstance takes the place of a program in the data folder; its name is kept in a file there. Where machines share the
+// folder each has a place of its own: a lock may not reach from one to the other.
+func takeInstance(data, program string, shared bool) (*instance, error) {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return nil, err
+	}
+	if shared {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, err
+		}
+		program += "." + url.PathEscape(host)
 	}
 	path := filepath.Join(data, program+".instance")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

@@ -44,6 +44,9 @@ func (c *cli) work(cmd *cobra.Command, _ []string) error {
 	if cfg.RedisURL == "" || cfg.DatabaseURL == "" {
 		return errors.New("no worker is needed: without a redis_url and a database_url the gateway does all the work itself")
 	}
+	if !cfg.IsSet("base_url") {
+		return errors.New("base_url: a worker needs it, the same as its gateways have: links in mails start with it")
+	}
 	log := logger(cfg, c.env.Stderr)
 	queue.LogTo(log)
 	p, err := open(cmd.Context(), cfg, log)
@@ -85,7 +88,7 @@ type services struct {
 // services makes the running parts of a program. Several gateways may share a data folder's files with a PostgreSQL
 // database, but a SQLite database has one.
 func (p *parts) services(ctx context.Context, program string) (*services, error) {
-	place, err := takeInstance(p.cfg.Data, program)
+	place, err := takeInstance(p.cfg.Data, program, !p.db.Single())
 	if errors.Is(err, errTaken) {
 		if p.db.Single() {
 			return nil, fmt.Errorf("a %s runs with the data folder %s already; stop it first, or choose another folder with --data", program, p.cfg.Data)
@@ -145,7 +148,7 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 	if ready != nil {
 		ready(l.Addr().String())
 	}
-	run := []service{s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, s.sweep, func(ctx context.Context) error { return serveHTTP(ctx, l, handler) }}
+	run := []service{s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, s.sweep, func(ctx context.Context) error { return s.serveHTTP(ctx, l, handler) }}
 	if cfg.RedisURL == "" || cfg.DatabaseURL == "" { // no worker can exist beside this process
 		run = append(run, s.drain)
 	}
@@ -156,20 +159,31 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 func (s *services) greet(ctx context.Context, addr string) {
 	s.log.InfoContext(ctx, "gateway runs", slog.String("listen", addr), slog.String("portal", s.cfg.BaseURL), slog.String("queue", s.queue.Addr()))
 	org, err := s.db.Organisation(ctx)
+	if !s.cfg.IsSet("base_url") {
+		s.log.WarnContext(ctx, "base_url is not set: links in mails lead to "+s.cfg.BaseURL+", which only this machine reaches")
+	}
+	if s.cfg.HTTPS() && len(s.cfg.TrustedProxies) == 0 {
+		s.log.WarnContext(ctx, "trusted_proxies is not set: all people behind the proxy that does TLS count as one, also where attempts are limited")
+	}
 	if err == nil && len(org.Mailboxes) == 0 {
 		s.log.WarnContext(ctx, "no mailbox is connected yet; begin with: gateway mailbox add --address support@example.com --imap imaps://USER@HOST --smtp smtps://USER@HOST (see gateway mailbox add --help)")
 	}
 }
 
 // serveHTTP answers requests until ctx ends, then lets those under way finish.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+func (s *services) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 		defer cancel()
-		done <- server.Shutdown(wait)
+		err := server.Shutdown(wait)
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.log.WarnContext(ctx, "some requests did not end in time and are broken off")
+			err = server.Close()
+		}
+		done <- err
 	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

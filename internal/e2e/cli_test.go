@@ -154,6 +154,9 @@ func TestSetUpIsChanged(t *testing.T) {
 	seen(2)
 
 	form := strings.Fields(in.gateway("form", "add", "--name", "Contact", "--map", "email=email,subject=topic,message=text"))
+	if _, stderr, err := in.try("form", "add", "--name", "X", "--map", "phone=tel"); err == nil || !strings.Contains(stderr, `no field "phone"`) {
+		t.Errorf("an unknown field: %s, %v", stderr, err)
+	}
 	post := func(secret, id string) int {
 		body := []byte(`{"email":"dora@acme.example","topic":"Form ` + id + `","text":"Hello."}`)
 		req, err := http.NewRequest("POST", form[0], bytes.NewReader(body))
@@ -231,7 +234,6 @@ func TestMistakesAreTold(t *testing.T) {
 		"no password":          {args: add("imap://support@"+dovecot.Addr(), sink.URL()), want: "--imap-password-file"},
 		"not a URL":            {args: add("mail.example", sink.URL()), want: "--imap: "},
 		"no mailbox":           {args: []string{"form", "add", "--name", "X"}, want: "mailbox"},
-		"unknown field":        {args: []string{"form", "add", "--name", "X", "--map", "phone=tel"}, want: "mailbox"},
 		"public mail domain":   {args: []string{"company", "add", "--name", "Everybody", "--domain", "gmail.com"}, want: "open to everybody"},
 		"not a domain":         {args: []string{"company", "add", "--name", "X", "--domain", "x y"}, want: "not a domain"},
 		"unknown scope":        {args: []string{"token", "create", "--name", "x", "--scope", "all"}, want: `no scope "all"`},
@@ -240,6 +242,11 @@ func TestMistakesAreTold(t *testing.T) {
 		"unknown form":         {args: []string{"form", "edit", "x", "--disabled"}, want: "no form \"x\""},
 		"unknown token":        {args: []string{"token", "revoke", "x"}, want: "token not found"},
 		"unknown contact":      {args: []string{"contact", "edit", "nobody@acme.example", "--name", "X"}, want: "contact not found"},
+		"nothing to verify":    {args: []string{"verify"}, env: "POSTERN_DATA=" + filepath.Join(t.TempDir(), "none"), want: "nothing to verify"},
+		"an empty scope":       {args: []string{"token", "create", "--name", "x", "--scope", ""}, want: "--scope is empty", code: 2},
+		"a demo with settings": {args: []string{"demo", "--data", "x"}, want: "takes --listen alone", code: 2},
+		"a word like an error": {args: []string{"company", "add", "--name", "X", "--domain", "flag x"}, want: "not a domain"},
+		"a call about nothing": {args: []string{"ticket", "add", "--contact", "bob@acme.example", "--subject", "X", "--text", " "}, want: "contact not found"},
 		"unreadable mail file": {args: []string{"inspect", "/nonexistent.eml"}, want: "could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
