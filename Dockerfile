@@ -1,5 +1,5 @@
 # Both programs in one image; docker-compose.yml says which one runs.
-FROM golang:1.26-bookworm AS build
+FROM golang:1.26.9-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
