@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,14 +29,28 @@ type form struct {
 	tooLarge []string // names of files over the limit
 	tooMany  bool
 	over     bool // more arrived than may be sent at once; the text comes before the files
+	unkept   bool // files are known by name only: what came before them is refused
 }
 
 func (f *form) value(name string) string { return f.values[name] }
 
-// readForm reads a multipart form; its files stream into the blob store.
-func (p *portal) readForm(c *gin.Context) (*form, error) {
+// subject is the form's subject in one line.
+func (f *form) subject() string { return strings.Join(strings.Fields(f.value("subject")), " ") }
+
+// refused tells that a form will not be taken, from what has come of it. needed are the fields that must not be empty.
+func (f *form) refused(needed []string) bool {
+	empty := func(field string) bool { return strings.TrimSpace(f.value(field)) == "" }
+	return slices.ContainsFunc(needed, empty) || desk.CheckSubject(f.subject()) != nil || len(f.tooLarge) > 0 || f.tooMany
+}
+
+// readForm reads a multipart form; its files stream into the blob store. Those of a form that is refused for what came
+// before them are not kept: nothing would ever name them. So our pages have their fields before the files.
+func (p *portal) readForm(c *gin.Context, needed ...string) (*form, error) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxUpload)
-	f, err := p.readParts(c)
+	f, err := p.readParts(c, needed)
+	if err == nil && f.unkept && !f.refused(needed) {
+		err = unreadable(errors.New("the fields come after the files"))
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		f.over = true
 		c.Status(http.StatusRequestEntityTooLarge)
@@ -43,9 +59,12 @@ func (p *portal) readForm(c *gin.Context) (*form, error) {
 	return f, err
 }
 
-const maxUpload = maxFiles*maxFileSize + maxFormText + (1 << 20)
+const (
+	maxUpload = maxFiles*maxFileSize + maxFormText + (1 << 20)
+	maxParts  = 600 // a browser sends one for each file that was chosen: people are told of too many
+)
 
-func (p *portal) readParts(c *gin.Context) (*form, error) {
+func (p *portal) readParts(c *gin.Context, needed []string) (*form, error) {
 	f := &form{values: map[string]string{}}
 	r, err := c.Request.MultipartReader()
 	if err != nil {
@@ -59,18 +78,24 @@ func (p *portal) readParts(c *gin.Context) (*form, error) {
 		if err != nil {
 			return f, unreadable(err)
 		}
+		if parts == maxParts {
+			f.tooMany = true
+			return f, nil
+		}
+		var b []byte
+		if part.FileName() == "" {
+			if b, err = io.ReadAll(io.LimitReader(part, maxFormText+1)); err != nil {
+				return f, unreadable(err)
+			}
+		}
+		if text += len(b) + len(part.FormName()) + len(part.FileName()); text > maxFormText {
+			return f, &refused{http.StatusRequestEntityTooLarge, "oops.text_too_long", errors.New("more text than a form takes")}
+		}
 		if part.FileName() != "" {
-			if err := p.readFile(c, f, part); err != nil {
+			if err := p.readFile(c, f, part, needed); err != nil {
 				return f, err
 			}
 			continue
-		}
-		b, err := io.ReadAll(io.LimitReader(part, maxFormText+1))
-		if err != nil {
-			return f, unreadable(err)
-		}
-		if text += len(b); text > maxFormText {
-			return f, &refused{http.StatusRequestEntityTooLarge, "oops.text_too_long", errors.New("more text than a form takes")}
 		}
 		if name := part.FormName(); name != "files" {
 			f.values[name] = strings.ReplaceAll(strings.ToValidUTF8(string(b), "\uFFFD"), "\x00", "") // as it can be stored
@@ -124,29 +149,52 @@ func (in incoming) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part) error {
+// atMost fails when more than left bytes come, so that what is too large is not kept.
+type atMost struct {
+	io.Reader
+	left int64
+	over bool
+}
+
+func (a *atMost) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	if a.left -= int64(n); a.left < 0 {
+		a.over = true
+		return 0, errors.New("too large")
+	}
+	return n, err
+}
+
+// readFile reads one file. An empty one is no file.
+func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part, needed []string) error {
 	if len(f.files) >= maxFiles {
 		f.tooMany = true
 		return nil
 	}
-	name := mailmsg.SafeFileName(part.FileName())
-	limited := &io.LimitedReader{R: incoming{part}, N: maxFileSize + 1}
-	sha, size, err := p.Blobs.Put(c.Request.Context(), limited)
-	if err != nil {
-		return err
-	}
-	if size > maxFileSize {
-		f.tooLarge = append(f.tooLarge, name)
+	in := bufio.NewReader(incoming{part})
+	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
 		return nil
 	}
-	if size > 0 {
-		media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
-		if err != nil {
-			media = "application/octet-stream"
-		}
-		f.files = append(f.files, desk.Attachment{Name: name, Type: media, Size: size, SHA256: sha})
+	limited := &atMost{Reader: in, left: maxFileSize}
+	file := desk.Attachment{Name: mailmsg.SafeFileName(part.FileName()), Type: "application/octet-stream"}
+	if media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); err == nil {
+		file.Type = media
 	}
-	return nil
+	var err error
+	if f.refused(needed) {
+		f.unkept = true
+		file.Size, err = io.Copy(io.Discard, limited)
+	} else {
+		file.SHA256, file.Size, err = p.Blobs.Put(c.Request.Context(), limited)
+	}
+	if limited.over {
+		f.tooLarge = append(f.tooLarge, file.Name)
+		return nil
+	}
+	if err == nil {
+		f.files = append(f.files, file)
+	}
+	return err
 }
 
 // problems says what is wrong with what was sent: fields that must not be empty, and the files. A browser forgets chosen
@@ -163,6 +211,11 @@ func (f *form) problems(t *i18n.Texts, needed ...string) ([]problem, error) {
 			if err := add(field, "need_"+field); err != nil {
 				return nil, err
 			}
+		}
+	}
+	if desk.CheckSubject(f.subject()) != nil {
+		if err := add("subject", "subject_too_long"); err != nil {
+			return nil, err
 		}
 	}
 	for _, name := range f.tooLarge {

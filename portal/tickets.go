@@ -292,7 +292,7 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 	if err != nil {
 		return err
 	}
-	in, err := p.readForm(c)
+	in, err := p.readForm(c, "text")
 	if err != nil {
 		return err
 	}
@@ -348,7 +348,7 @@ func (p *portal) showNew(c *gin.Context, who desk.Contact, subject, draft string
 }
 
 func (p *portal) create(c *gin.Context, who desk.Contact) error {
-	in, err := p.readForm(c)
+	in, err := p.readForm(c, "subject", "text")
 	if err != nil {
 		return err
 	}
@@ -357,19 +357,11 @@ func (p *portal) create(c *gin.Context, who desk.Contact) error {
 	if err != nil {
 		return err
 	}
-	subject := strings.Join(strings.Fields(in.value("subject")), " ")
-	if desk.CheckSubject(subject) != nil {
-		text, err := t.T("subject_too_long")
-		if err != nil {
-			return err
-		}
-		problems = append(problems, problem{"subject", text})
-	}
 	if len(problems) > 0 {
 		return p.showNew(c, who, in.value("subject"), in.value("text"), problems)
 	}
 	ticket, err := p.Desk.OpenByCustomer(c.Request.Context(), tickets.CustomerTicket{
-		Contact: who, Subject: subject, Text: in.value("text"), Files: in.files, Nonce: in.nonce(),
+		Contact: who, Subject: in.subject(), Text: in.value("text"), Files: in.files, Nonce: in.nonce(),
 	})
 	if err != nil {
 		return err

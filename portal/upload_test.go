@@ -1,14 +1,17 @@
 package portal
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"postern/blob"
 	"postern/desk"
 )
 
@@ -87,5 +90,87 @@ func TestUploadsAreReadBeforeTheyAreRefused(t *testing.T) {
 		if upload.left != 0 {
 			t.Errorf("%s: %d bytes were not taken", what, upload.left)
 		}
+	}
+}
+
+// counting counts what is kept.
+type counting struct {
+	blob.Store
+	kept atomic.Int64
+}
+
+func (b *counting) Put(ctx context.Context, r io.Reader) (string, int64, error) {
+	sha, size, err := b.Store.Put(ctx, r)
+	if err == nil {
+		b.kept.Add(1)
+	}
+	return sha, size, err
+}
+
+// TestRefusedFormsKeepNoFiles: bytes that no message will ever name are not kept.
+func TestRefusedFormsKeepNoFiles(t *testing.T) {
+	t.Parallel()
+	blobs := &counting{}
+	r := newRig(t, func(o *Options) { blobs.Store, o.Blobs = o.Blobs, blobs })
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	file := upload{"a.txt", "text/plain", "bytes"}
+	big := upload{"big.bin", "text/plain", strings.Repeat("x", maxFileSize+1)}
+	for what, c := range map[string]struct {
+		path   string
+		fields map[string]string
+		files  []upload
+		says   string
+	}{
+		"no text":           {ticketPath(mine.Number), map[string]string{"text": " "}, []upload{file}, "a.txt"},
+		"no subject":        {"/tickets/new", map[string]string{"text": "my draft"}, []upload{file}, "a.txt"},
+		"a subject in full": {"/tickets/new", map[string]string{"subject": strings.Repeat("x", desk.MaxSubject+1), "text": "my draft"}, []upload{file}, "a.txt"},
+		"too large":         {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{big, file}, "big.bin is larger"},
+	} {
+		a := in.send(c.path, c.fields, c.files...)
+		in.want(what, a, http.StatusUnprocessableEntity)
+		if !strings.Contains(a.body, c.says) {
+			t.Errorf("%s: the page lacks %q: %s", what, c.says, textOf(a.body))
+		}
+	}
+	late := "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"\r\n\r\nbytes\r\n--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nmy draft\r\n--b--\r\n"
+	in.want("the text after the files", in.do(in.request("POST", ticketPath(mine.Number), "multipart/form-data; boundary=b", []byte(late))), http.StatusBadRequest)
+	if n := blobs.kept.Load(); n != 0 || len(r.messages(mine.ID)) != 1 {
+		t.Errorf("%d files and %d messages are kept", n, len(r.messages(mine.ID)))
+	}
+}
+
+// TestEveryPartCounts: neither many empty files nor long names get past the limits of a form, and no empty file is kept.
+func TestEveryPartCounts(t *testing.T) {
+	t.Parallel()
+	blobs := &counting{}
+	r := newRig(t, func(o *Options) { blobs.Store, o.Blobs = o.Blobs, blobs })
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	draft := map[string]string{"text": "my draft"}
+	files := make([]upload, maxParts)
+	for i := range files {
+		files[i] = upload{"empty.txt", "text/plain", ""}
+	}
+	a := in.send(ticketPath(mine.Number), draft, files...)
+	in.want("many empty files", a, http.StatusUnprocessableEntity)
+	if !strings.Contains(a.body, "Send at most 10 files") || !strings.Contains(a.body, "my draft") {
+		t.Errorf("many empty files give %s", textOf(a.body))
+	}
+	for i := range files[:20] {
+		files[i].name = strings.Repeat("n", 100_000)
+	}
+	in.want("long names", in.send(ticketPath(mine.Number), draft, files[:20]...), http.StatusRequestEntityTooLarge)
+	fields := map[string]string{"text": "my draft"}
+	for i := range 20 {
+		fields[strings.Repeat("f", 100_000)+fmt.Sprint(i)] = ""
+	}
+	in.want("long names of fields", in.send(ticketPath(mine.Number), fields), http.StatusRequestEntityTooLarge)
+	in.want("one empty file", in.send(ticketPath(mine.Number), draft, upload{"empty.txt", "text/plain", ""}), http.StatusSeeOther)
+	said := r.messages(mine.ID)
+	if n := blobs.kept.Load(); n != 0 || len(said) != 2 || len(said[1].Attachments) != 0 {
+		t.Errorf("%d files are kept; the messages are %+v", n, said)
 	}
 }
