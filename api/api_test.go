@@ -29,6 +29,7 @@ type client struct {
 	db      *store.DB
 	desk    *tickets.Desk
 	who     *accounts.Accounts
+	blobs   *counting
 	handler http.Handler
 	url     string
 	token   string
@@ -49,7 +50,7 @@ func newClient(t *testing.T) *client {
 func newClientOn(t *testing.T, o store.Options) *client {
 	t.Helper()
 	in := desktest.New(t, o)
-	c := &client{t: t, db: in.DB, desk: in.Desk}
+	c := &client{t: t, db: in.DB, desk: in.Desk, blobs: &counting{Store: in.Blobs}}
 	var err error
 	c.who, err = accounts.New(c.db, c.desk)
 	ok(t, err)
@@ -62,7 +63,7 @@ func newClientOn(t *testing.T, o store.Options) *client {
 		return errors.Join(tx.PutMailbox(t.Context(), mb), tx.PutForm(t.Context(), form))
 	}))
 	h, err := New(Options{
-		DB: c.db, Desk: c.desk, Accounts: c.who, Blobs: in.Blobs, Version: "test", BaseURL: "http://desk.example",
+		DB: c.db, Desk: c.desk, Accounts: c.who, Blobs: c.blobs, Version: "test", BaseURL: "http://desk.example",
 		Web: web.Options{Log: slog.New(slog.DiscardHandler)},
 	})
 	ok(t, err)

@@ -1,12 +1,18 @@
 package api
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"postern/blob"
+	"postern/desk"
+	"postern/store"
 )
 
 // timed notes the read deadlines that are set on it.
@@ -69,6 +75,44 @@ func TestUploadsAreReadBeforeTheyAreRefused(t *testing.T) {
 		ok(t, resp.Body.Close())
 		if resp.StatusCode != tc.status || body.Len() != 0 {
 			t.Errorf("%s: %d, and %d bytes were not taken", tc.path, resp.StatusCode, body.Len())
+		}
+	}
+}
+
+// counting counts what is kept.
+type counting struct {
+	blob.Store
+	kept atomic.Int64
+}
+
+func (b *counting) Put(ctx context.Context, r io.Reader) (string, int64, error) {
+	b.kept.Add(1)
+	return b.Store.Put(ctx, r)
+}
+
+// TestRefusedRequestsKeepNoFiles: bytes that no message will ever name are not kept.
+func TestRefusedRequestsKeepNoFiles(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	c.want(201, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@acme.example"}}, nil)
+	c.want(201, "POST", "/api/v1/tickets", map[string]any{"address": "ann@acme.example", "subject": "S", "text": "T"}, nil)
+	file := []map[string]any{{"name": "a.txt", "content": []byte("bytes")}}
+	for _, tc := range []struct {
+		path   string
+		body   map[string]any
+		status int
+	}{
+		{"/tickets", map[string]any{"address": "nobody@acme.example", "subject": "S", "text": "T"}, 422},
+		{"/tickets", map[string]any{"contact_id": store.NewID(), "subject": "S", "text": "T"}, 404},
+		{"/tickets", map[string]any{"address": "ann@acme.example", "subject": strings.Repeat("x", desk.MaxSubject+1), "text": "T"}, 422},
+		{"/tickets", map[string]any{"address": "ann@acme.example", "subject": "S", "text": "T", "mailbox_id": store.NewID()}, 422},
+		{"/tickets/2/messages", map[string]any{"text": "T"}, 404},
+		{"/tickets/1/messages", map[string]any{"text": " "}, 422},
+	} {
+		tc.body["attachments"] = file
+		c.want(tc.status, "POST", root+tc.path, tc.body, nil)
+		if n := c.blobs.kept.Load(); n != 0 {
+			t.Fatalf("%s %v keeps %d files", tc.path, tc.body, n)
 		}
 	}
 }

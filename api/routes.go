@@ -235,6 +235,20 @@ func (s *server) addTicket(ctx context.Context, in *newTicket) (*output[ticketVi
 		}
 		contact = c.ID
 	}
+	// What can be refused is refused before the files are kept: nothing would ever name them.
+	if err := desk.CheckSubject(b.Subject); err != nil {
+		return nil, err
+	}
+	if _, err := s.DB.Contact(ctx, contact); err != nil {
+		return nil, err
+	}
+	org, err := s.DB.Organisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := org.Mailbox(b.MailboxID); b.MailboxID != "" && !ok {
+		return nil, desk.Refuse("mailbox_id", "there is no such mailbox")
+	}
 	files, err := s.keepFiles(ctx, b.Attachments)
 	if err != nil {
 		return nil, err
