@@ -300,12 +300,11 @@ func TestPortalByKeyboard(t *testing.T) {
 	p.do("type the address", chromedp.KeyEvent("ingrid@halvorsen.example"), chromedp.KeyEvent(kb.Tab))
 	p.do("type the password", chromedp.KeyEvent(password))
 	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
-	p.press("j")
-	p.until("document.activeElement.matches('.subj a')")
+	p.singleKeysDoNothing()
 	p.tabTo(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number))
 	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
-	p.press("r")
-	p.until("document.activeElement.id === 'text'")
+	p.singleKeysDoNothing()
+	p.tabTo("#text")
 	p.do("type", chromedp.KeyEvent("By keyboard."), chromedp.KeyEvent(kb.Tab))
 	if !p.bool("document.activeElement.id === 'files' && getComputedStyle(document.querySelector('.drop label')).outlineStyle === 'solid'") {
 		t.Error("the choice of files is not reached by Tab, or does not show it")
@@ -344,11 +343,19 @@ func (p *tab) draftOutlivesTheSession(to ticket) {
 	}
 }
 
-// press strikes a key that is a command and gives no text.
-func (p *tab) press(key string) {
+// singleKeysDoNothing strikes each key that other programs have a command on: people who speak to their machine, or whose
+// hands slip, must not set anything off, as long as nobody can switch it off (WCAG 2.1.4).
+func (p *tab) singleKeysDoNothing() {
 	p.t.Helper()
-	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
-		p.do("press "+key, call(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key, Code: "Key" + strings.ToUpper(key)}))
+	at := "location.href + ' ' + document.activeElement.outerHTML"
+	before := eval[string](p, at)
+	for _, key := range []string{"/", "?", "e", "j", "k", "n", "o", "r", "u", "g", "s"} {
+		for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+			p.do("press "+key, call(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: key, Code: "Key" + strings.ToUpper(key)}))
+		}
+		if after := eval[string](p, at); after != before {
+			p.t.Fatalf("WCAG 2.1.4: %s leads from %s to %s", key, before, after)
+		}
 	}
 }
 
