@@ -185,6 +185,15 @@ func (p *tab) reply(in *installation, to ticket) {
 	if p.bool("document.querySelector('#text').value !== ''") {
 		p.t.Error("what was sent is still in the box")
 	}
+	// Somebody presses Stop while a form is sent: the page stays, and sends what is written in it later.
+	p.bool("addEventListener('submit', e => e.preventDefault(), {once: true}), true")
+	p.fill("#text", "Stopped.")
+	p.do("send and stop", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	if !p.bool("document.querySelector('.compose').dataset.sent === '1'") {
+		p.t.Error("the page does not note that the form was sent")
+	}
+	p.until("!document.querySelector('.compose').dataset.sent && !document.querySelector('[aria-busy]')")
+	p.fill("#text", "")
 	p.do("write and press Ctrl+Enter", chromedp.SendKeys(chromedp.CSS("#text"), "One more thing."))
 	p.leads("Ctrl+Enter", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
 	in.messagesOf(to.ID, 6)
