@@ -2,15 +2,20 @@ package app
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"postern/config"
 	"postern/desk"
 )
 
@@ -52,6 +57,73 @@ func TestTextFromAPipeIsWholeOrRefused(t *testing.T) {
 	whole := strings.Repeat("x", desk.MaxInlineRaw)
 	if got, err := textFrom("-", strings.NewReader(whole)); err != nil || got != whole {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestInspectPrintsWhatIsSeen holds the shape that docs/architecture.md promises.
+func TestInspectPrintsWhatIsSeen(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "mail.eml")
+	const mail = "From: Ann <ann@acme.example>\r\nTo: support@desk.example\r\nSubject: Printer\r\nMessage-ID: <1@acme.example>\r\nDate: Sun, 1 Nov 2026 08:00:00 +0100\r\n\r\nNew words.\r\n\r\nOn Sat, Bob wrote:\r\n> Old words.\r\n"
+	if err := os.WriteFile(file, []byte(mail), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing.eml")
+	var out, told bytes.Buffer
+	code := Gateway(t.Context(), []string{"inspect", file, "-", missing}, Env{Stdin: strings.NewReader(mail), Stdout: &out, Stderr: &told}, nil)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if code != 1 || len(lines) != 3 || !strings.Contains(told.String(), "1 of 3 files could not be read") {
+		t.Fatalf("exit status %d, %q, %q", code, out.String(), told.String())
+	}
+	for i, name := range []string{file, "-"} {
+		var got map[string]any
+		if err := json.Unmarshal([]byte(lines[i]), &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range strings.Fields("file subject from to cc reply_to date message_id in_reply_to references text html reply quoted signature attachments class reasons truncated defects") {
+			if _, there := got[key]; !there {
+				t.Errorf("%s: there is no %q", name, key)
+			}
+		}
+		if got["file"] != name || got["subject"] != "Printer" || got["date"] != "2026-11-01T07:00:00Z" || got["message_id"] != "1@acme.example" || got["class"] != "human" ||
+			!strings.Contains(fmt.Sprint(got["reply"]), "New words.") || strings.Contains(fmt.Sprint(got["reply"]), "Old words.") || !strings.Contains(fmt.Sprint(got["quoted"]), "Old words.") {
+			t.Errorf("%s: %s", name, lines[i])
+		}
+	}
+	var unread struct{ File, Error string }
+	if err := json.Unmarshal([]byte(lines[2]), &unread); err != nil || unread.File != missing || unread.Error == "" {
+		t.Errorf("%s, %v", lines[2], err)
+	}
+}
+
+func TestSince(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 4, 3, 2, 1, 500, time.UTC)
+	for said, want := range map[string]time.Time{
+		"now": now.Truncate(time.Second), "": now.Truncate(time.Second), "all": {}, "2026-01-31": time.Date(2026, 1, 31, 0, 0, 0, 0, time.Local),
+	} {
+		if got, err := since(said, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: %v, %v, want %v", said, got, err, want)
+		}
+	}
+	for _, said := range []string{"yesterday", "2026-13-01", "31.1.2026", "2026-02-30"} {
+		if _, err := since(said, now); err == nil || !strings.Contains(err.Error(), "--since") {
+			t.Errorf("%q: %v", said, err)
+		}
+	}
+}
+
+func TestLogsAsJSON(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	cfg := config.Default()
+	cfg.LogFormat, cfg.LogLevel = "json", "warn"
+	log := logger(cfg, &out)
+	log.Info("not told")
+	log.Warn("told", slog.Any("recipient", desk.Address{Email: "ann@acme.example"}))
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line["msg"] != "told" || line["level"] != "WARN" || strings.Contains(out.String(), "ann@") {
+		t.Errorf("%s, %v", out.String(), err)
 	}
 }
 

@@ -220,8 +220,8 @@ func TestF6_RedisKilled(t *testing.T) {
 	in.checkSent(mails, 0)
 }
 
-// TestI7_OneBrokenMailStopsNothing has a mail among others that Postern can't read: the others are filed within seconds,
-// and it is listed with its reason.
+// TestI7_OneBrokenMailStopsNothing has a mail among others that is none: the others are filed within seconds, and it is
+// listed with its reason. What ends the reader itself is ingest's test: no bytes are known that do.
 func TestI7_OneBrokenMailStopsNothing(t *testing.T) {
 	t.Parallel()
 	in := installWith(t, mode{}, "all", func(d *mailtest.DovecotServer) {
