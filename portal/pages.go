@@ -3,7 +3,9 @@ package portal
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -70,7 +72,13 @@ type head struct {
 	Problems  []problem
 }
 
-type user struct{ Name, Initials string }
+type user struct{ Name, Initials, Mark string }
+
+// markOf tells one person's pages from another's where a browser is shared, without saying who they are.
+func markOf(id desk.ID) string {
+	sum := sha256.Sum256([]byte("drafts of " + id))
+	return hex.EncodeToString(sum[:8])
+}
 
 // problem is what is wrong with one field of a form.
 type problem struct{ Field, Text string }
@@ -195,7 +203,7 @@ func (p *portal) headOf(ctx context.Context, t *i18n.Texts, who desk.Contact, ti
 		}
 	}
 	if who.ID != "" {
-		h.User = &user{Name: nameOf(who), Initials: initials(nameOf(who))}
+		h.User = &user{Name: nameOf(who), Initials: initials(nameOf(who)), Mark: markOf(who.ID)}
 	}
 	return h
 }

@@ -1025,7 +1025,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	ok(t, err)
 	p, err := parsePages(texts, assets)
 	ok(t, err)
-	h := head{Title: "T", Portal: "P", Help: "a@b.example", User: &user{"N", "N"}, Notice: "n", Problems: []problem{{"email", "e"}, {"password", "p"}, {"text", "t"}, {"subject", "s"}, {"files", "f"}}}
+	h := head{Title: "T", Portal: "P", Help: "a@b.example", User: &user{"N", "N", "m"}, Notice: "n", Problems: []problem{{"email", "e"}, {"password", "p"}, {"text", "t"}, {"subject", "s"}, {"files", "f"}}}
 	tag := statusTag{"open", "Open"}
 	views := map[string]any{
 		"sign-in": accessView{head: h}, "forgot": accessView{head: h}, "check-mail": accessView{head: h}, "link": accessView{head: h}, "link-expired": accessView{head: h}, "set-password": accessView{head: h},

@@ -324,6 +324,7 @@ func TestPortalByKeyboard(t *testing.T) {
 		t.Errorf("the reply is %+v", m)
 	}
 	p.draftOutlivesTheSession(printer)
+	p.draftsAreForTheirAuthor(in, printer)
 	// The skip link is the first stop, and every stop can be seen.
 	p.open("/tickets")
 	p.do("Tab", chromedp.KeyEvent(kb.Tab))
@@ -350,6 +351,38 @@ func (p *tab) draftOutlivesTheSession(to ticket) {
 	if p.path() != fmt.Sprintf("/tickets/%d", to.Number) || !p.bool("document.querySelector('#text').value === 'Typed for an hour.'") {
 		p.t.Errorf("after signing in again at %s the text is gone", p.path())
 	}
+}
+
+// draftsAreForTheirAuthor has somebody else sign in where a session has ended: nothing that was typed before is there for
+// them, and nothing is left of it.
+func (p *tab) draftsAreForTheirAuthor(in *installation, to ticket) {
+	p.t.Helper()
+	in.gateway("contact", "add", "--name", "Bob", "--email", "bob@halvorsen.example")
+	invitation := link(p.t, in.sentTo("bob@halvorsen.example", 1))
+	p.open("/tickets/new")
+	p.fill("#subject", "Nobody else's business")
+	p.fill("#text", "Ingrid's words.")
+	kept := "Object.values(sessionStorage).some(v => v.includes('words') || v.includes('hour') || v.includes('business'))"
+	if !p.bool(kept) {
+		p.t.Error("no draft is kept")
+	}
+	p.do("lose the session", call(network.ClearBrowserCookies, cdp.Empty{}))
+	p.open(invitation)
+	p.fill("#password", password)
+	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
+	p.open("/tickets/new")
+	if got := eval[string](p, "document.querySelector('#subject').value + document.querySelector('#text').value"); got != "" {
+		p.t.Errorf("Bob finds %q in his form", got)
+	}
+	if p.bool(kept) || p.bool("/[0-9a-f]{8}-[0-9a-f]{4}-7/.test(document.documentElement.dataset.whose)") {
+		p.t.Errorf("Bob's tab holds %s", eval[string](p, "JSON.stringify(sessionStorage)"))
+	}
+	p.do("lose the session", call(network.ClearBrowserCookies, cdp.Empty{}))
+	p.open("/sign-in")
+	p.fill("#email", "ingrid@halvorsen.example")
+	p.fill("#password", password)
+	p.leads("sign in", chromedp.Submit(chromedp.CSS("#password")))
+	p.open(fmt.Sprintf("/tickets/%d", to.Number))
 }
 
 // singleKeysDoNothing strikes each key that other programs have a command on: people who speak to their machine, or whose
