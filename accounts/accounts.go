@@ -133,7 +133,7 @@ func triesKey(login, ip string) string {
 // countTry counts a try before it is made, so that many at the same moment are many: a right password clears the count.
 func (a *Accounts) countTry(ctx context.Context, key string) error {
 	return a.db.Update(ctx, func(tx *store.Tx) error {
-		tries, err := tx.Hit(ctx, key, tryWindow, false)
+		tries, err := tx.Hit(ctx, key, tryWindow)
 		if err != nil || tries <= freeTries {
 			return err
 		}
@@ -183,7 +183,7 @@ func (a *Accounts) request(ctx context.Context, login, ip string, l linkKind) er
 		return err
 	}
 	return a.db.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.Hit(ctx, "links to "+ip, time.Hour, false)
+		n, err := tx.Hit(ctx, "links to "+ip, time.Hour)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -117,7 +118,9 @@ func decideMachine(f Facts, d Decision) Decision {
 
 func (d Decision) as(o Outcome, reason string) Decision {
 	d.Outcome, d.Reason = o, reason
-	d.Reasons = append(d.Reasons, reason)
+	if !slices.Contains(d.Reasons, reason) {
+		d.Reasons = append(d.Reasons, reason)
+	}
 	return d
 }
 

@@ -16,14 +16,13 @@ func (r reads) Hits(ctx context.Context, key string, now time.Time) (n int, unti
 	return n, until, err
 }
 
-// Hit counts one more for key and answers the count. A window starts with its first hit and lasts for window; extend
-// starts it anew with each.
-func (tx *Tx) Hit(ctx context.Context, key string, window time.Duration, extend bool) (n int, err error) {
+// Hit counts one more for key and answers the count. A window starts with its first hit and lasts for window.
+func (tx *Tx) Hit(ctx context.Context, key string, window time.Duration) (n int, err error) {
 	now := tx.Now()
 	err = tx.x.QueryRowContext(ctx, `INSERT INTO attempts (key, count, until) VALUES ($1, 1, $2)
 		ON CONFLICT (key) DO UPDATE SET count = CASE WHEN attempts.until <= $3 THEN 1 ELSE attempts.count + 1 END,
-			until = CASE WHEN attempts.until <= $3 OR $4 THEN $2 ELSE attempts.until END
-		RETURNING count`, key, ms(now.Add(window)), ms(now), extend).Scan(&n)
+			until = CASE WHEN attempts.until <= $3 THEN $2 ELSE attempts.until END
+		RETURNING count`, key, ms(now.Add(window)), ms(now)).Scan(&n)
 	return n, err
 }
 

@@ -165,10 +165,10 @@ func TestTextIsStoredTheSameOnBoth(t *testing.T) {
 				return err
 			}
 			m.ConversationID = cs[0].ID
-			_, keyErr := tx.Hit(t.Context(), "key "+in, time.Hour, false)
+			_, keyErr := tx.Hit(t.Context(), "key "+in, time.Hour)
 			return errors.Join(added(tx.AddMessage(t.Context(), m)), tx.ChangeContact(t.Context(), ann), tx.ChangeTicket(t.Context(), ticket), keyErr)
 		})
-		got := must[desk.Message](t)(db.Message(t.Context(), desk.ScopeOfProgram(), m.ID))
+		got := must[map[desk.ID]desk.Message](t)(db.MessagesByID(t.Context(), []desk.ID{m.ID}))[m.ID]
 		c := must[desk.Contact](t)(db.Contact(t.Context(), ann.ID))
 		tk := must[desk.Ticket](t)(db.Ticket(t.Context(), desk.ScopeOfProgram(), ticket.ID))
 		for what, text := range map[string]string{
@@ -315,30 +315,29 @@ func TestP3_LinksEndWithTimeAndWithThePassword(t *testing.T) {
 
 func TestP7_HitsCountWithinAWindow(t *testing.T) {
 	withClock(t, func(t *testing.T, db *DB, c *clock) {
-		count := func(key string, extend bool) (n int) {
+		count := func(key string) (n int) {
 			commit(t, db, func(tx *Tx) error {
 				var err error
-				n, err = tx.Hit(t.Context(), key, time.Minute, extend)
+				n, err = tx.Hit(t.Context(), key, time.Minute)
 				return err
 			})
 			return n
 		}
 		for want := 1; want <= 3; want++ {
-			if n := count("fixed", false); n != want {
+			if n := count("fixed"); n != want {
 				t.Errorf("hit %d counts %d", want, n)
 			}
-			count("moving", true)
 			c.pass(20 * time.Second)
 		}
 		// a minute after the first hit, 20 s after the last one
-		if n := count("fixed", false); n != 1 {
+		if n := count("fixed"); n != 1 {
 			t.Errorf("a new window begins with %d", n)
 		}
-		if n, until, err := db.Hits(t.Context(), "moving", c.now()); err != nil || n != 3 || !until.Equal(c.now().Add(40*time.Second)) {
+		if n, until, err := db.Hits(t.Context(), "fixed", c.now()); err != nil || n != 1 || !until.Equal(c.now().Add(time.Minute)) {
 			t.Errorf("%d until %v, %v", n, until, err)
 		}
-		commit(t, db, func(tx *Tx) error { return tx.ForgetHits(t.Context(), "moving") })
-		if n, _, err := db.Hits(t.Context(), "moving", c.now()); err != nil || n != 0 {
+		commit(t, db, func(tx *Tx) error { return tx.ForgetHits(t.Context(), "fixed") })
+		if n, _, err := db.Hits(t.Context(), "fixed", c.now()); err != nil || n != 0 {
 			t.Errorf("%d hits are remembered, %v", n, err)
 		}
 		c.pass(time.Hour)

@@ -307,21 +307,6 @@ func worse(a, b desk.Delivery) desk.Delivery {
 	return a
 }
 
-// Message finds one message in scope, with its attachments.
-func (r reads) Message(ctx context.Context, s desk.Scope, id desk.ID) (desk.Message, error) {
-	cond, arg := scoped(s, 2)
-	m, err := scanMessage(r.x.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM messages m JOIN tickets t ON t.id = m.ticket_id
-		WHERE m.id = $1 AND `+cond+` AND `+seen(s), id, arg))
-	if err != nil {
-		return one("message", m, err)
-	}
-	m.Attachments, err = collect(ctx, r.x, func(row scanner) (desk.Attachment, error) {
-		var id desk.ID
-		return scanAttachment(row, &id)
-	}, `SELECT a.message_id, `+attachmentColumns+` FROM attachments a WHERE a.message_id = $1 ORDER BY a.position`, id)
-	return m, err
-}
-
 const attachmentColumns = `a.id, a.name, a.type, a.size, a.sha256, a.inline, a.content_id`
 
 func scanAttachment(row scanner, message *desk.ID) (a desk.Attachment, err error) {

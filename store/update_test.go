@@ -23,7 +23,7 @@ import (
 )
 
 func hit(key string) func(tx *Tx) error {
-	return func(tx *Tx) error { _, err := tx.Hit(context.Background(), key, time.Hour, false); return err }
+	return func(tx *Tx) error { _, err := tx.Hit(context.Background(), key, time.Hour); return err }
 }
 
 func TestRollbackLeavesNothing(t *testing.T) {

@@ -284,7 +284,7 @@ func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return err
 	}
 	if isNew {
-		n, err := tx.Hit(ctx, "welcome by form "+string(form.ID), time.Hour, false)
+		n, err := tx.Hit(ctx, "welcome by form "+string(form.ID), time.Hour)
 		if err != nil {
 			return err
 		}
