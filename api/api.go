@@ -115,13 +115,17 @@ func (s *server) authenticate(h huma.API) func(huma.Context, func(huma.Context))
 	return func(c huma.Context, next func(huma.Context)) {
 		c.SetHeader("Cache-Control", "no-store")
 		refuse := func(err error) {
-			c.SetHeader("WWW-Authenticate", "Bearer")
-			if err := huma.WriteErr(h, c, web.Status(err), textOf(err)); err != nil {
+			p := s.problem(c.Context(), err)
+			if p.GetStatus() < http.StatusInternalServerError {
+				c.SetHeader("WWW-Authenticate", "Bearer")
+			}
+			if err := huma.WriteErr(h, c, p.GetStatus(), p.Error()); err != nil {
 				s.Web.Log.DebugContext(c.Context(), "the client did not wait for the answer", slog.String("error", err.Error()))
 			}
 		}
-		secret, ok := strings.CutPrefix(c.Header("Authorization"), "Bearer ")
-		if !ok {
+		// RFC 9110 11.1: the scheme is matched without case.
+		scheme, secret, _ := strings.Cut(c.Header("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
 			refuse(&desk.Error{Kind: desk.Unauthenticated, Text: "send the header Authorization: Bearer TOKEN; make a token with gateway token create"})
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type client struct {
 	desk    *tickets.Desk
 	who     *accounts.Accounts
 	blobs   *counting
+	log     *logged
 	handler http.Handler
 	url     string
 	token   string
@@ -50,7 +52,7 @@ func newClient(t *testing.T) *client {
 func newClientOn(t *testing.T, o store.Options) *client {
 	t.Helper()
 	in := desktest.New(t, o)
-	c := &client{t: t, db: in.DB, desk: in.Desk, blobs: &counting{Store: in.Blobs}}
+	c := &client{t: t, db: in.DB, desk: in.Desk, blobs: &counting{Store: in.Blobs}, log: &logged{}}
 	var err error
 	c.who, err = accounts.New(c.db, c.desk)
 	ok(t, err)
@@ -64,7 +66,7 @@ func newClientOn(t *testing.T, o store.Options) *client {
 	}))
 	h, err := New(Options{
 		DB: c.db, Desk: c.desk, Accounts: c.who, Blobs: c.blobs, Version: "test", BaseURL: "http://desk.example",
-		Web: web.Options{Log: slog.New(slog.DiscardHandler)},
+		Web: web.Options{Log: slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelWarn}))},
 	})
 	ok(t, err)
 	server := httptest.NewServer(h)
@@ -73,6 +75,24 @@ func newClientOn(t *testing.T, o store.Options) *client {
 	c.token, err = c.who.CreateToken(t.Context(), "test", nil)
 	ok(t, err)
 	return c
+}
+
+// logged is what a handler has logged.
+type logged struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // operator makes a token that may change the settings.
@@ -160,6 +180,25 @@ func TestTokensAndScopes(t *testing.T) {
 	c.want(403, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Mine"}, nil)
 	c.token = good
 	c.want(403, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Mine"}, nil)
+}
+
+// TestTheSchemeHasNoCase: RFC 9110 11.1 says so.
+func TestTheSchemeHasNoCase(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	for authorization, want := range map[string]int{
+		"Bearer " + c.token: 200, "bearer " + c.token: 200, "BEARER  " + c.token: 200, "Basic " + c.token: 401, "Bearer" + c.token: 401, c.token: 401, "Bearer": 401, "": 401,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", c.url+"/api/v1/tickets", nil)
+		ok(t, err)
+		req.Header.Set("Authorization", authorization)
+		resp, err := http.DefaultClient.Do(req)
+		ok(t, err)
+		ok(t, resp.Body.Close())
+		if resp.StatusCode != want {
+			t.Errorf("%.8s… gives %d, want %d", authorization, resp.StatusCode, want)
+		}
+	}
 }
 
 func TestRefusalsAreProblems(t *testing.T) {
@@ -386,6 +425,10 @@ func TestTheDatabaseIsAway(t *testing.T) {
 	c := newClientOn(t, store.Options{URL: pg.Database(t)})
 	c.want(200, "GET", "/api/v1/tickets", nil, nil)
 	pg.Kill(t)
+	c.want(503, "GET", "/api/v1/tickets", nil, nil)
+	if !strings.Contains(c.log.String(), "an API call failed") {
+		t.Errorf("when a token can't be looked up the log says %q", c.log)
+	}
 	for range 2 {
 		c.want(503, "GET", "/api/v1/tickets", nil, nil)
 		c.want(503, "POST", "/api/v1/companies", map[string]any{"name": "Acme"}, nil)
