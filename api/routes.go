@@ -3,8 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -17,7 +15,6 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
-	"postern/store"
 	"postern/tickets"
 )
 
@@ -380,32 +377,6 @@ type settingsPatch struct {
 }
 
 func (s *server) changeSettings(ctx context.Context, in *settingsPatch) (*output[desk.Settings], error) {
-	var settings desk.Settings
-	change, err := json.Marshal(in.Body)
-	if err != nil {
-		return nil, err
-	}
-	err = s.DB.Update(ctx, func(tx *store.Tx) error {
-		if settings, err = tx.Settings(ctx); err != nil {
-			return err
-		}
-		if _, given := in.Body["pipelines"]; given {
-			settings.Pipelines = nil // or its new elements would take what they leave out from the former ones in their place
-		}
-		dec := json.NewDecoder(bytes.NewReader(change))
-		dec.DisallowUnknownFields()
-		err := dec.Decode(&settings)
-		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			kind, _, _ := strings.Cut(wrong.Value, " ")
-			return desk.Refuse(wrong.Field, "this can't be of the type %s; GET %s/settings shows what it is", kind, root)
-		}
-		if err != nil {
-			return &desk.Error{Kind: desk.Invalid, Text: "the settings can't be read: " + strings.TrimPrefix(err.Error(), "json: "), Err: errors.New("settings")}
-		}
-		if err := desk.CheckSettings(settings); err != nil {
-			return err
-		}
-		return tx.PutSettings(ctx, settings)
-	})
+	settings, err := s.Desk.ChangeSettings(ctx, in.Body)
 	return &output[desk.Settings]{settings}, err
 }
