@@ -46,7 +46,14 @@ func parseAddresses(s string) (list []desk.Address, sure bool) {
 // where a group's name stood before it, or its end behind it.
 func nextAddress(s string) (item, rest string, group bool) {
 	quoted, comment, angle := false, 0, false
-	start := 0
+	start := len(s) - len(strings.TrimLeft(s, " \t\r\n"))
+	// What is asked again and again is found once, so that no list takes time beyond its length.
+	lastClose, looked, at := strings.LastIndexByte(s, '>'), start, false
+	hasAt := func(end int) bool {
+		at = at || looked < end && strings.IndexByte(s[looked:end], '@') >= 0
+		looked = end
+		return at
+	}
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '\\': // RFC 821 had it outside of quotes too
@@ -68,14 +75,14 @@ func nextAddress(s string) (item, rest string, group bool) {
 			angle = false
 		case angle:
 			// a "<" that is not closed before the next address is a slip of the pen
-			if c == ',' && (strings.IndexByte(s[i:], '>') < 0 || strings.IndexByte(s[start:i], '@') >= 0) {
+			if c == ',' && (lastClose < i || hasAt(i)) {
 				return s[start:i], s[i+1:], group
 			}
 		case c == ':' && !group:
 			// "undisclosed-recipients:;", but not "mailto:ann@example.com"
-			if name := strings.TrimSpace(s[start:i]); !strings.EqualFold(name, "mailto") && !strings.Contains(name, "@") {
+			if !hasAt(i) && !strings.EqualFold(strings.TrimSpace(s[start:i]), "mailto") {
 				group = true
-				start = i + 1
+				start, looked, at = i+1, i+1, false
 			}
 		case c == ',':
 			return s[start:i], s[i+1:], group
