@@ -149,6 +149,8 @@ type threadView struct {
 	Waiting       bool
 	Created, Last moment
 	Messages      []message
+	EarlierURL    string // where the messages before these are
+	LatestURL     string // where the newest are, if they are not here
 	People        []person
 	Nonce         desk.ID
 	Draft         string

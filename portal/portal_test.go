@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"net/textproto"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ import (
 	"postern/desk"
 	"postern/i18n"
 	"postern/internal/desktest"
+	"postern/internal/mailtest"
 	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
@@ -54,11 +56,18 @@ func ok(t testing.TB, err error) {
 	}
 }
 
+func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
+
 func newRig(t *testing.T, change func(*Options)) *rig {
+	t.Helper()
+	return newRigOn(t, store.Options{}, change)
+}
+
+func newRigOn(t *testing.T, on store.Options, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t}
 	var err error
-	in := desktest.New(t, store.Options{})
+	in := desktest.New(t, on)
 	r.db, r.keys, r.blobs, r.desk = in.DB, in.Keys, in.Blobs, in.Desk
 	r.accounts, err = accounts.New(r.db, r.desk)
 	ok(t, err)
@@ -1031,7 +1040,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 		"sign-in": accessView{head: h}, "forgot": accessView{head: h}, "check-mail": accessView{head: h}, "link": accessView{head: h}, "link-expired": accessView{head: h}, "set-password": accessView{head: h},
 		"oops": oopsView{head: h}, "new": newView{head: h, limits: theLimits},
 		"list": listView{head: h, Waiting: 2, Pills: []pill{{"/", "All", true}}, Rows: []row{{Number: 1, Subject: "<s>", Files: true, By: "b", Snippet: "s", Status: tag}}, NewerURL: "/n", OlderURL: "/o"},
-		"thread": threadView{head: h, Status: tag, Closed: true, Waiting: true, People: []person{{"N", "N", "R"}}, limits: theLimits,
+		"thread": threadView{head: h, Status: tag, Closed: true, Waiting: true, EarlierURL: "/e", LatestURL: "/l", People: []person{{"N", "N", "R"}}, limits: theLimits,
 			Messages: []message{{Team: true, Author: "A", Via: "v", Unverified: true, Body: "b", Quoted: "q", Files: []file{{Name: "f", Size: 1}}, Delivery: "d"}}},
 	}
 	for _, lang := range texts.Languages() {

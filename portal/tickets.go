@@ -17,7 +17,12 @@ import (
 	"postern/tickets"
 )
 
-const perPage = 20
+// What a page shows at once.
+const (
+	perPage        = 20      // tickets
+	perThread      = 50      // messages
+	bytesPerThread = 2 << 20 // of their texts, if one message alone is not larger
+)
 
 // closedKeys lists the statuses that count as closed.
 func closedKeys(org *store.Organisation) []string {
@@ -174,9 +179,22 @@ func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket
 	if v.Status, err = tagOf(t, org, ticket); err != nil {
 		return err
 	}
-	said, err := p.DB.Messages(ctx, desk.ScopeOfContact(who), ticket.ID)
+	before := c.Query("before")
+	if _, err := uuid.Parse(before); before != "" && err != nil {
+		return desk.Missing("page")
+	}
+	said, earlier, err := p.DB.NewestMessages(ctx, desk.ScopeOfContact(who), ticket.ID, desk.ID(before), perThread, bytesPerThread)
 	if err != nil {
 		return err
+	}
+	if before != "" && len(said) == 0 {
+		return desk.Missing("page")
+	}
+	if before != "" {
+		v.LatestURL = ticketPath(ticket.Number)
+	}
+	if earlier {
+		v.EarlierURL = ticketPath(ticket.Number) + "?before=" + string(said[0].ID)
 	}
 	for _, m := range said {
 		shown, err := messageOf(t, org, who, m)

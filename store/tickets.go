@@ -261,6 +261,32 @@ func (r reads) MessagePage(ctx context.Context, s desk.Scope, ticket desk.ID, p 
 	return r.messages(ctx, s, ticket, ` AND m.id < $3 ORDER BY m.id DESC LIMIT $4`, p.before(), p.limit())
 }
 
+// NewestMessages lists the newest of a ticket's messages in scope, oldest first: those before the message before, or all if
+// that is "". There are at most as many as most says, and only the first one may bring their texts above bytes, so that what
+// is read stays within bounds whatever customers send. earlier tells that there are more.
+func (r reads) NewestMessages(ctx context.Context, s desk.Scope, ticket, before desk.ID, most int, bytes int64) (_ []desk.Message, earlier bool, err error) {
+	cond, arg := scoped(s, 2)
+	var ids []any
+	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var id desk.ID
+		var size int64
+		err := row.Scan(&id, &size)
+		if bytes -= size; len(ids) == most || bytes < 0 && len(ids) > 0 {
+			earlier = true
+		} else if !earlier {
+			ids = append(ids, id)
+		}
+		return struct{}{}, err
+	}, `SELECT m.id, octet_length(m.text) + octet_length(m.reply) + octet_length(m.html) FROM messages m JOIN tickets t ON t.id = m.ticket_id
+		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` AND ($3 = '' OR (m.created_at, m.id) < ((SELECT b.created_at FROM messages b WHERE b.id = $3 AND b.ticket_id = $1), $3))
+		ORDER BY m.created_at DESC, m.id DESC LIMIT $4`, ticket, arg, before, most+1)
+	if err != nil || len(ids) == 0 {
+		return nil, false, err
+	}
+	ms, err := r.messages(ctx, s, ticket, ` AND m.id IN (`+placeholders(3, len(ids))+`) ORDER BY m.created_at, m.id`, ids...)
+	return ms, earlier, err
+}
+
 // messages lists a ticket's messages in scope; which, and in which order, is the end of the statement, whose arguments
 // count from $3.
 func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end string, args ...any) ([]desk.Message, error) {

@@ -96,31 +96,47 @@ func TestP12_HostileMailInTheBrowser(t *testing.T) {
 	p.fill("#password", password)
 	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
 	p.harmless("list")
-	for _, csp := range []bool{true, false} {
-		p.do("policy", call(cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: !csp}))
-		p.open(fmt.Sprintf("/tickets/%d", first.Number))
-		p.harmless(fmt.Sprintf("thread, policy %v", csp))
-	}
-	if n := eval[int](p, "document.querySelectorAll('.thread > li > article > .body').length"); n != len(bodies)+2 {
-		t.Errorf("the page has %d messages in their places, want %d", n, len(bodies)+2)
-	}
-	if n := eval[int](p, "document.querySelectorAll('form').length"); n != 3 { // sign out, reply, solved
-		t.Errorf("the page has %d forms", n)
-	}
+	p.open(fmt.Sprintf("/tickets/%d", first.Number))
 	// The inline picture shows; the remote one does not load.
 	p.until("[...document.querySelectorAll('.thread .body img')].some(i => i.src.includes('/files/') && i.complete && i.naturalWidth === 3)")
+	shown := 0
+	for page := 0; ; page++ {
+		for _, csp := range []bool{true, false} {
+			p.do("policy", call(cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: !csp}))
+			p.do("load the page with it", chromedp.Reload())
+			p.harmless(fmt.Sprintf("thread, page %d, policy %v", page, csp))
+		}
+		shown += eval[int](p, "document.querySelectorAll('.thread > li > article > .body').length")
+		if n := eval[int](p, "document.querySelectorAll('form').length"); n != 3 { // sign out, reply, solved
+			t.Errorf("page %d has %d forms", page, n)
+		}
+		p.staysInItsBox()
+		earlier := `a[href*="?before="]`
+		if !p.bool("!!document.querySelector('" + earlier + "')") {
+			break
+		}
+		p.leads("show earlier messages", chromedp.Click(chromedp.CSS(earlier)))
+	}
+	if shown != len(bodies)+2 {
+		t.Errorf("the pages have %d messages in their places, want %d", shown, len(bodies)+2)
+	}
+	p.shoot("hostile")
+}
+
+// staysInItsBox checks that no message is seen outside of its box.
+func (p *tab) staysInItsBox() {
+	p.t.Helper()
 	for _, l := range []look{{width: 1280}, {width: 320}} {
 		p.do("look", see(l))
 		if out := eval[[]string](p, `[...document.querySelectorAll('.thread > li')].flatMap(li => { const box = li.getBoundingClientRect();
 			return [...li.querySelectorAll('.body *')].filter(e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e);
 				return s.position !== 'static' && !e.closest('summary') || r.width && (r.left < box.left - 1 || r.right > box.right + 1) && !e.closest('table'); }).map(e => e.outerHTML.slice(0, 200)) })`); len(out) > 0 {
-			t.Errorf("%s: %d elements leave their box, the first is %s", l, len(out), out[0])
+			p.t.Errorf("%s: %d elements leave their box, the first is %s", l, len(out), out[0])
 		}
 		if eval[bool](p, "document.documentElement.scrollWidth > innerWidth") {
-			t.Errorf("%s: the page scrolls to the side", l)
+			p.t.Errorf("%s: the page scrolls to the side", l)
 		}
 	}
-	p.shoot("hostile")
 }
 
 // harmless checks that nothing ran or was fetched, also after everything in the page was touched.
