@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"runtime"
 	"slices"
 	"strings"
@@ -92,7 +93,8 @@ func CheckPassword(password string, c desk.Contact) error {
 
 // Rates of wrong sign-ins and of mails (REQUIREMENTS P7): nobody is locked out for good.
 const (
-	freeTries  = 5
+	freeTries  = 5   // for one name from one place
+	triesPerIP = 100 // from one place, for all names: behind a proxy that is not trusted, everybody is in one place
 	tryWindow  = 15 * time.Minute
 	linksHour  = 3
 	linksPerIP = 20
@@ -102,11 +104,11 @@ const (
 var ErrWrongPair = &desk.Error{Kind: desk.Unauthenticated, Text: "The address or the password is not right"} //nolint:gochecknoglobals // never changes
 
 // SignIn finds the contact that has the address or user name and the password. The answer for an unknown name is the
-// same as for a wrong password, and takes the same work. Too many wrong tries from one place for one name are TooMany
-// for some minutes.
+// same as for a wrong password, and takes the same work. Too many wrong tries from one place, for one name or for very many,
+// are TooMany for some minutes.
 func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk.Contact, error) {
-	key := triesKey(login, ip)
-	if err := a.countTry(ctx, key); err != nil {
+	place, key := "sign-in from "+ip, triesKey(login, ip)
+	if err := a.countTry(ctx, place, key); err != nil {
 		return desk.Contact{}, err
 	}
 	c, hash, err := a.credentials(ctx, login)
@@ -120,7 +122,9 @@ func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk
 	if !match || c.ID == "" {
 		return desk.Contact{}, ErrWrongPair
 	}
-	return c, a.db.Update(ctx, func(tx *store.Tx) error { return tx.ForgetHits(ctx, key) })
+	return c, a.db.Update(ctx, func(tx *store.Tx) error {
+		return errors.Join(tx.TakeBackHit(ctx, place), tx.ForgetHits(ctx, key))
+	})
 }
 
 // triesKey names what the tries of one place for one name are counted under. What was typed may be long, and is nobody's
@@ -130,19 +134,27 @@ func triesKey(login, ip string) string {
 	return "sign-in " + hex.EncodeToString(sum[:8]) + " " + ip
 }
 
-// countTry counts a try before it is made, so that many at the same moment are many: a right password clears the count.
-func (a *Accounts) countTry(ctx context.Context, key string) error {
+// countTry counts a try before it is made, so that many at the same moment are many: a right password takes the count back.
+// One that is refused is not counted, and leaves no row for its name.
+func (a *Accounts) countTry(ctx context.Context, place, key string) error {
 	return a.db.Update(ctx, func(tx *store.Tx) error {
-		tries, err := tx.Hit(ctx, key, tryWindow)
-		if err != nil || tries <= freeTries {
+		if err := countHit(ctx, tx, place, triesPerIP); err != nil {
 			return err
 		}
-		_, until, err := tx.Hits(ctx, key, tx.Now())
-		if err != nil {
-			return err
-		}
-		return &desk.Error{Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + until.UTC().Format("15:04") + " UTC, or have a link mailed to you"}
+		return countHit(ctx, tx, key, freeTries)
 	})
+}
+
+func countHit(ctx context.Context, tx *store.Tx, key string, most int) error {
+	tries, err := tx.Hit(ctx, key, tryWindow)
+	if err != nil || tries <= most {
+		return err
+	}
+	_, until, err := tx.Hits(ctx, key, tx.Now())
+	if err != nil {
+		return err
+	}
+	return &desk.Error{Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + until.UTC().Format("15:04") + " UTC, or have a link mailed to you"}
 }
 
 // credentials gives a contact that may sign in and its hash; or nobody, and a hash to compare with all the same.

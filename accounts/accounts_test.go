@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,6 +166,42 @@ func TestP7_WrongTriesAreLimitedEvenAtOnce(t *testing.T) {
 			if err := signIn("ann", "192.0.2.1"); err != nil {
 				r.t.Fatal(err)
 			}
+		}
+	})
+}
+
+func TestP7_OnePlaceCannotTryManyNames(t *testing.T) {
+	both(t, func(r *rig) {
+		try := func(login, secret, ip string) error {
+			_, err := r.a.SignIn(r.t.Context(), login, secret, ip)
+			return err
+		}
+		for i := range triesPerIP {
+			if err := errors.Join(try("ann", password, "192.0.2.1"), try("ann", password, "192.0.2.1")); err != nil {
+				r.t.Fatalf("what is right counts, the %d. time: %v", i, err)
+			}
+			if err := try("nobody-"+strconv.Itoa(i), "wrong", "192.0.2.1"); !errors.Is(err, ErrWrongPair) {
+				r.t.Fatalf("wrong try %d: %v", i, err)
+			}
+		}
+		before := r.a.hashes.Load()
+		for _, login := range []string{"nobody", "ann"} {
+			if err := try(login, password, "192.0.2.1"); desk.KindOf(err) != desk.TooMany {
+				r.t.Errorf("after %d wrong tries %s gives %v", triesPerIP, login, err)
+			}
+			if n, _, err := r.db.Hits(r.t.Context(), triesKey(login, "192.0.2.1"), r.db.Now()); err != nil || n != 0 {
+				r.t.Errorf("a refused try leaves a count of %d for %s, %v", n, login, err)
+			}
+		}
+		if n := r.a.hashes.Load() - before; n != 0 {
+			r.t.Errorf("refused tries take %d hashes", n)
+		}
+		if err := try("ann", password, "192.0.2.2"); err != nil {
+			r.t.Errorf("another place: %v", err)
+		}
+		r.ahead.Store(int64(tryWindow + time.Second))
+		if err := try("ann", password, "192.0.2.1"); err != nil {
+			r.t.Errorf("nobody is locked out for good: %v", err)
 		}
 	})
 }

@@ -26,6 +26,11 @@ func (tx *Tx) Hit(ctx context.Context, key string, window time.Duration) (n int,
 	return n, err
 }
 
+// TakeBackHit counts one less for key.
+func (tx *Tx) TakeBackHit(ctx context.Context, key string) error {
+	return tx.exec(ctx, `UPDATE attempts SET count = count - 1 WHERE key = $1 AND count > 0`, key)
+}
+
 // ForgetHits clears key's count.
 func (tx *Tx) ForgetHits(ctx context.Context, key string) error {
 	return tx.exec(ctx, `DELETE FROM attempts WHERE key = $1`, key)
