@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"postern/accounts"
 	"postern/blob"
@@ -942,6 +944,40 @@ func TestAStalePageSentTwiceIsStoredOnce(t *testing.T) {
 	}
 	if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 5 {
 		t.Errorf("Ann has %d tickets, %v; want the two and three new ones", total, err)
+	}
+}
+
+// TestAPageDoesNotDateAMessage: the id that a page sends is taken only if it is of about now; what comes with another one is
+// stored all the same.
+func TestAPageDoesNotDateAMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	of := func(at time.Time) string {
+		id := uuid.MustParse(string(store.NewID()))
+		binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|uint64(id[6])<<8|uint64(id[7]))
+		return id.String()
+	}
+	now := time.Now()
+	for what, c := range map[string]struct {
+		nonce string
+		taken bool
+	}{
+		"of now": {of(now), true}, "hours old": {of(now.Add(-20 * time.Hour)), true}, "days old": {of(now.Add(-25 * time.Hour)), false}, "tomorrow": {of(now.Add(24 * time.Hour)), false},
+		"far away": {"ffffffff-ffff-7fff-bfff-ffffffffffff", false}, "long ago": {"00000000-0000-7000-8000-000000000000", false}, "random": {uuid.NewString(), false}, "no id": {"x", false},
+	} {
+		in.want(what, in.send(ticketPath(mine.Number), map[string]string{"text": what, "nonce": c.nonce}), http.StatusSeeOther)
+		in.want(what, in.send("/tickets/new", map[string]string{"subject": what, "text": what, "nonce": c.nonce}), http.StatusSeeOther)
+		said := r.messages(mine.ID)
+		i := slices.IndexFunc(said, func(m desk.Message) bool { return m.Text == what })
+		if i < 0 || (said[i].ID == desk.ID(c.nonce)) != c.taken {
+			t.Errorf("%s: the message is %+v", what, said)
+		}
+	}
+	if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 9 {
+		t.Errorf("there are %d tickets, %v", total, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -323,7 +324,7 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 		return p.showThread(c, who, ticket, in, problems)
 	}
 	_, err = p.Desk.ReplyByCustomer(c.Request.Context(), tickets.CustomerReply{
-		Contact: who, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(), Solved: in.value("solved") != "",
+		Contact: who, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(p.DB.Now()), Solved: in.value("solved") != "",
 	})
 	if err != nil {
 		return err
@@ -379,7 +380,7 @@ func (p *portal) create(c *gin.Context, who desk.Contact) error {
 		return p.showNew(c, who, in.value("subject"), in.value("text"), problems)
 	}
 	ticket, err := p.Desk.OpenByCustomer(c.Request.Context(), tickets.CustomerTicket{
-		Contact: who, Subject: in.subject(), Text: in.value("text"), Files: in.files, Nonce: in.nonce(),
+		Contact: who, Subject: in.subject(), Text: in.value("text"), Files: in.files, Nonce: in.nonce(p.DB.Now()),
 	})
 	if err != nil {
 		return err
@@ -387,10 +388,21 @@ func (p *portal) create(c *gin.Context, who desk.Contact) error {
 	return p.done(c, t, ticketPath(ticket.Number), "thread.got_ticket", "Number", "#"+strconv.FormatInt(ticket.Number, 10))
 }
 
-// nonce is the id that the page made for what is sent, so that a double click sends once.
-func (f *form) nonce() desk.ID {
+// nonceLife is how long a page can be open and still know what it sent; nonceAhead is how far the clocks of several gateways
+// may be apart.
+const (
+	nonceLife  = 24 * time.Hour
+	nonceAhead = time.Minute
+)
+
+// nonce is the id that the page made for what is sent, so that a double click sends once. One whose time is not about now
+// gives way to a new one: a message's id says when it was written, whatever a browser sends.
+func (f *form) nonce(now time.Time) desk.ID {
 	id, err := uuid.Parse(f.value("nonce"))
 	if err != nil || id.Version() != 7 {
+		return store.NewID()
+	}
+	if at := time.Unix(id.Time().UnixTime()); at.Before(now.Add(-nonceLife)) || at.After(now.Add(nonceAhead)) {
 		return store.NewID()
 	}
 	return desk.ID(id.String())
