@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -80,15 +81,24 @@ const (
 func CheckPassword(password string, c desk.Contact) error {
 	switch n := len([]rune(password)); {
 	case n < MinPassword:
-		return desk.Refuse("password", "Choose a password of at least %d characters", MinPassword)
+		return weak("password_short", "Choose a password of at least %d characters", MinPassword)
 	case n > MaxPassword:
-		return desk.Refuse("password", "Choose a password of at most %d characters", MaxPassword)
+		return weak("password_long", "Choose a password of at most %d characters", MaxPassword)
 	}
 	low := strings.ToLower(password)
 	if common(low) || slices.Contains(c.Addresses, low) || c.Username != "" && low == c.Username {
-		return desk.Refuse("password", "This password is too easy to guess. Choose another one")
+		return weak("password_common", "This password is too easy to guess. Choose another one")
 	}
 	return nil
+}
+
+// weak is the error for a password that is refused; limit is the number in its text, if it has one.
+func weak(key, text string, limit ...any) error {
+	e := &desk.Error{Kind: desk.Invalid, Field: "password", Text: fmt.Sprintf(text, limit...), Key: key}
+	for _, n := range limit {
+		e.Args = append(e.Args, "Limit", n)
+	}
+	return e
 }
 
 // Rates of wrong sign-ins and of mails (REQUIREMENTS P7): nobody is locked out for good.
@@ -101,7 +111,7 @@ const (
 )
 
 // ErrWrongPair says that name and password don't belong together; which of them is wrong is not said.
-var ErrWrongPair = &desk.Error{Kind: desk.Unauthenticated, Text: "The address or the password is not right"} //nolint:gochecknoglobals // never changes
+var ErrWrongPair = &desk.Error{Kind: desk.Unauthenticated, Text: "The address or the password is not right", Key: "wrong_pair"} //nolint:gochecknoglobals // never changes
 
 // SignIn finds the contact that has the address or user name and the password. The answer for an unknown name is the
 // same as for a wrong password, and takes the same work. Too many wrong tries from one place, for one name or for very many,
@@ -154,7 +164,10 @@ func countHit(ctx context.Context, tx *store.Tx, key string, most int) error {
 	if err != nil {
 		return err
 	}
-	return &desk.Error{Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + until.UTC().Format("15:04") + " UTC, or have a link mailed to you"}
+	at := until.UTC().Format("15:04")
+	return &desk.Error{
+		Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + at + " UTC, or have a link mailed to you", Key: "too_many_tries", Args: []any{"Time", at},
+	}
 }
 
 // credentials gives a contact that may sign in and its hash; or nobody, and a hash to compare with all the same.
@@ -200,7 +213,7 @@ func (a *Accounts) request(ctx context.Context, login, ip string, l linkKind) er
 			return err
 		}
 		if n > linksPerIP {
-			return &desk.Error{Kind: desk.TooMany, Text: "Too many links were asked for from here. Try again in an hour"}
+			return &desk.Error{Kind: desk.TooMany, Text: "Too many links were asked for from here. Try again in an hour", Key: "too_many_links"}
 		}
 		c, err := tx.ContactByLogin(ctx, login)
 		if desk.KindOf(err) == desk.NotFound || err == nil && (c.Disabled || c.LoginAddress() == "") {

@@ -54,11 +54,13 @@ func (k Kind) String() string {
 	return "internal"
 }
 
-// Error is a failure whose Text may be shown to the person who caused it. Err, if any, is for the log.
+// Error is a failure whose Text, or the text of Key, may be shown to the person who caused it. Err, if any, is for the log.
 type Error struct {
 	Kind  Kind
 	Field string // the input at fault, as the API names it; empty if none
-	Text  string // a plain sentence that says what to do
+	Text  string // a plain sentence that says what to do, for operators and programs
+	Key   string // the text in the catalogues, for customers; empty: they are told nothing of it
+	Args  []any  // names and values for what stands in the text of Key
 	Err   error
 }
 

@@ -55,7 +55,11 @@ func (p *portal) signIn(c *gin.Context) error {
 		if !ok || e.Kind != desk.Unauthenticated && e.Kind != desk.TooMany {
 			return err
 		}
-		h.Problems = append(h.Problems, problem{"email", e.Text + "."})
+		text, err := t.T(e.Key, e.Args...)
+		if err != nil {
+			return err
+		}
+		h.Problems = append(h.Problems, problem{"email", text})
 		if e.Kind == desk.TooMany {
 			comeBack(c.Writer)
 			c.Status(http.StatusTooManyRequests)
@@ -175,6 +179,10 @@ func (p *portal) setPassword(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	h.Problems = []problem{{"password", e.Text}}
+	text, err := t.T(e.Key, e.Args...)
+	if err != nil {
+		return err
+	}
+	h.Problems = []problem{{"password", text}}
 	return p.show(c, t, "set-password", accessView{head: h, Name: nameOf(who), Email: who.LoginAddress()}, 1)
 }

@@ -215,12 +215,12 @@ func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.R
 		key = r.key
 	}
 	title, titleErr := texts.T(key + "_title")
+	if e, ok := errors.AsType[*desk.Error](err); ok && e.Key != "" && status < http.StatusInternalServerError {
+		key, pairs = e.Key, e.Args
+	}
 	text, textErr := texts.T(key, pairs...)
 	if err := errors.Join(titleErr, textErr); err != nil {
 		p.Web.Log.ErrorContext(ctx, "an error page lacks its text", slog.String("error", err.Error()))
-	}
-	if e, ok := errors.AsType[*desk.Error](err); ok && e.Text != "" && (key == "oops.too_many" || key == "oops.refused") {
-		text = e.Text
 	}
 	v := oopsView{head: p.headOf(ctx, texts, desk.Contact{}, title), Text: text}
 	if err := p.pages.write(w, status, texts.Lang(), "oops", v); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"mime"
@@ -1096,6 +1097,45 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// TestCustomersReadTheCatalogue: what an operator or a program is told of an error is not for customers: they read the text of
+// its key, in their language, or what the page says to everybody.
+func TestCustomersReadTheCatalogue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	texts, err := i18n.Load()
+	ok(t, err)
+	has := func(what string, a answer, status int, key string, pairs ...any) {
+		t.Helper()
+		want, err := texts.For("en").T(key, pairs...)
+		ok(t, err)
+		in.want(what, a, status)
+		if !strings.Contains(a.body, html.EscapeString(want)) {
+			t.Errorf("%s: the page lacks %q: %s", what, want, textOf(a.body))
+		}
+	}
+	has("a wrong password", (&visitor{r: r}).post("/sign-in", "email", "ann", "password", "wrong"), 422, "wrong_pair")
+	link := "/password/" + r.link(ann, desk.LinkSetPassword, time.Hour)
+	has("a short password", in.post(link, "password", "short"), 422, "password_short", "Limit", accounts.MinPassword)
+	has("a long password", in.post(link, "password", strings.Repeat("x", 300)), 422, "password_long", "Limit", accounts.MaxPassword)
+	has("a known password", in.post(link, "password", "password1"), 422, "password_common")
+	for range 20 {
+		in.post("/forgot", "email", "ann")
+	}
+	has("many links", in.post("/forgot", "email", "ann"), 429, "too_many_links")
+
+	settings := desk.DefaultSettings()
+	settings.Pipelines[0].Statuses = settings.Pipelines[0].Statuses[:1] // as nobody can set it
+	ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutSettings(t.Context(), settings) }))
+	a := in.post(ticketPath(mine.Number) + "/solved")
+	has("no closed status", a, 422, "oops.refused")
+	if strings.Contains(a.body, "pipeline") {
+		t.Errorf("a customer is told %s", textOf(a.body))
 	}
 }
 
