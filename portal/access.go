@@ -19,10 +19,17 @@ func (p *portal) signInPage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if key := map[string]string{"idle": "timed_out", "out": "signed_out"}[c.Query("why")]; key != "" {
-		if h.Notice, err = t.T(key); err != nil {
-			return err
-		}
+	switch c.Query("why") {
+	case "idle":
+		var keptErr error
+		h.Notice, err = t.T("timed_out")
+		h.Kept, keptErr = t.T("timed_out_kept")
+		err = errors.Join(err, keptErr)
+	case "out":
+		h.Notice, err = t.T("signed_out")
+	}
+	if err != nil {
+		return err
 	}
 	return p.show(c, t, "sign-in", accessView{head: h, To: returnTo(c.Query("to"))}, 0)
 }

@@ -3,6 +3,7 @@ package portal
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ import (
 
 // form is what a page with files sent.
 type form struct {
+	needed   []string // the fields that must not be empty
+	lost     bool     // it will not be taken in any case: it is read for its fields
 	values   map[string]string
 	files    []desk.Attachment
 	tooLarge []string // names of files over the limit
@@ -37,18 +40,30 @@ func (f *form) value(name string) string { return f.values[name] }
 // subject is the form's subject in one line.
 func (f *form) subject() string { return strings.Join(strings.Fields(f.value("subject")), " ") }
 
-// refused tells that a form will not be taken, from what has come of it. needed are the fields that must not be empty.
-func (f *form) refused(needed []string) bool {
+// names lists the files that came.
+func (f *form) names() string {
+	var names []string
+	for _, a := range f.files {
+		names = append(names, a.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// refused tells that a form will not be taken, from what has come of it.
+func (f *form) refused() bool {
 	empty := func(field string) bool { return strings.TrimSpace(f.value(field)) == "" }
-	return slices.ContainsFunc(needed, empty) || desk.CheckSubject(f.subject()) != nil || len(f.tooLarge) > 0 || f.tooMany
+	return f.lost || slices.ContainsFunc(f.needed, empty) || desk.CheckSubject(f.subject()) != nil || len(f.tooLarge) > 0 || f.tooMany
 }
 
 // readForm reads a multipart form; its files stream into the blob store. Those of a form that is refused for what came
 // before them are not kept: nothing would ever name them. So our pages have their fields before the files.
 func (p *portal) readForm(c *gin.Context, needed ...string) (*form, error) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxUpload)
-	f, err := p.readParts(c, needed)
-	if err == nil && f.unkept && !f.refused(needed) {
+	f := &form{needed: needed}
+	if sent, ok := c.Request.Context().Value(sentKey{}).(*sent); ok {
+		sent.form = f
+	}
+	err := p.readParts(c.Request, f)
+	if err == nil && f.unkept && !f.refused() {
 		err = unreadable(errors.New("the fields come after the files"))
 	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
@@ -64,36 +79,37 @@ const (
 	maxParts  = 600 // a browser sends one for each file that was chosen: people are told of too many
 )
 
-func (p *portal) readParts(c *gin.Context, needed []string) (*form, error) {
-	f := &form{values: map[string]string{}}
-	r, err := c.Request.MultipartReader()
+func (p *portal) readParts(req *http.Request, f *form) error {
+	f.values = map[string]string{}
+	req.Body = http.MaxBytesReader(nil, req.Body, maxUpload)
+	r, err := req.MultipartReader()
 	if err != nil {
-		return f, unreadable(err)
+		return unreadable(err)
 	}
 	for text, parts := 0, 0; ; parts++ {
 		part, err := r.NextPart()
 		if errors.Is(err, io.EOF) && parts > 0 {
-			return f, nil
+			return nil
 		}
 		if err != nil {
-			return f, unreadable(err)
+			return unreadable(err)
 		}
 		if parts == maxParts {
 			f.tooMany = true
-			return f, nil
+			return nil
 		}
 		var b []byte
 		if part.FileName() == "" {
 			if b, err = io.ReadAll(io.LimitReader(part, maxFormText+1)); err != nil {
-				return f, unreadable(err)
+				return unreadable(err)
 			}
 		}
 		if text += len(b) + len(part.FormName()) + len(part.FileName()); text > maxFormText {
-			return f, &refused{http.StatusRequestEntityTooLarge, "oops.text_too_long", errors.New("more text than a form takes")}
+			return &refused{http.StatusRequestEntityTooLarge, "oops.text_too_long", errors.New("more text than a form takes")}
 		}
 		if part.FileName() != "" {
-			if err := p.readFile(c, f, part, needed); err != nil {
-				return f, err
+			if err := p.readFile(req.Context(), f, part); err != nil {
+				return err
 			}
 			continue
 		}
@@ -101,6 +117,32 @@ func (p *portal) readParts(c *gin.Context, needed []string) (*form, error) {
 			f.values[name] = strings.ReplaceAll(strings.ToValidUTF8(string(b), "\uFFFD"), "\x00", "") // as it can be stored
 		}
 	}
+}
+
+// sent is what a request has sent, for the page that says that it could not be taken.
+type sent struct{ form *form }
+
+type sentKey struct{}
+
+// remembering lets a request's form be found when the request fails, wherever that is.
+func remembering(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sentKey{}, &sent{})))
+	})
+}
+
+// formOf gives what somebody has written into a page with files, whether a handler has come to read it or not; nil for any
+// other request.
+func (p *portal) formOf(r *http.Request) *form {
+	sent, ok := r.Context().Value(sentKey{}).(*sent)
+	if !ok || r.Method != http.MethodPost || !pageOfOurs.MatchString(r.URL.Path) {
+		return nil
+	}
+	if sent.form == nil {
+		sent.form = &form{lost: true}
+		_ = p.readParts(r, sent.form) // what came whole is there
+	}
+	return sent.form
 }
 
 // parseForm reads a form without files.
@@ -166,7 +208,7 @@ func (a *atMost) Read(b []byte) (int, error) {
 }
 
 // readFile reads one file. An empty one is no file.
-func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part, needed []string) error {
+func (p *portal) readFile(ctx context.Context, f *form, part *multipart.Part) error {
 	if len(f.files) >= maxFiles {
 		f.tooMany = true
 		return nil
@@ -181,11 +223,11 @@ func (p *portal) readFile(c *gin.Context, f *form, part *multipart.Part, needed 
 		file.Type = media
 	}
 	var err error
-	if f.refused(needed) {
+	if f.refused() {
 		f.unkept = true
 		file.Size, err = io.Copy(io.Discard, limited)
 	} else {
-		file.SHA256, file.Size, err = p.Blobs.Put(c.Request.Context(), limited)
+		file.SHA256, file.Size, err = p.Blobs.Put(ctx, limited)
 	}
 	if limited.over {
 		f.tooLarge = append(f.tooLarge, file.Name)
@@ -234,11 +276,7 @@ func (f *form) problems(t *i18n.Texts, needed ...string) ([]problem, error) {
 		}
 	}
 	if len(out) > 0 && len(f.files) > 0 {
-		var names []string
-		for _, a := range f.files {
-			names = append(names, a.Name)
-		}
-		if err := add("files", "files_again", "Names", strings.Join(names, ", ")); err != nil {
+		if err := add("files", "files_again", "Names", f.names()); err != nil {
 			return nil, err
 		}
 	}

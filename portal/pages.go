@@ -69,6 +69,7 @@ type head struct {
 	User      *user
 	Active    string
 	Notice    string
+	Kept      string // what is true besides where scripts run
 	Problems  []problem
 }
 
@@ -95,7 +96,17 @@ func (h head) Problem(field string) *problem {
 
 type oopsView struct {
 	head
-	Text string
+	Text  string
+	Again *againView
+}
+
+// againView is a form that could not be taken, to be sent once more.
+type againView struct {
+	Action        string
+	Subject, Text string
+	Nonce         string
+	Solved        bool
+	Files         string // the names of those that have to be chosen again
 }
 
 type accessView struct {

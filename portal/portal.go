@@ -72,7 +72,7 @@ func New(o Options) (http.Handler, error) {
 	p.routes(e)
 	mux := http.NewServeMux()
 	mux.Handle(web.AssetsPath, assets)
-	mux.Handle("/", web.SameOrigin(p.sessions.Handler(e), http.HandlerFunc(p.foreign)))
+	mux.Handle("/", web.SameOrigin(remembering(p.sessions.Handler(e)), http.HandlerFunc(p.foreign)))
 	return web.Headers(web.Bodies(mux, maxUpload, filesWithin), o.HTTPS), nil
 }
 
@@ -223,6 +223,9 @@ func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.R
 		p.Web.Log.ErrorContext(ctx, "an error page lacks its text", slog.String("error", err.Error()))
 	}
 	v := oopsView{head: p.headOf(ctx, texts, desk.Contact{}, title), Text: text}
+	if f := p.formOf(r); f != nil && status >= http.StatusInternalServerError && f.value("subject")+f.value("text") != "" {
+		v.Again = &againView{Action: r.URL.Path, Subject: f.value("subject"), Text: f.value("text"), Nonce: f.value("nonce"), Solved: f.value("solved") != "", Files: f.names()}
+	}
 	if err := p.pages.write(w, status, texts.Lang(), "oops", v); err != nil {
 		p.Web.Log.ErrorContext(ctx, "an error page failed", slog.String("error", err.Error()))
 	}

@@ -815,6 +815,64 @@ func TestNothingIsLostWhenAFormIsRefused(t *testing.T) {
 	}
 }
 
+// TestWhatWasWrittenComesBackWithAnErrorOfOurs: the page for it has the form again, so that also without a script nothing that
+// somebody wrote is gone.
+func TestWhatWasWrittenComesBackWithAnErrorOfOurs(t *testing.T) {
+	t.Parallel()
+	blobs := &failing{}
+	r := newRig(t, func(o *Options) { blobs.Store, o.Blobs = o.Blobs, blobs })
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	nonce := string(store.NewID())
+	fields := map[string]string{"subject": "My subject", "text": "my <draft>", "nonce": nonce, "solved": "1"}
+	has := func(what string, a answer, status int, parts ...string) {
+		t.Helper()
+		in.want(what, a, status)
+		for _, part := range append(parts, "my &lt;draft&gt;</textarea>", `value="`+nonce+`"`, `name="solved" value="1"`, `enctype="multipart/form-data"`) {
+			if !strings.Contains(a.body, part) {
+				t.Errorf("%s: the page lacks %s: %s", what, part, a.body)
+			}
+		}
+	}
+	has("the files can't be kept", in.send(ticketPath(mine.Number), fields, upload{"a.txt", "text/plain", "bytes"}), http.StatusInternalServerError, `action="`+ticketPath(mine.Number)+`#errs"`)
+	in.want("sent again", in.send(ticketPath(mine.Number), fields), http.StatusSeeOther)
+	if said := r.messages(mine.ID); len(said) != 2 || said[1].Text != "my <draft>" || string(said[1].ID) != nonce {
+		t.Errorf("sent again, the messages are %+v", said)
+	}
+
+	ok(t, r.db.Close())
+	file := upload{"b.txt", "text/plain", "bytes"}
+	has("a reply, the database away", in.send(ticketPath(mine.Number), fields, file), http.StatusServiceUnavailable, "b.txt")
+	has("a ticket, the database away", in.send("/tickets/new", fields, file), http.StatusServiceUnavailable, `value="My subject"`, `action="/tickets/new#errs"`, "b.txt")
+	for what, a := range map[string]answer{
+		"signing in": in.post("/sign-in", "email", "ann", "password", "canary", "text", "canary"), "no form": in.post("/tickets/new"), "a GET": in.get("/tickets/new"),
+	} {
+		in.want(what, a, http.StatusServiceUnavailable)
+		if strings.Contains(a.body, "canary") || strings.Contains(a.body, "Nothing is lost") || strings.Contains(a.body, "<form") {
+			t.Errorf("%s: %s", what, a.body)
+		}
+	}
+}
+
+// failing keeps no files.
+type failing struct{ blob.Store }
+
+func (failing) Put(_ context.Context, r io.Reader) (string, int64, error) {
+	_, err := io.Copy(io.Discard, r)
+	return "", 0, errors.Join(err, errors.New("the bucket is away"))
+}
+
+// TestOnlyWhereScriptsRunAreDraftsPromised: without them, what was typed does not outlive a session.
+func TestOnlyWhereScriptsRunAreDraftsPromised(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	a := (&visitor{r: r}).get("/sign-in?why=idle")
+	if !strings.Contains(a.body, `<span class="js-only">What you typed is kept in this browser tab.</span>`) || strings.Count(a.body, "is kept") != 1 || !strings.Contains(a.body, "You were signed out") {
+		t.Errorf("the page says %s", a.body)
+	}
+}
+
 // endless gives the parts of a form: its text, and files that together are too large.
 type endless struct{ left int64 }
 
@@ -1071,11 +1129,11 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	ok(t, err)
 	p, err := parsePages(texts, assets)
 	ok(t, err)
-	h := head{Title: "T", Portal: "P", Help: "a@b.example", User: &user{"N", "N", "m"}, Notice: "n", Problems: []problem{{"email", "e"}, {"password", "p"}, {"text", "t"}, {"subject", "s"}, {"files", "f"}}}
+	h := head{Title: "T", Portal: "P", Help: "a@b.example", User: &user{"N", "N", "m"}, Notice: "n", Kept: "k", Problems: []problem{{"email", "e"}, {"password", "p"}, {"text", "t"}, {"subject", "s"}, {"files", "f"}}}
 	tag := statusTag{"open", "Open"}
 	views := map[string]any{
 		"sign-in": accessView{head: h}, "forgot": accessView{head: h}, "check-mail": accessView{head: h}, "link": accessView{head: h}, "link-expired": accessView{head: h}, "set-password": accessView{head: h},
-		"oops": oopsView{head: h}, "new": newView{head: h, limits: theLimits},
+		"oops": oopsView{head: h, Again: &againView{Action: "/tickets/new", Files: "a.txt", Solved: true}}, "new": newView{head: h, limits: theLimits},
 		"list": listView{head: h, Waiting: 2, Pills: []pill{{"/", "All", true}}, Rows: []row{{Number: 1, Subject: "<s>", Files: true, By: "b", Snippet: "s", Status: tag}}, NewerURL: "/n", OlderURL: "/o"},
 		"thread": threadView{head: h, Status: tag, Closed: true, Waiting: true, EarlierURL: "/e", LatestURL: "/l", People: []person{{"N", "N", "R"}}, limits: theLimits,
 			Messages: []message{{Team: true, Author: "A", Via: "v", Unverified: true, Body: "b", Quoted: "q", Files: []file{{Name: "f", Size: 1}}, Delivery: "d"}}},
