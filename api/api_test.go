@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ import (
 	"postern/tickets"
 	"postern/web"
 )
+
+func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
 
 // client talks to an API with a token.
 type client struct {
@@ -165,21 +168,22 @@ type items[T any] struct {
 }
 
 func TestTokensAndScopes(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	good := c.token
-	for _, token := range []string{"", "wrong", "pst_wrong", good + "x"} {
-		c.token = token
-		c.want(401, "GET", "/api/v1/tickets", nil, nil)
-	}
-	var err error
-	c.token, err = c.who.CreateToken(t.Context(), "reader", []string{desk.ScopeRead})
-	ok(t, err)
-	c.want(200, "GET", "/api/v1/tickets", nil, nil)
-	c.want(403, "POST", "/api/v1/companies", map[string]any{"name": "Acme"}, nil)
-	c.want(403, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Mine"}, nil)
-	c.token = good
-	c.want(403, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Mine"}, nil)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		good := c.token
+		for _, token := range []string{"", "wrong", "pst_wrong", good + "x"} {
+			c.token = token
+			c.want(401, "GET", "/api/v1/tickets", nil, nil)
+		}
+		var err error
+		c.token, err = c.who.CreateToken(t.Context(), "reader", []string{desk.ScopeRead})
+		ok(t, err)
+		c.want(200, "GET", "/api/v1/tickets", nil, nil)
+		c.want(403, "POST", "/api/v1/companies", map[string]any{"name": "Acme"}, nil)
+		c.want(403, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Mine"}, nil)
+		c.token = good
+		c.want(403, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Mine"}, nil)
+	})
 }
 
 // TestTheSchemeHasNoCase: RFC 9110 11.1 says so.
@@ -218,180 +222,185 @@ func TestRefusalsAreProblems(t *testing.T) {
 }
 
 func TestPeople(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	var acme, other struct{ ID string }
-	c.want(201, "POST", "/api/v1/companies", map[string]any{"name": "Acme", "domains": []string{"ACME.example"}}, &acme)
-	c.want(409, "POST", "/api/v1/companies", map[string]any{"name": "Copy", "domains": []string{"acme.example"}}, nil)
-	c.want(201, "POST", "/api/v1/companies", map[string]any{"name": "Other"}, &other)
-	var ann map[string]any
-	c.want(201, "POST", "/api/v1/contacts", map[string]any{"name": "Ann", "addresses": []string{"Ann@print.acme.example", "ann@home.example"}}, &ann)
-	if ann["company_id"] != acme.ID || fmt.Sprint(ann["addresses"]) != "[ann@print.acme.example ann@home.example]" {
-		t.Errorf("Ann is %v", ann)
-	}
-	c.want(409, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@home.example"}}, nil)
-	c.want(200, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"companies": []string{other.ID, acme.ID}, "language": "de"}, &ann)
-	if ann["company_id"] != other.ID || ann["language"] != "de" || ann["name"] != "Ann" {
-		t.Errorf("Ann is %v", ann)
-	}
-	c.want(422, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"companies": []string{"none"}}, nil)
-	c.want(200, "PATCH", "/api/v1/companies/"+acme.ID, map[string]any{"name": "Acme Inc"}, nil)
-	var found items[struct{ Name string }]
-	c.want(200, "GET", "/api/v1/contacts?address=ANN@home.example", nil, &found)
-	if len(found.Items) != 1 || found.Items[0].Name != "Ann" {
-		t.Errorf("by address: %+v", found)
-	}
-	c.want(200, "GET", "/api/v1/contacts?address=nobody@home.example", nil, &found)
-	if len(found.Items) != 0 {
-		t.Errorf("nobody: %+v", found)
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		var acme, other struct{ ID string }
+		c.want(201, "POST", "/api/v1/companies", map[string]any{"name": "Acme", "domains": []string{"ACME.example"}}, &acme)
+		c.want(409, "POST", "/api/v1/companies", map[string]any{"name": "Copy", "domains": []string{"acme.example"}}, nil)
+		c.want(201, "POST", "/api/v1/companies", map[string]any{"name": "Other"}, &other)
+		var ann map[string]any
+		c.want(201, "POST", "/api/v1/contacts", map[string]any{"name": "Ann", "addresses": []string{"Ann@print.acme.example", "ann@home.example"}}, &ann)
+		if ann["company_id"] != acme.ID || fmt.Sprint(ann["addresses"]) != "[ann@print.acme.example ann@home.example]" {
+			t.Errorf("Ann is %v", ann)
+		}
+		c.want(409, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@home.example"}}, nil)
+		c.want(200, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"companies": []string{other.ID, acme.ID}, "language": "de"}, &ann)
+		if ann["company_id"] != other.ID || ann["language"] != "de" || ann["name"] != "Ann" {
+			t.Errorf("Ann is %v", ann)
+		}
+		c.want(422, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"companies": []string{"none"}}, nil)
+		c.want(200, "PATCH", "/api/v1/companies/"+acme.ID, map[string]any{"name": "Acme Inc"}, nil)
+		var found items[struct{ Name string }]
+		c.want(200, "GET", "/api/v1/contacts?address=ANN@home.example", nil, &found)
+		if len(found.Items) != 1 || found.Items[0].Name != "Ann" {
+			t.Errorf("by address: %+v", found)
+		}
+		c.want(200, "GET", "/api/v1/contacts?address=nobody@home.example", nil, &found)
+		if len(found.Items) != 0 {
+			t.Errorf("nobody: %+v", found)
+		}
+	})
 }
 
 // TestTicketsHaveTheFieldsThatArePromised compares field names with the architecture's, letter by letter.
 func TestTicketsHaveTheFieldsThatArePromised(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	var ann, ticket, message map[string]any
-	c.want(201, "POST", "/api/v1/contacts", map[string]any{"name": "Ann", "addresses": []string{"ann@acme.example"}, "welcome": false}, &ann)
-	c.want(201, "POST", "/api/v1/tickets", map[string]any{"address": "ann@acme.example", "subject": "A call", "text": "Ann called."}, &ticket)
-	has := func(what string, m map[string]any, names string) {
-		t.Helper()
-		for name := range strings.FieldsSeq(names) {
-			if _, there := m[name]; !there {
-				t.Errorf("%s lacks %q: %v", what, name, m)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		var ann, ticket, message map[string]any
+		c.want(201, "POST", "/api/v1/contacts", map[string]any{"name": "Ann", "addresses": []string{"ann@acme.example"}, "welcome": false}, &ann)
+		c.want(201, "POST", "/api/v1/tickets", map[string]any{"address": "ann@acme.example", "subject": "A call", "text": "Ann called."}, &ticket)
+		has := func(what string, m map[string]any, names string) {
+			t.Helper()
+			for name := range strings.FieldsSeq(names) {
+				if _, there := m[name]; !there {
+					t.Errorf("%s lacks %q: %v", what, name, m)
+				}
 			}
 		}
-	}
-	has("a contact", ann, "id name addresses company_id companies language")
-	has("a ticket", ticket, "id number subject status mailbox_id contact_id company_id created_at last_activity_at participants properties")
-	if ticket["mailbox_id"] != nil || ticket["status"] != "open" || ticket["number"] != 1.0 {
-		t.Errorf("the ticket is %v", ticket)
-	}
-	if rows, err := c.db.Effects(t.Context(), "", store.Page{}); err != nil || len(rows) != 0 {
-		t.Errorf("a ticket without mail caused %v, %v", rows, err)
-	}
-	id := ticket["id"].(string)
-	file := map[string]any{"name": "../plan.txt", "type": "text/plain", "content": []byte("the plan\x00\xff")}
-	c.want(201, "POST", "/api/v1/tickets/"+id+"/messages", map[string]any{"text": "Here.", "attachments": []any{file}}, &message)
-	has("a message", message, "id ticket_id author source internal text reply html message_id created_at class trust reasons delivery attachments")
-	has("an author", message["author"].(map[string]any), "kind name address")
-	c.want(201, "POST", "/api/v1/tickets/1/messages", map[string]any{"text": "Between us.", "internal": true}, nil)
-	c.want(422, "POST", "/api/v1/tickets/1/messages", map[string]any{"text": "  "}, nil)
-	var said items[map[string]any]
-	c.want(200, "GET", "/api/v1/tickets/"+id+"/messages", nil, &said)
-	if len(said.Items) != 3 || said.Items[0]["internal"] != true || said.Items[1]["delivery"].(map[string]any)["state"] != "pending" || said.Items[2]["delivery"] != nil {
-		t.Errorf("messages: %v", said.Items)
-	}
-	a := said.Items[1]["attachments"].([]any)[0].(map[string]any)
-	has("an attachment", a, "id name type size sha256 inline")
-	r := c.ask("GET", "/api/v1/files/"+a["id"].(string), nil)
-	if a["name"] != "plan.txt" || string(r.body) != "the plan\x00\xff" || !strings.HasPrefix(r.header.Get("Content-Disposition"), "attachment") {
-		t.Errorf("the file is %v with %q, %v", a, r.body, r.header)
-	}
-	c.want(200, "PATCH", "/api/v1/tickets/"+id, map[string]any{"status": "closed", "properties": map[string]string{"serial": "7"}}, &ticket)
-	if ticket["status"] != "closed" || ticket["properties"].(map[string]any)["serial"] != "7" {
-		t.Errorf("the ticket is %v", ticket)
-	}
-	c.want(422, "PATCH", "/api/v1/tickets/"+id, map[string]any{"status": "lost"}, nil)
-	for _, list := range []string{"held", "quarantine", "outbox", "mailboxes", "forms", "settings"} {
-		c.want(200, "GET", "/api/v1/"+list, nil, nil)
-	}
+		has("a contact", ann, "id name addresses company_id companies language")
+		has("a ticket", ticket, "id number subject status mailbox_id contact_id company_id created_at last_activity_at participants properties")
+		if ticket["mailbox_id"] != nil || ticket["status"] != "open" || ticket["number"] != 1.0 {
+			t.Errorf("the ticket is %v", ticket)
+		}
+		if rows, err := c.db.Effects(t.Context(), "", store.Page{}); err != nil || len(rows) != 0 {
+			t.Errorf("a ticket without mail caused %v, %v", rows, err)
+		}
+		id := ticket["id"].(string)
+		file := map[string]any{"name": "../plan.txt", "type": "text/plain", "content": []byte("the plan\x00\xff")}
+		c.want(201, "POST", "/api/v1/tickets/"+id+"/messages", map[string]any{"text": "Here.", "attachments": []any{file}}, &message)
+		has("a message", message, "id ticket_id author source internal text reply html message_id created_at class trust reasons delivery attachments")
+		has("an author", message["author"].(map[string]any), "kind name address")
+		c.want(201, "POST", "/api/v1/tickets/1/messages", map[string]any{"text": "Between us.", "internal": true}, nil)
+		c.want(422, "POST", "/api/v1/tickets/1/messages", map[string]any{"text": "  "}, nil)
+		var said items[map[string]any]
+		c.want(200, "GET", "/api/v1/tickets/"+id+"/messages", nil, &said)
+		if len(said.Items) != 3 || said.Items[0]["internal"] != true || said.Items[1]["delivery"].(map[string]any)["state"] != "pending" || said.Items[2]["delivery"] != nil {
+			t.Errorf("messages: %v", said.Items)
+		}
+		a := said.Items[1]["attachments"].([]any)[0].(map[string]any)
+		has("an attachment", a, "id name type size sha256 inline")
+		r := c.ask("GET", "/api/v1/files/"+a["id"].(string), nil)
+		if a["name"] != "plan.txt" || string(r.body) != "the plan\x00\xff" || !strings.HasPrefix(r.header.Get("Content-Disposition"), "attachment") {
+			t.Errorf("the file is %v with %q, %v", a, r.body, r.header)
+		}
+		c.want(200, "PATCH", "/api/v1/tickets/"+id, map[string]any{"status": "closed", "properties": map[string]string{"serial": "7"}}, &ticket)
+		if ticket["status"] != "closed" || ticket["properties"].(map[string]any)["serial"] != "7" {
+			t.Errorf("the ticket is %v", ticket)
+		}
+		c.want(422, "PATCH", "/api/v1/tickets/"+id, map[string]any{"status": "lost"}, nil)
+		for _, list := range []string{"held", "quarantine", "outbox", "mailboxes", "forms", "settings"} {
+			c.want(200, "GET", "/api/v1/"+list, nil, nil)
+		}
+	})
 }
 
 // TestALongSubjectIsRefusedNotCut: the limit is in the refusal, and what fits is kept whole.
 func TestALongSubjectIsRefusedNotCut(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	c.want(201, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@acme.example"}}, nil)
-	long := strings.Repeat("ü", desk.MaxSubject)
-	add := func(subject string) map[string]any {
-		return map[string]any{"address": "ann@acme.example", "subject": subject, "text": "Ann called."}
-	}
-	var ticket struct{ Subject string }
-	c.want(201, "POST", "/api/v1/tickets", add(long), &ticket)
-	c.want(200, "GET", "/api/v1/tickets/1", nil, &ticket)
-	if ticket.Subject != long {
-		t.Errorf("of %d bytes %d are kept", len(long), len(ticket.Subject))
-	}
-	for method, path := range map[string]string{"POST": "/api/v1/tickets", "PATCH": "/api/v1/tickets/1"} {
-		body := add(long + "x")
-		if method == "PATCH" {
-			body = map[string]any{"subject": long + "x"}
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		c.want(201, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@acme.example"}}, nil)
+		long := strings.Repeat("ü", desk.MaxSubject)
+		add := func(subject string) map[string]any {
+			return map[string]any{"address": "ann@acme.example", "subject": subject, "text": "Ann called."}
 		}
-		if r := c.ask(method, path, body); r.status != 422 || !bytes.Contains(r.body, []byte("1000")) || !bytes.Contains(r.body, []byte("body.subject")) {
-			t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
+		var ticket struct{ Subject string }
+		c.want(201, "POST", "/api/v1/tickets", add(long), &ticket)
+		c.want(200, "GET", "/api/v1/tickets/1", nil, &ticket)
+		if ticket.Subject != long {
+			t.Errorf("of %d bytes %d are kept", len(long), len(ticket.Subject))
 		}
-	}
+		for method, path := range map[string]string{"POST": "/api/v1/tickets", "PATCH": "/api/v1/tickets/1"} {
+			body := add(long + "x")
+			if method == "PATCH" {
+				body = map[string]any{"subject": long + "x"}
+			}
+			if r := c.ask(method, path, body); r.status != 422 || !bytes.Contains(r.body, []byte("1000")) || !bytes.Contains(r.body, []byte("body.subject")) {
+				t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
+			}
+		}
+	})
 }
 
 func TestPagingMissesAndRepeatsNothing(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	contact, _, err := c.desk.AddContact(t.Context(), tickets.NewContact{Addresses: []string{"ann@acme.example"}})
-	ok(t, err)
-	const all = 250
-	for i := range all {
-		_, _, err := c.desk.OpenByAgent(t.Context(), tickets.AgentTicket{Contact: contact.ID, Source: desk.FromAPI, Subject: fmt.Sprint(i), Text: "x"})
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		contact, _, err := c.desk.AddContact(t.Context(), tickets.NewContact{Addresses: []string{"ann@acme.example"}})
 		ok(t, err)
-	}
-	for _, limit := range []int{7, 50, 125, 200} {
-		var numbers []int
-		cursor := ""
-		for pages := 0; ; pages++ {
-			var page items[struct{ Number int }]
-			c.want(200, "GET", fmt.Sprintf("/api/v1/tickets?limit=%d&cursor=%s", limit, cursor), nil, &page)
-			for _, it := range page.Items {
-				numbers = append(numbers, it.Number)
+		const all = 250
+		for i := range all {
+			_, _, err := c.desk.OpenByAgent(t.Context(), tickets.AgentTicket{Contact: contact.ID, Source: desk.FromAPI, Subject: fmt.Sprint(i), Text: "x"})
+			ok(t, err)
+		}
+		for _, limit := range []int{7, 50, 125, 200} {
+			var numbers []int
+			cursor := ""
+			for pages := 0; ; pages++ {
+				var page items[struct{ Number int }]
+				c.want(200, "GET", fmt.Sprintf("/api/v1/tickets?limit=%d&cursor=%s", limit, cursor), nil, &page)
+				for _, it := range page.Items {
+					numbers = append(numbers, it.Number)
+				}
+				if page.NextCursor == nil {
+					break
+				}
+				if cursor = *page.NextCursor; pages > all {
+					t.Fatal("the pages don't end")
+				}
 			}
-			if page.NextCursor == nil {
-				break
-			}
-			if cursor = *page.NextCursor; pages > all {
-				t.Fatal("the pages don't end")
+			if len(numbers) != all || !slices.IsSortedFunc(numbers, func(a, b int) int { return b - a }) || numbers[0] != all {
+				t.Errorf("by %d: %d tickets, %v …", limit, len(numbers), numbers[:min(5, len(numbers))])
 			}
 		}
-		if len(numbers) != all || !slices.IsSortedFunc(numbers, func(a, b int) int { return b - a }) || numbers[0] != all {
-			t.Errorf("by %d: %d tickets, %v …", limit, len(numbers), numbers[:min(5, len(numbers))])
-		}
-	}
+	})
 }
 
 func TestWelcomeTemplatesMustLeadSomewhere(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	c.token = c.operator()
-	for name, welcome := range map[string]map[string]any{
-		"neither link nor credentials":    {"body": "Hello {{contact.name}}"},
-		"a password in a mail":            {"body": "{{portal.username}} {{portal.password}} {{portal.set_password_link}}"},
-		"neutral without the link":        {"neutral_body": "Hello"},
-		"neutral with the sender's words": {"neutral_body": "Hello {{ contact.name }}, {{portal.set_password_link}}"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := (&client{t: t, url: c.url, token: c.token}).ask("PATCH", "/api/v1/settings", map[string]any{"welcome": welcome})
-			if r.status != 422 || !bytes.Contains(r.body, []byte(`"location":"body.welcome.`)) {
-				t.Errorf("%d %s", r.status, r.body)
-			}
-		})
-	}
-	c.want(422, "PATCH", "/api/v1/settings", map[string]any{"colour": "red"}, nil)
-	for location, body := range map[string]map[string]any{
-		"body.portal_title": {"portal_title": 4711}, "body.welcome.enabled": {"welcome": map[string]any{"enabled": "canary"}}, "body.pipelines": {"pipelines": "canary"},
-	} {
-		r := c.ask("PATCH", "/api/v1/settings", body)
-		if r.status != 422 || !bytes.Contains(r.body, []byte(`"location":"`+location+`"`)) || bytes.Contains(r.body, []byte("Go ")) || bytes.Contains(r.body, []byte("4711")) || bytes.Contains(r.body, []byte("canary")) {
-			t.Errorf("%v: %d %s", body, r.status, r.body)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		c.token = c.operator()
+		for name, welcome := range map[string]map[string]any{
+			"neither link nor credentials":    {"body": "Hello {{contact.name}}"},
+			"a password in a mail":            {"body": "{{portal.username}} {{portal.password}} {{portal.set_password_link}}"},
+			"neutral without the link":        {"neutral_body": "Hello"},
+			"neutral with the sender's words": {"neutral_body": "Hello {{ contact.name }}, {{portal.set_password_link}}"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				r := (&client{t: t, url: c.url, token: c.token}).ask("PATCH", "/api/v1/settings", map[string]any{"welcome": welcome})
+				if r.status != 422 || !bytes.Contains(r.body, []byte(`"location":"body.welcome.`)) {
+					t.Errorf("%d %s", r.status, r.body)
+				}
+			})
 		}
-	}
-	var s desk.Settings
-	statuses := []map[string]any{{"key": "open", "name": "Open"}, {"key": "closed", "name": "Closed", "closed": true}, {"key": "onhold", "name": "On hold"}}
-	c.want(200, "PATCH", "/api/v1/settings", map[string]any{"pipelines": []map[string]any{{"key": "support", "name": "Support", "statuses": statuses}}}, &s)
-	if got := s.Pipelines[0].Statuses; len(got) != 3 || got[2].Closed || !got[1].Closed || got[0].Closed {
-		t.Errorf("the statuses are %+v", got)
-	}
-	c.want(200, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Acme Help", "welcome": map[string]any{"enabled": false}}, &s)
-	if s.PortalTitle != "Acme Help" || s.Welcome.Enabled || s.Welcome.Body != desk.DefaultSettings().Welcome.Body {
-		t.Errorf("the settings are %+v", s)
-	}
+		c.want(422, "PATCH", "/api/v1/settings", map[string]any{"colour": "red"}, nil)
+		for location, body := range map[string]map[string]any{
+			"body.portal_title": {"portal_title": 4711}, "body.welcome.enabled": {"welcome": map[string]any{"enabled": "canary"}}, "body.pipelines": {"pipelines": "canary"},
+		} {
+			r := c.ask("PATCH", "/api/v1/settings", body)
+			if r.status != 422 || !bytes.Contains(r.body, []byte(`"location":"`+location+`"`)) || bytes.Contains(r.body, []byte("Go ")) || bytes.Contains(r.body, []byte("4711")) || bytes.Contains(r.body, []byte("canary")) {
+				t.Errorf("%v: %d %s", body, r.status, r.body)
+			}
+		}
+		var s desk.Settings
+		statuses := []map[string]any{{"key": "open", "name": "Open"}, {"key": "closed", "name": "Closed", "closed": true}, {"key": "onhold", "name": "On hold"}}
+		c.want(200, "PATCH", "/api/v1/settings", map[string]any{"pipelines": []map[string]any{{"key": "support", "name": "Support", "statuses": statuses}}}, &s)
+		if got := s.Pipelines[0].Statuses; len(got) != 3 || got[2].Closed || !got[1].Closed || got[0].Closed {
+			t.Errorf("the statuses are %+v", got)
+		}
+		c.want(200, "PATCH", "/api/v1/settings", map[string]any{"portal_title": "Acme Help", "welcome": map[string]any{"enabled": false}}, &s)
+		if s.PortalTitle != "Acme Help" || s.Welcome.Enabled || s.Welcome.Body != desk.DefaultSettings().Welcome.Body {
+			t.Errorf("the settings are %+v", s)
+		}
+	})
 }
 
 func TestOpenAPINamesEveryRoute(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/store"
 )
 
@@ -45,37 +46,38 @@ func (c *client) problem(what string, r reply, status int) {
 
 // TestT4_EveryRouteWantsATokenThatAllowsIt goes through all routes with no token, a wrong one, and one for something else.
 func TestT4_EveryRouteWantsATokenThatAllowsIt(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	good := c.token
-	paths := c.described()
-	reader, err := c.who.CreateToken(t.Context(), "reader", []string{desk.ScopeRead})
-	ok(t, err)
-	operator, err := c.who.CreateToken(t.Context(), "operator", []string{desk.ScopeSettings})
-	ok(t, err)
-	for path, methods := range paths {
-		url := strings.ReplaceAll(path, "{id}", string(store.NewID()))
-		for m := range methods {
-			method := strings.ToUpper(m)
-			if m != "get" && m != "post" && m != "patch" && m != "delete" && m != "put" {
-				continue
-			}
-			for _, token := range []string{"", "x", good[:len(good)-1]} {
-				c.token = token
-				r := c.ask(method, url, map[string]any{})
-				c.problem(method+" "+path+" without a token", r, http.StatusUnauthorized)
-				if r.header.Get("WWW-Authenticate") != "Bearer" {
-					t.Errorf("%s %s does not say how to sign in", method, path)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		good := c.token
+		paths := c.described()
+		reader, err := c.who.CreateToken(t.Context(), "reader", []string{desk.ScopeRead})
+		ok(t, err)
+		operator, err := c.who.CreateToken(t.Context(), "operator", []string{desk.ScopeSettings})
+		ok(t, err)
+		for path, methods := range paths {
+			url := strings.ReplaceAll(path, "{id}", string(store.NewID()))
+			for m := range methods {
+				method := strings.ToUpper(m)
+				if m != "get" && m != "post" && m != "patch" && m != "delete" && m != "put" {
+					continue
 				}
+				for _, token := range []string{"", "x", good[:len(good)-1]} {
+					c.token = token
+					r := c.ask(method, url, map[string]any{})
+					c.problem(method+" "+path+" without a token", r, http.StatusUnauthorized)
+					if r.header.Get("WWW-Authenticate") != "Bearer" {
+						t.Errorf("%s %s does not say how to sign in", method, path)
+					}
+				}
+				c.token = reader
+				if method == "GET" {
+					c.token = operator
+				}
+				c.problem(method+" "+path+" with the wrong scope", c.ask(method, url, map[string]any{}), http.StatusForbidden)
 			}
-			c.token = reader
-			if method == "GET" {
-				c.token = operator
-			}
-			c.problem(method+" "+path+" with the wrong scope", c.ask(method, url, map[string]any{}), http.StatusForbidden)
+			c.token = good
 		}
-		c.token = good
-	}
+	})
 }
 
 // TestOtherMethodsAreToldWhatThereIs: on a path that is there, a method that isn't gives 405 and the list of those that are;
@@ -118,39 +120,40 @@ func TestOtherMethodsAreToldWhatThereIs(t *testing.T) {
 // TestListsRefuseWhatTheyDoNotKnow: a cursor that is none, or a parameter that nobody reads, must not look like a page one
 // that was asked for.
 func TestListsRefuseWhatTheyDoNotKnow(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	for path, described := range c.described() {
-		if described["get"] == nil {
-			continue
-		}
-		url := strings.ReplaceAll(path, "{id}", "1")
-		refused := func(query, location, says string) {
-			t.Helper()
-			r := c.ask("GET", url+query, nil)
-			c.problem("GET "+path+query, r, http.StatusUnprocessableEntity)
-			var p struct {
-				Detail string
-				Errors []struct{ Location string }
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		for path, described := range c.described() {
+			if described["get"] == nil {
+				continue
 			}
-			ok(t, json.Unmarshal(r.body, &p))
-			if len(p.Errors) != 1 || p.Errors[0].Location != location || !strings.Contains(p.Detail, location) || !strings.Contains(p.Detail, says) {
-				t.Errorf("GET %s%s says %s", path, query, r.body)
+			url := strings.ReplaceAll(path, "{id}", "1")
+			refused := func(query, location, says string) {
+				t.Helper()
+				r := c.ask("GET", url+query, nil)
+				c.problem("GET "+path+query, r, http.StatusUnprocessableEntity)
+				var p struct {
+					Detail string
+					Errors []struct{ Location string }
+				}
+				ok(t, json.Unmarshal(r.body, &p))
+				if len(p.Errors) != 1 || p.Errors[0].Location != location || !strings.Contains(p.Detail, location) || !strings.Contains(p.Detail, says) {
+					t.Errorf("GET %s%s says %s", path, query, r.body)
+				}
 			}
+			refused("?colour=red", "query.colour", "unknown query parameter")
 		}
-		refused("?colour=red", "query.colour", "unknown query parameter")
-	}
-	for _, list := range []string{"companies", "contacts", "tickets", "held", "quarantine", "outbox"} {
-		for _, cursor := range []string{"x", "1", "%00", "ZZZZZZZZ-ZZZZ-ZZZZ-ZZZZ-ZZZZZZZZZZZZ", strings.ToUpper(string(store.NewID())), "{" + string(store.NewID())[:34] + "}"} {
-			r := c.ask("GET", "/api/v1/"+list+"?cursor="+cursor, nil)
-			c.problem(list+" after "+cursor, r, http.StatusUnprocessableEntity)
-			if !bytes.Contains(r.body, []byte("query.cursor")) || !bytes.Contains(r.body, []byte("next_cursor")) {
-				t.Errorf("%s after %q says %s", list, cursor, r.body)
+		for _, list := range []string{"companies", "contacts", "tickets", "held", "quarantine", "outbox"} {
+			for _, cursor := range []string{"x", "1", "%00", "ZZZZZZZZ-ZZZZ-ZZZZ-ZZZZ-ZZZZZZZZZZZZ", strings.ToUpper(string(store.NewID())), "{" + string(store.NewID())[:34] + "}"} {
+				r := c.ask("GET", "/api/v1/"+list+"?cursor="+cursor, nil)
+				c.problem(list+" after "+cursor, r, http.StatusUnprocessableEntity)
+				if !bytes.Contains(r.body, []byte("query.cursor")) || !bytes.Contains(r.body, []byte("next_cursor")) {
+					t.Errorf("%s after %q says %s", list, cursor, r.body)
+				}
 			}
+			c.want(http.StatusOK, "GET", "/api/v1/"+list+"?cursor=", nil, nil)
+			c.want(http.StatusOK, "GET", "/api/v1/"+list+"?cursor="+string(store.NewID()), nil, nil)
 		}
-		c.want(http.StatusOK, "GET", "/api/v1/"+list+"?cursor=", nil, nil)
-		c.want(http.StatusOK, "GET", "/api/v1/"+list+"?cursor="+string(store.NewID()), nil, nil)
-	}
+	})
 }
 
 // TestRefusalsRepeatNothing: what was sent may be a secret, or large; a refusal names the place and not what stood there.
@@ -198,25 +201,26 @@ func TestRefusalsRepeatNothing(t *testing.T) {
 
 // TestEveryRefusalIsAProblem tries what clients get wrong.
 func TestEveryRefusalIsAProblem(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	for _, tc := range []struct {
-		method, path string
-		body         any
-		status       int
-	}{
-		{"GET", "/api/v1/nothing", nil, 404}, {"GET", "/api/", nil, 404}, {"GET", "/api/v2/tickets", nil, 404}, {"POST", "/api/v1/nothing", "{}", 404},
-		{"GET", "/api/v1/tickets?limit=0", nil, 422}, {"GET", "/api/v1/tickets?limit=-1", nil, 422}, {"GET", "/api/v1/tickets?limit=201", nil, 422}, {"GET", "/api/v1/tickets?limit=many", nil, 422},
-		{"GET", "/api/v1/tickets?cursor=" + strings.Repeat("x", 37), nil, 422}, {"GET", "/api/v1/tickets/99999999999999999999", nil, 404}, {"GET", "/api/v1/files/x", nil, 404},
-		{"PATCH", "/api/v1/tickets/1", map[string]any{"status": "closed"}, 404}, {"PATCH", "/api/v1/tickets/1", map[string]any{"number": 3}, 422}, {"PATCH", "/api/v1/tickets/1", "[]", 422},
-		{"POST", "/api/v1/contacts", map[string]any{"id": "mine"}, 422}, {"POST", "/api/v1/companies", "not json", 400}, {"POST", "/api/v1/companies", nil, 400},
-		{"PATCH", "/api/v1/companies/x", map[string]any{"name": strings.Repeat("x", 2<<20)}, 413},
-		{"POST", "/api/v1/tickets/1/messages", map[string]any{"text": "x", "attachments": []map[string]any{{"name": "x", "content": "not base64!"}}}, 422},
-	} {
-		r := c.ask(tc.method, tc.path, tc.body)
-		c.problem(tc.method+" "+tc.path, r, tc.status)
-		if bytes.Contains(r.body, []byte("SQL")) || bytes.Contains(r.body, []byte(".go:")) {
-			t.Errorf("%s %s tells what is inside: %s", tc.method, tc.path, r.body)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		for _, tc := range []struct {
+			method, path string
+			body         any
+			status       int
+		}{
+			{"GET", "/api/v1/nothing", nil, 404}, {"GET", "/api/", nil, 404}, {"GET", "/api/v2/tickets", nil, 404}, {"POST", "/api/v1/nothing", "{}", 404},
+			{"GET", "/api/v1/tickets?limit=0", nil, 422}, {"GET", "/api/v1/tickets?limit=-1", nil, 422}, {"GET", "/api/v1/tickets?limit=201", nil, 422}, {"GET", "/api/v1/tickets?limit=many", nil, 422},
+			{"GET", "/api/v1/tickets?cursor=" + strings.Repeat("x", 37), nil, 422}, {"GET", "/api/v1/tickets/99999999999999999999", nil, 404}, {"GET", "/api/v1/files/x", nil, 404},
+			{"PATCH", "/api/v1/tickets/1", map[string]any{"status": "closed"}, 404}, {"PATCH", "/api/v1/tickets/1", map[string]any{"number": 3}, 422}, {"PATCH", "/api/v1/tickets/1", "[]", 422},
+			{"POST", "/api/v1/contacts", map[string]any{"id": "mine"}, 422}, {"POST", "/api/v1/companies", "not json", 400}, {"POST", "/api/v1/companies", nil, 400},
+			{"PATCH", "/api/v1/companies/x", map[string]any{"name": strings.Repeat("x", 2<<20)}, 413},
+			{"POST", "/api/v1/tickets/1/messages", map[string]any{"text": "x", "attachments": []map[string]any{{"name": "x", "content": "not base64!"}}}, 422},
+		} {
+			r := c.ask(tc.method, tc.path, tc.body)
+			c.problem(tc.method+" "+tc.path, r, tc.status)
+			if bytes.Contains(r.body, []byte("SQL")) || bytes.Contains(r.body, []byte(".go:")) {
+				t.Errorf("%s %s tells what is inside: %s", tc.method, tc.path, r.body)
+			}
 		}
-	}
+	})
 }

@@ -260,108 +260,109 @@ func routes(t *testing.T) gin.RoutesInfo {
 // TestT4_VisitorsAndRoutes asks every route as every kind of visitor: it answers who may, and for everybody else is the
 // same as if the ticket had never been.
 func TestT4_VisitorsAndRoutes(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ctx := t.Context()
-	acme, err := r.desk.AddCompany(ctx, "Acme", []string{"acme.example"})
-	ok(t, err)
-	ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
-	if ann.PrimaryCompany() != acme.ID || bea.PrimaryCompany() != acme.ID {
-		t.Fatal("Ann and Bea are not colleagues")
-	}
-	eve, cary, dora := r.contact("Eve", "eve@other.example"), r.contact("Cary", "cary@acme.example"), r.contact("Dora", "dora@acme.example")
-	cora := r.contact("Cora", "cora@partner.example")
-	theirs := r.open(ann, "Payroll is late", "canary-of-ann", r.file("salaries.txt", "text/plain", "canary-file", false))
-	ok(t, r.db.Update(ctx, func(tx *store.Tx) error {
-		return errors.Join(tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: cary.ID, Email: "cary@acme.example", Role: desk.Mentioned}),
-			tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: dora.ID, Email: "dora@acme.example", Role: desk.Copied}),
-			tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: cora.ID, Email: "cora@partner.example", Role: desk.Copied}))
-	}))
-	_, err = r.desk.ReplyByAgent(ctx, tickets.AgentReply{Ticket: theirs.ID, Source: desk.FromAPI, Text: "canary-note", Internal: true, Files: []desk.Attachment{r.file("canary-internal.txt", "text/plain", "canary-internal-file", false)}})
-	ok(t, err)
-	said := r.messages(theirs.ID)
-	if len(said) != 2 || !said[1].Internal {
-		t.Fatalf("the ticket has %+v", said)
-	}
-	public, internal := string(said[0].Attachments[0].ID), string(said[1].Attachments[0].ID)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ctx := t.Context()
+		acme, err := r.desk.AddCompany(ctx, "Acme", []string{"acme.example"})
+		ok(t, err)
+		ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
+		if ann.PrimaryCompany() != acme.ID || bea.PrimaryCompany() != acme.ID {
+			t.Fatal("Ann and Bea are not colleagues")
+		}
+		eve, cary, dora := r.contact("Eve", "eve@other.example"), r.contact("Cary", "cary@acme.example"), r.contact("Dora", "dora@acme.example")
+		cora := r.contact("Cora", "cora@partner.example")
+		theirs := r.open(ann, "Payroll is late", "canary-of-ann", r.file("salaries.txt", "text/plain", "canary-file", false))
+		ok(t, r.db.Update(ctx, func(tx *store.Tx) error {
+			return errors.Join(tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: cary.ID, Email: "cary@acme.example", Role: desk.Mentioned}),
+				tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: dora.ID, Email: "dora@acme.example", Role: desk.Copied}),
+				tx.AddParticipant(ctx, theirs.ID, desk.Participant{ContactID: cora.ID, Email: "cora@partner.example", Role: desk.Copied}))
+		}))
+		_, err = r.desk.ReplyByAgent(ctx, tickets.AgentReply{Ticket: theirs.ID, Source: desk.FromAPI, Text: "canary-note", Internal: true, Files: []desk.Attachment{r.file("canary-internal.txt", "text/plain", "canary-internal-file", false)}})
+		ok(t, err)
+		said := r.messages(theirs.ID)
+		if len(said) != 2 || !said[1].Internal {
+			t.Fatalf("the ticket has %+v", said)
+		}
+		public, internal := string(said[0].Attachments[0].ID), string(said[1].Attachments[0].ID)
 
-	disabled := r.signIn(dora)
-	off := true
-	_, err = r.desk.ChangeContact(ctx, dora.ID, tickets.ContactChange{Disabled: &off})
-	ok(t, err)
-	out := r.signIn(ann)
-	held := *out.cookie
-	out.post("/sign-out")
-	out.cookie = &held // somebody kept the cookie
-	visitors := []struct {
-		*visitor
-		in, sees bool
-	}{
-		{&visitor{r: r, name: "anonymous"}, false, false}, {r.signIn(ann), true, true}, {r.signIn(cora), true, true}, {r.signIn(bea), true, false},
-		{r.signIn(eve), true, false}, {r.signIn(cary), true, false}, {disabled, false, false}, {out, false, false},
-	}
-	visitors[0].name, visitors[6].name, visitors[7].name = "anonymous", "disabled", "signed out"
+		disabled := r.signIn(dora)
+		off := true
+		_, err = r.desk.ChangeContact(ctx, dora.ID, tickets.ContactChange{Disabled: &off})
+		ok(t, err)
+		out := r.signIn(ann)
+		held := *out.cookie
+		out.post("/sign-out")
+		out.cookie = &held // somebody kept the cookie
+		visitors := []struct {
+			*visitor
+			in, sees bool
+		}{
+			{&visitor{r: r, name: "anonymous"}, false, false}, {r.signIn(ann), true, true}, {r.signIn(cora), true, true}, {r.signIn(bea), true, false},
+			{r.signIn(eve), true, false}, {r.signIn(cary), true, false}, {disabled, false, false}, {out, false, false},
+		}
+		visitors[0].name, visitors[6].name, visitors[7].name = "anonymous", "disabled", "signed out"
 
-	for _, route := range routes(t) {
-		for _, v := range visitors {
-			what := v.name + " " + route.Method + " " + route.Path
-			path := strings.NewReplacer(":secret", strings.Repeat("a", 52), ":number", fmt.Sprint(theirs.Number), ":id", public, ":name", "salaries.txt").Replace(route.Path)
-			never := strings.NewReplacer(":secret", strings.Repeat("a", 52), ":number", "424242", ":id", string(store.NewID()), ":name", "salaries.txt").Replace(route.Path)
-			ofOne := strings.Contains(route.Path, ":number") || strings.Contains(route.Path, ":id")
-			if route.Path == "/sign-out" {
-				continue // it would end the matrix; TestP8 has it
-			}
-			before := len(r.messages(theirs.ID))
-			ask := func(path string) answer {
+		for _, route := range routes(t) {
+			for _, v := range visitors {
+				what := v.name + " " + route.Method + " " + route.Path
+				path := strings.NewReplacer(":secret", strings.Repeat("a", 52), ":number", fmt.Sprint(theirs.Number), ":id", public, ":name", "salaries.txt").Replace(route.Path)
+				never := strings.NewReplacer(":secret", strings.Repeat("a", 52), ":number", "424242", ":id", string(store.NewID()), ":name", "salaries.txt").Replace(route.Path)
+				ofOne := strings.Contains(route.Path, ":number") || strings.Contains(route.Path, ":id")
+				if route.Path == "/sign-out" {
+					continue // it would end the matrix; TestP8 has it
+				}
+				before := len(r.messages(theirs.ID))
+				ask := func(path string) answer {
+					switch {
+					case route.Method == "GET":
+						return v.get(path)
+					case route.Method == "HEAD":
+						return v.head(path)
+					case strings.HasPrefix(route.Path, "/tickets"):
+						return v.send(path, map[string]string{"subject": what, "text": what})
+					}
+					return v.post(path)
+				}
+				a := ask(path)
+				reads := route.Method == "GET" || route.Method == "HEAD"
+				open := strings.HasPrefix(route.Path, "/sign-in") || route.Path == "/forgot" || strings.HasPrefix(route.Path, "/password")
 				switch {
-				case route.Method == "GET":
-					return v.get(path)
-				case route.Method == "HEAD":
-					return v.head(path)
-				case strings.HasPrefix(route.Path, "/tickets"):
-					return v.send(path, map[string]string{"subject": what, "text": what})
+				case open && strings.Contains(route.Path, ":secret"):
+					v.want(what, a, http.StatusGone)
+				case open && reads:
+					v.want(what, a, http.StatusOK)
+				case open:
+					v.want(what, a, http.StatusUnprocessableEntity)
+				case !v.in:
+					v.want(what, a, http.StatusSeeOther)
+					if !strings.HasPrefix(a.location, "/sign-in") {
+						t.Errorf("%s leads to %s", what, a.location)
+					}
+				case ofOne && !v.sees:
+					v.want(what, a, http.StatusNotFound)
+					if b := ask(never); a.body != b.body || a.status != b.status || shape(a.header) != shape(b.header) {
+						t.Errorf("%s differs from a ticket that never was:\n%v\n%v", what, a, b)
+					}
+				case reads && route.Path != "/":
+					v.want(what, a, http.StatusOK)
+				default:
+					v.want(what, a, http.StatusSeeOther)
 				}
-				return v.post(path)
-			}
-			a := ask(path)
-			reads := route.Method == "GET" || route.Method == "HEAD"
-			open := strings.HasPrefix(route.Path, "/sign-in") || route.Path == "/forgot" || strings.HasPrefix(route.Path, "/password")
-			switch {
-			case open && strings.Contains(route.Path, ":secret"):
-				v.want(what, a, http.StatusGone)
-			case open && reads:
-				v.want(what, a, http.StatusOK)
-			case open:
-				v.want(what, a, http.StatusUnprocessableEntity)
-			case !v.in:
-				v.want(what, a, http.StatusSeeOther)
-				if !strings.HasPrefix(a.location, "/sign-in") {
-					t.Errorf("%s leads to %s", what, a.location)
+				if !v.sees && (strings.Contains(a.body, "canary") || strings.Contains(a.body, "Payroll")) || strings.Contains(a.body, "canary-note") || strings.Contains(a.body, "canary-internal") {
+					t.Errorf("%s shows what is not for %s", what, v.name)
 				}
-			case ofOne && !v.sees:
-				v.want(what, a, http.StatusNotFound)
-				if b := ask(never); a.body != b.body || a.status != b.status || shape(a.header) != shape(b.header) {
-					t.Errorf("%s differs from a ticket that never was:\n%v\n%v", what, a, b)
+				if after := len(r.messages(theirs.ID)); !v.sees && after != before {
+					t.Errorf("%s wrote into the ticket", what)
 				}
-			case reads && route.Path != "/":
-				v.want(what, a, http.StatusOK)
-			default:
-				v.want(what, a, http.StatusSeeOther)
-			}
-			if !v.sees && (strings.Contains(a.body, "canary") || strings.Contains(a.body, "Payroll")) || strings.Contains(a.body, "canary-note") || strings.Contains(a.body, "canary-internal") {
-				t.Errorf("%s shows what is not for %s", what, v.name)
-			}
-			if after := len(r.messages(theirs.ID)); !v.sees && after != before {
-				t.Errorf("%s wrote into the ticket", what)
 			}
 		}
-	}
-	for _, v := range visitors {
-		if v.in {
-			v.want(v.name+" HEAD of an internal file", v.head("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
-			v.want(v.name+" internal file", v.get("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
+		for _, v := range visitors {
+			if v.in {
+				v.want(v.name+" HEAD of an internal file", v.head("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
+				v.want(v.name+" internal file", v.get("/files/"+internal+"/canary-internal.txt"), http.StatusNotFound)
+			}
 		}
-	}
+	})
 }
 
 // TestT4_HEADIsGETWithoutABody: a HEAD is answered wherever a GET is, by the same header, and changes nothing.
@@ -519,61 +520,62 @@ const goodPassword = "a horse and three staples"
 // TestP8_Sessions: a session's token changes when somebody signs in, ends on the server when they sign out, with a new
 // password, when the contact is disabled, and when nothing happens for a while.
 func TestP8_Sessions(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann := r.contact("Ann", "ann@acme.example")
-	mine := r.open(ann, "Hello", "Hi.")
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann := r.contact("Ann", "ann@acme.example")
+		mine := r.open(ann, "Hello", "Hi.")
 
-	// Fixation: the token somebody brings along, made up or from before, is not the one they get.
-	v := &visitor{r: r, cookie: &http.Cookie{Name: "postern", Value: strings.Repeat("x", 43)}}
-	v.post("/sign-in/link/" + r.link(ann, desk.LinkSignIn, time.Hour))
-	first := v.cookie.Value
-	if first == strings.Repeat("x", 43) || len(first) < 43 {
-		t.Errorf("the token after signing in is %q", first)
-	}
-	v.post("/sign-in/link/" + r.link(ann, desk.LinkSignIn, time.Hour))
-	if v.cookie.Value == first {
-		t.Error("the token stays when somebody signs in again")
-	}
-	old := &visitor{r: r, cookie: &http.Cookie{Name: "postern", Value: first}}
-	old.want("the token from before", old.get("/tickets"), http.StatusSeeOther)
+		// Fixation: the token somebody brings along, made up or from before, is not the one they get.
+		v := &visitor{r: r, cookie: &http.Cookie{Name: "postern", Value: strings.Repeat("x", 43)}}
+		v.post("/sign-in/link/" + r.link(ann, desk.LinkSignIn, time.Hour))
+		first := v.cookie.Value
+		if first == strings.Repeat("x", 43) || len(first) < 43 {
+			t.Errorf("the token after signing in is %q", first)
+		}
+		v.post("/sign-in/link/" + r.link(ann, desk.LinkSignIn, time.Hour))
+		if v.cookie.Value == first {
+			t.Error("the token stays when somebody signs in again")
+		}
+		old := &visitor{r: r, cookie: &http.Cookie{Name: "postern", Value: first}}
+		old.want("the token from before", old.get("/tickets"), http.StatusSeeOther)
 
-	// A password by link ends all other sessions and links.
-	other, link := r.signIn(ann), r.link(ann, desk.LinkSignIn, time.Hour)
-	v = &visitor{r: r}
-	v.want("set the password", v.post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword), http.StatusSeeOther)
-	v.want("the one who set it", v.get("/tickets"), http.StatusOK)
-	other.want("a session from before the password", other.get("/tickets"), http.StatusSeeOther)
-	other.want("a link from before the password", other.post("/sign-in/link/"+link), http.StatusGone)
+		// A password by link ends all other sessions and links.
+		other, link := r.signIn(ann), r.link(ann, desk.LinkSignIn, time.Hour)
+		v = &visitor{r: r}
+		v.want("set the password", v.post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword), http.StatusSeeOther)
+		v.want("the one who set it", v.get("/tickets"), http.StatusOK)
+		other.want("a session from before the password", other.get("/tickets"), http.StatusSeeOther)
+		other.want("a link from before the password", other.post("/sign-in/link/"+link), http.StatusGone)
 
-	// Signing out.
-	kept := *v.cookie
-	if a := v.post("/sign-out"); a.location != "/sign-in?why=out" {
-		t.Errorf("signing out leads to %s", a.location)
-	}
-	v.cookie = &kept
-	v.want("signed out with the cookie kept", v.get("/tickets"), http.StatusSeeOther)
+		// Signing out.
+		kept := *v.cookie
+		if a := v.post("/sign-out"); a.location != "/sign-in?why=out" {
+			t.Errorf("signing out leads to %s", a.location)
+		}
+		v.cookie = &kept
+		v.want("signed out with the cookie kept", v.get("/tickets"), http.StatusSeeOther)
 
-	// Nothing happens for 31 minutes: the session is over, what is sent is not taken, and the way back is remembered.
-	v = r.signIn(ann)
-	r.age(v, 29)
-	v.want("after 29 minutes", v.get("/tickets"), http.StatusOK)
-	r.age(v, 31)
-	back := "/sign-in?" + url.Values{"to": {ticketPath(mine.Number)}, "why": {"idle"}}.Encode()
-	if a := v.send(ticketPath(mine.Number), map[string]string{"text": "too late"}); a.status != http.StatusSeeOther || a.location != back {
-		t.Errorf("after 31 minutes a reply gives %d %s", a.status, a.location)
-	}
-	if got := r.messages(mine.ID); len(got) != 1 {
-		t.Errorf("a reply after the time-out was taken: %+v", got)
-	}
-	v.want("and again", v.get("/tickets"), http.StatusSeeOther)
+		// Nothing happens for 31 minutes: the session is over, what is sent is not taken, and the way back is remembered.
+		v = r.signIn(ann)
+		r.age(v, 29)
+		v.want("after 29 minutes", v.get("/tickets"), http.StatusOK)
+		r.age(v, 31)
+		back := "/sign-in?" + url.Values{"to": {ticketPath(mine.Number)}, "why": {"idle"}}.Encode()
+		if a := v.send(ticketPath(mine.Number), map[string]string{"text": "too late"}); a.status != http.StatusSeeOther || a.location != back {
+			t.Errorf("after 31 minutes a reply gives %d %s", a.status, a.location)
+		}
+		if got := r.messages(mine.ID); len(got) != 1 {
+			t.Errorf("a reply after the time-out was taken: %+v", got)
+		}
+		v.want("and again", v.get("/tickets"), http.StatusSeeOther)
 
-	// F37: disabled in an open session.
-	v = r.signIn(ann)
-	off := true
-	_, err := r.desk.ChangeContact(t.Context(), ann.ID, tickets.ContactChange{Disabled: &off})
-	ok(t, err)
-	v.want("disabled", v.get("/tickets"), http.StatusSeeOther)
+		// F37: disabled in an open session.
+		v = r.signIn(ann)
+		off := true
+		_, err := r.desk.ChangeContact(t.Context(), ann.ID, tickets.ContactChange{Disabled: &off})
+		ok(t, err)
+		v.want("disabled", v.get("/tickets"), http.StatusSeeOther)
+	})
 }
 
 // age makes a visitor's session look as if nothing happened for some minutes.
@@ -621,48 +623,49 @@ func TestP11_TheWayBackIsOurs(t *testing.T) {
 // TestP7_Limits: after five wrong tries from one place the sixth has to wait, the right password too; and nobody escapes by
 // claiming to come from elsewhere.
 func TestP7_Limits(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann := r.contact("Ann", "ann@acme.example")
-	(&visitor{r: r}).post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword)
-	try := func(email, password, from string) answer {
-		v := &visitor{r: r}
-		req := v.request("POST", "/sign-in", urlencoded, []byte(url.Values{"email": {email}, "password": {password}}.Encode()))
-		for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Cf-Connecting-Ip", "Forwarded"} {
-			req.Header.Set(name, from)
-		}
-		return v.do(req)
-	}
-	var known, unknown answer
-	for i := range 5 {
-		known, unknown = try("ann@acme.example", "wrong", fmt.Sprintf("192.0.2.%d", i)), try("nobody@acme.example", "wrong", fmt.Sprintf("192.0.2.%d", i))
-		if known.status != http.StatusUnprocessableEntity || known.status != unknown.status || strings.ReplaceAll(unknown.body, "nobody@", "ann@") != known.body {
-			t.Fatalf("P2: a known and an unknown address differ: %d %s\n%d %s", known.status, known.body, unknown.status, unknown.body)
-		}
-	}
-	for _, email := range []string{"ann@acme.example", "nobody@acme.example"} {
-		if a := try(email, goodPassword, "192.0.2.99"); a.status != http.StatusTooManyRequests || !strings.Contains(a.body, "Too many wrong tries") || a.header.Get("Retry-After") == "" {
-			t.Errorf("%s: the sixth try gives %d, Retry-After %q: %s", email, a.status, a.header.Get("Retry-After"), textOf(a.body))
-		}
-	}
-	// P2, P7: links. The answer is the same for everybody, until one place asks for very many.
-	same := ""
-	for i := range 21 {
-		email := []string{"ann@acme.example", "nobody@acme.example"}[i%2]
-		a := (&visitor{r: r}).post("/forgot", "email", email)
-		if i == 20 {
-			if a.status != http.StatusTooManyRequests {
-				t.Errorf("the 21st link gives %d", a.status)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann := r.contact("Ann", "ann@acme.example")
+		(&visitor{r: r}).post("/password/"+r.link(ann, desk.LinkSetPassword, time.Hour), "password", goodPassword)
+		try := func(email, password, from string) answer {
+			v := &visitor{r: r}
+			req := v.request("POST", "/sign-in", urlencoded, []byte(url.Values{"email": {email}, "password": {password}}.Encode()))
+			for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Cf-Connecting-Ip", "Forwarded"} {
+				req.Header.Set(name, from)
 			}
-			break
+			return v.do(req)
 		}
-		if same == "" {
-			same = a.body
+		var known, unknown answer
+		for i := range 5 {
+			known, unknown = try("ann@acme.example", "wrong", fmt.Sprintf("192.0.2.%d", i)), try("nobody@acme.example", "wrong", fmt.Sprintf("192.0.2.%d", i))
+			if known.status != http.StatusUnprocessableEntity || known.status != unknown.status || strings.ReplaceAll(unknown.body, "nobody@", "ann@") != known.body {
+				t.Fatalf("P2: a known and an unknown address differ: %d %s\n%d %s", known.status, known.body, unknown.status, unknown.body)
+			}
 		}
-		if a.status != http.StatusOK || a.body != same {
-			t.Errorf("asking for a link for %s gives %d %s", email, a.status, textOf(a.body))
+		for _, email := range []string{"ann@acme.example", "nobody@acme.example"} {
+			if a := try(email, goodPassword, "192.0.2.99"); a.status != http.StatusTooManyRequests || !strings.Contains(a.body, "Too many wrong tries") || a.header.Get("Retry-After") == "" {
+				t.Errorf("%s: the sixth try gives %d, Retry-After %q: %s", email, a.status, a.header.Get("Retry-After"), textOf(a.body))
+			}
 		}
-	}
+		// P2, P7: links. The answer is the same for everybody, until one place asks for very many.
+		same := ""
+		for i := range 21 {
+			email := []string{"ann@acme.example", "nobody@acme.example"}[i%2]
+			a := (&visitor{r: r}).post("/forgot", "email", email)
+			if i == 20 {
+				if a.status != http.StatusTooManyRequests {
+					t.Errorf("the 21st link gives %d", a.status)
+				}
+				break
+			}
+			if same == "" {
+				same = a.body
+			}
+			if a.status != http.StatusOK || a.body != same {
+				t.Errorf("asking for a link for %s gives %d %s", email, a.status, textOf(a.body))
+			}
+		}
+	})
 }
 
 // TestP7_ALinkLeadsInMeanwhile: who has to wait after wrong passwords is told so, and gets in by a mailed link at once, by
@@ -777,42 +780,43 @@ func TestP16_FilesAreNeverRun(t *testing.T) {
 
 // TestNothingIsLostWhenAFormIsRefused: what was typed comes back with every refusal, and nothing is stored.
 func TestNothingIsLostWhenAFormIsRefused(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann := r.contact("Ann", "ann@acme.example")
-	mine := r.open(ann, "Hello", "Hi.")
-	in := r.signIn(ann)
-	many := make([]upload, 11)
-	for i := range many {
-		many[i] = upload{fmt.Sprintf("file-%d.txt", i), "text/plain", "x"}
-	}
-	type sent struct {
-		path   string
-		fields map[string]string
-		files  []upload
-		want   []string
-	}
-	cases := map[string]sent{
-		"eleven files":       {ticketPath(mine.Number), map[string]string{"text": "my draft", "solved": "1"}, many, []string{"Send at most 10 files", "my draft", "checked", "Choose the files again: file-0.txt"}},
-		"one file too large": {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{{"big.bin", "text/plain", strings.Repeat("x", maxFileSize+1)}, {"small.txt", "text/plain", "x"}}, []string{"big.bin is larger than \u206625 MB\u2069", "my draft", "small.txt"}},
-		"blanks":             {ticketPath(mine.Number), map[string]string{"text": " \n\t "}, nil, []string{"Write what you want to say", " \n\t </textarea>"}},
-		"no subject":         {"/tickets/new", map[string]string{"text": "my draft", "subject": " "}, many[:1], []string{"Enter a subject", "my draft", "file-0.txt"}},
-		"no text":            {"/tickets/new", map[string]string{"text": "", "subject": `my "subject"`}, nil, []string{"Write what you want to say", "my &#34;subject&#34;"}},
-	}
-	for what, c := range cases {
-		a := in.send(c.path, c.fields, c.files...)
-		in.want(what, a, http.StatusUnprocessableEntity)
-		for _, w := range c.want {
-			if !strings.Contains(a.body, w) {
-				t.Errorf("%s: the page lacks %q: %s", what, w, textOf(a.body))
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann := r.contact("Ann", "ann@acme.example")
+		mine := r.open(ann, "Hello", "Hi.")
+		in := r.signIn(ann)
+		many := make([]upload, 11)
+		for i := range many {
+			many[i] = upload{fmt.Sprintf("file-%d.txt", i), "text/plain", "x"}
+		}
+		type sent struct {
+			path   string
+			fields map[string]string
+			files  []upload
+			want   []string
+		}
+		cases := map[string]sent{
+			"eleven files":       {ticketPath(mine.Number), map[string]string{"text": "my draft", "solved": "1"}, many, []string{"Send at most 10 files", "my draft", "checked", "Choose the files again: file-0.txt"}},
+			"one file too large": {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{{"big.bin", "text/plain", strings.Repeat("x", maxFileSize+1)}, {"small.txt", "text/plain", "x"}}, []string{"big.bin is larger than \u206625 MB\u2069", "my draft", "small.txt"}},
+			"blanks":             {ticketPath(mine.Number), map[string]string{"text": " \n\t "}, nil, []string{"Write what you want to say", " \n\t </textarea>"}},
+			"no subject":         {"/tickets/new", map[string]string{"text": "my draft", "subject": " "}, many[:1], []string{"Enter a subject", "my draft", "file-0.txt"}},
+			"no text":            {"/tickets/new", map[string]string{"text": "", "subject": `my "subject"`}, nil, []string{"Write what you want to say", "my &#34;subject&#34;"}},
+		}
+		for what, c := range cases {
+			a := in.send(c.path, c.fields, c.files...)
+			in.want(what, a, http.StatusUnprocessableEntity)
+			for _, w := range c.want {
+				if !strings.Contains(a.body, w) {
+					t.Errorf("%s: the page lacks %q: %s", what, w, textOf(a.body))
+				}
 			}
 		}
-	}
-	in.want("too much text", in.send(ticketPath(mine.Number), map[string]string{"text": strings.Repeat("x", maxFormText+1)}), http.StatusRequestEntityTooLarge)
-	all, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
-	if err != nil || total != 1 || len(all) != 1 || len(r.messages(mine.ID)) != 1 {
-		t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
-	}
+		in.want("too much text", in.send(ticketPath(mine.Number), map[string]string{"text": strings.Repeat("x", maxFormText+1)}), http.StatusRequestEntityTooLarge)
+		all, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
+		if err != nil || total != 1 || len(all) != 1 || len(r.messages(mine.ID)) != 1 {
+			t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
+		}
+	})
 }
 
 // TestWhatWasWrittenComesBackWithAnErrorOfOurs: the page for it has the form again, so that also without a script nothing that
@@ -961,49 +965,50 @@ func TestFormsThatCannotBeReadAreToldKindly(t *testing.T) {
 // TestAStalePageSentTwiceIsStoredOnce: a page that the browser kept after it was sent may be sent again with other words,
 // and every text that is clicked twice is stored once.
 func TestAStalePageSentTwiceIsStoredOnce(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
-	mine, other, hers := r.open(ann, "Hello", "Hi."), r.open(ann, "Other", "Hi."), r.open(bea, "Hers", "Hi.")
-	in, her := r.signIn(ann), r.signIn(bea)
-	reply := func(v *visitor, to desk.Ticket, nonce desk.ID, text string, files ...upload) {
-		t.Helper()
-		v.want(text, v.send(ticketPath(to.Number), map[string]string{"text": text, "nonce": string(nonce)}, files...), http.StatusSeeOther)
-	}
-	nonce := store.NewID()
-	a, b := upload{"a.txt", "text/plain", "a"}, upload{"a.txt", "text/plain", "b"}
-	for range 3 {
-		reply(in, mine, nonce, "one")
-		reply(in, mine, nonce, "two")
-		reply(in, mine, nonce, "two", a)
-		reply(in, mine, nonce, "two", b)
-		reply(in, mine, nonce, "three")
-		reply(in, mine, nonce, "f\xffo\x00ur\r\n")
-		reply(in, other, nonce, "one")
-		reply(in, other, nonce, "two")
-		reply(her, hers, nonce, "one")
-		reply(her, hers, nonce, "two")
-	}
-	for ticket, want := range map[desk.ID]string{mine.ID: "[Hi. one two two two three f\ufffdour]", other.ID: "[Hi. one two]", hers.ID: "[Hi. one two]"} {
-		var said []string
-		for _, m := range r.messages(ticket) {
-			said = append(said, m.Text)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
+		mine, other, hers := r.open(ann, "Hello", "Hi."), r.open(ann, "Other", "Hi."), r.open(bea, "Hers", "Hi.")
+		in, her := r.signIn(ann), r.signIn(bea)
+		reply := func(v *visitor, to desk.Ticket, nonce desk.ID, text string, files ...upload) {
+			t.Helper()
+			v.want(text, v.send(ticketPath(to.Number), map[string]string{"text": text, "nonce": string(nonce)}, files...), http.StatusSeeOther)
 		}
-		slices.SortStableFunc(said, func(a, b string) int { return strings.Index(want, a) - strings.Index(want, b) }) // all may be of one moment
-		if got := fmt.Sprint(said); got != want {
-			t.Errorf("the ticket says %s, want %s", got, want)
+		nonce := store.NewID()
+		a, b := upload{"a.txt", "text/plain", "a"}, upload{"a.txt", "text/plain", "b"}
+		for range 3 {
+			reply(in, mine, nonce, "one")
+			reply(in, mine, nonce, "two")
+			reply(in, mine, nonce, "two", a)
+			reply(in, mine, nonce, "two", b)
+			reply(in, mine, nonce, "three")
+			reply(in, mine, nonce, "f\xffo\x00ur\r\n")
+			reply(in, other, nonce, "one")
+			reply(in, other, nonce, "two")
+			reply(her, hers, nonce, "one")
+			reply(her, hers, nonce, "two")
 		}
-	}
+		for ticket, want := range map[desk.ID]string{mine.ID: "[Hi. one two two two three f\ufffdour]", other.ID: "[Hi. one two]", hers.ID: "[Hi. one two]"} {
+			var said []string
+			for _, m := range r.messages(ticket) {
+				said = append(said, m.Text)
+			}
+			slices.SortStableFunc(said, func(a, b string) int { return strings.Index(want, a) - strings.Index(want, b) }) // all may be of one moment
+			if got := fmt.Sprint(said); got != want {
+				t.Errorf("the ticket says %s, want %s", got, want)
+			}
+		}
 
-	nonce = store.NewID()
-	for range 3 {
-		for _, words := range [][2]string{{"Printer", "broken"}, {"Printer", "still broken"}, {"Scanner", "broken"}} {
-			in.want(words[0], in.send("/tickets/new", map[string]string{"subject": " " + words[0] + " ", "text": words[1], "nonce": string(nonce)}), http.StatusSeeOther)
+		nonce = store.NewID()
+		for range 3 {
+			for _, words := range [][2]string{{"Printer", "broken"}, {"Printer", "still broken"}, {"Scanner", "broken"}} {
+				in.want(words[0], in.send("/tickets/new", map[string]string{"subject": " " + words[0] + " ", "text": words[1], "nonce": string(nonce)}), http.StatusSeeOther)
+			}
 		}
-	}
-	if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 5 {
-		t.Errorf("Ann has %d tickets, %v; want the two and three new ones", total, err)
-	}
+		if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 5 {
+			t.Errorf("Ann has %d tickets, %v; want the two and three new ones", total, err)
+		}
+	})
 }
 
 // TestAPageDoesNotDateAMessage: the id that a page sends is taken only if it is of about now; what comes with another one is
@@ -1042,21 +1047,22 @@ func TestAPageDoesNotDateAMessage(t *testing.T) {
 
 // TestALongSubjectIsRefusedNotCut: what doesn't fit is told, with the limit, and what fits is kept whole.
 func TestALongSubjectIsRefusedNotCut(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann := r.contact("Ann", "ann@acme.example")
-	in := r.signIn(ann)
-	long := strings.Repeat("ü", desk.MaxSubject)
-	a := in.send("/tickets/new", map[string]string{"subject": long + "x", "text": "my draft"})
-	in.want("1,001 characters", a, http.StatusUnprocessableEntity)
-	if page := textOf(a.body); !strings.Contains(page, "1,000 characters") || !strings.Contains(a.body, long+"x") || !strings.Contains(page, "my draft") {
-		t.Errorf("the page says %s", page)
-	}
-	in.want("1,000 characters", in.send("/tickets/new", map[string]string{"subject": " " + long + " ", "text": "my draft"}), http.StatusSeeOther)
-	lines, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
-	if err != nil || total != 1 || lines[0].Subject != long || r.messages(lines[0].ID)[0].Subject != long {
-		t.Errorf("%d tickets, %+v, %v", total, lines, err)
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann := r.contact("Ann", "ann@acme.example")
+		in := r.signIn(ann)
+		long := strings.Repeat("ü", desk.MaxSubject)
+		a := in.send("/tickets/new", map[string]string{"subject": long + "x", "text": "my draft"})
+		in.want("1,001 characters", a, http.StatusUnprocessableEntity)
+		if page := textOf(a.body); !strings.Contains(page, "1,000 characters") || !strings.Contains(a.body, long+"x") || !strings.Contains(page, "my draft") {
+			t.Errorf("the page says %s", page)
+		}
+		in.want("1,000 characters", in.send("/tickets/new", map[string]string{"subject": " " + long + " ", "text": "my draft"}), http.StatusSeeOther)
+		lines, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
+		if err != nil || total != 1 || lines[0].Subject != long || r.messages(lines[0].ID)[0].Subject != long {
+			t.Errorf("%d tickets, %+v, %v", total, lines, err)
+		}
+	})
 }
 
 // TestP14_TheTitleIsText: whatever the settings hold, from before it was checked, is text on a page and nothing in a header.
@@ -1096,27 +1102,28 @@ func TestHostHeaderIsNotBelieved(t *testing.T) {
 
 // TestP4_ProgramsThatOpenLinksDoNotSpendThem: HEAD and GET as often as anybody likes, then the person's POST works, once.
 func TestP4_ProgramsThatOpenLinksDoNotSpendThem(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann := r.contact("Ann", "ann@acme.example")
-	for purpose, path := range map[string]string{desk.LinkSignIn: "/sign-in/link/", desk.LinkSetPassword: "/password/"} {
-		path += r.link(ann, purpose, time.Hour)
-		scanner := &visitor{r: r}
-		for range 5 {
-			scanner.want("GET", scanner.get(path), http.StatusOK)
-			scanner.want("HEAD", scanner.head(path), http.StatusOK)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann := r.contact("Ann", "ann@acme.example")
+		for purpose, path := range map[string]string{desk.LinkSignIn: "/sign-in/link/", desk.LinkSetPassword: "/password/"} {
+			path += r.link(ann, purpose, time.Hour)
+			scanner := &visitor{r: r}
+			for range 5 {
+				scanner.want("GET", scanner.get(path), http.StatusOK)
+				scanner.want("HEAD", scanner.head(path), http.StatusOK)
+			}
+			v := &visitor{r: r}
+			v.want("POST "+purpose, v.post(path, "password", goodPassword), http.StatusSeeOther)
+			again := &visitor{r: r}
+			again.want("POST again "+purpose, again.post(path, "password", goodPassword), http.StatusGone)
+			again.want("GET again "+purpose, again.get(path), http.StatusGone)
 		}
+		expired, wrong := r.link(ann, desk.LinkSignIn, -time.Second), r.link(ann, desk.LinkSetPassword, time.Hour)
 		v := &visitor{r: r}
-		v.want("POST "+purpose, v.post(path, "password", goodPassword), http.StatusSeeOther)
-		again := &visitor{r: r}
-		again.want("POST again "+purpose, again.post(path, "password", goodPassword), http.StatusGone)
-		again.want("GET again "+purpose, again.get(path), http.StatusGone)
-	}
-	expired, wrong := r.link(ann, desk.LinkSignIn, -time.Second), r.link(ann, desk.LinkSetPassword, time.Hour)
-	v := &visitor{r: r}
-	v.want("P3: expired", v.post("/sign-in/link/"+expired), http.StatusGone)
-	v.want("P3: for another purpose", v.post("/sign-in/link/"+wrong), http.StatusGone)
-	v.want("P3: empty", v.post("/sign-in/link/%20"), http.StatusGone)
+		v.want("P3: expired", v.post("/sign-in/link/"+expired), http.StatusGone)
+		v.want("P3: for another purpose", v.post("/sign-in/link/"+wrong), http.StatusGone)
+		v.want("P3: empty", v.post("/sign-in/link/%20"), http.StatusGone)
+	})
 }
 
 // TestEveryPageInEveryLanguage renders each page with everything on it: no text is missing, and no template names a field
@@ -1217,36 +1224,37 @@ func (brokenBlobs) Open(context.Context, string) (io.ReadCloser, error) { panic(
 
 // TestEveryFileOfAMailIsThere: a picture that the history or its missing id keeps out of the text is listed as a file.
 func TestEveryFileOfAMailIsThere(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, nil)
-	ann := r.contact("Ann", "ann@acme.example")
-	ticket := r.open(ann, "Pictures", "see below")
-	files := func() []desk.Attachment {
-		seen, nowhere, like := r.file("seen.png", "image/png", "1", true), r.file("nowhere.png", "image/png", "2", true), r.file("like.png", "image/png", "3", true)
-		seen.ContentID, nowhere.ContentID, like.ContentID = "img10@x", "", "img1"
-		return []desk.Attachment{seen, nowhere, like}
-	}
-	said := r.messages(ticket.ID)[0]
-	add := func(text, reply string) {
-		m := said
-		m.ID, m.Source, m.Text, m.Reply, m.MessageID, m.Attachments = store.NewID(), desk.FromMail, text, reply, "", files()
-		m.HTML = `<p>` + text + `</p><img src="cid:img10@x">`
-		ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.AddMessage(t.Context(), m); return err }))
-	}
-	listed := func() map[string]int {
-		page := r.signIn(ann).get(fmt.Sprintf("/tickets/%d", ticket.Number)).body
-		n := map[string]int{}
-		for _, name := range []string{"seen.png", "nowhere.png", "like.png"} {
-			n[name] = strings.Count(page, "/"+name+`"`)
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRigOn(t, o, nil)
+		ann := r.contact("Ann", "ann@acme.example")
+		ticket := r.open(ann, "Pictures", "see below")
+		files := func() []desk.Attachment {
+			seen, nowhere, like := r.file("seen.png", "image/png", "1", true), r.file("nowhere.png", "image/png", "2", true), r.file("like.png", "image/png", "3", true)
+			seen.ContentID, nowhere.ContentID, like.ContentID = "img10@x", "", "img1"
+			return []desk.Attachment{seen, nowhere, like}
 		}
-		return n
-	}
-	add("all of it", "all of it")
-	if got := listed(); got["seen.png"] != 1 || got["nowhere.png"] != 1 || got["like.png"] != 1 {
-		t.Errorf("without history: %v", got)
-	}
-	add("new words\n> old words", "new words")
-	if got := listed(); got["seen.png"] != 2 || got["nowhere.png"] != 2 || got["like.png"] != 2 {
-		t.Errorf("with history: %v", got)
-	}
+		said := r.messages(ticket.ID)[0]
+		add := func(text, reply string) {
+			m := said
+			m.ID, m.Source, m.Text, m.Reply, m.MessageID, m.Attachments = store.NewID(), desk.FromMail, text, reply, "", files()
+			m.HTML = `<p>` + text + `</p><img src="cid:img10@x">`
+			ok(t, r.db.Update(t.Context(), func(tx *store.Tx) error { _, err := tx.AddMessage(t.Context(), m); return err }))
+		}
+		listed := func() map[string]int {
+			page := r.signIn(ann).get(fmt.Sprintf("/tickets/%d", ticket.Number)).body
+			n := map[string]int{}
+			for _, name := range []string{"seen.png", "nowhere.png", "like.png"} {
+				n[name] = strings.Count(page, "/"+name+`"`)
+			}
+			return n
+		}
+		add("all of it", "all of it")
+		if got := listed(); got["seen.png"] != 1 || got["nowhere.png"] != 1 || got["like.png"] != 1 {
+			t.Errorf("without history: %v", got)
+		}
+		add("new words\n> old words", "new words")
+		if got := listed(); got["seen.png"] != 2 || got["nowhere.png"] != 2 || got["like.png"] != 2 {
+			t.Errorf("with history: %v", got)
+		}
+	})
 }
