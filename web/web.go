@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -54,13 +55,9 @@ func recovered(log *slog.Logger, fail func(*gin.Context, error)) gin.HandlerFunc
 	return func(c *gin.Context) {
 		defer func() {
 			p := recover()
-			if p == nil {
+			if !Panicked(c.Request.Context(), log, p) {
 				return
 			}
-			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-				panic(p)
-			}
-			log.ErrorContext(c.Request.Context(), "a handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			if !c.Writer.Written() {
 				fail(c, panicked{p})
 			}
@@ -68,6 +65,19 @@ func recovered(log *slog.Logger, fail func(*gin.Context, error)) gin.HandlerFunc
 		}()
 		c.Next()
 	}
+}
+
+// Panicked logs what a handler panicked with, and tells whether it did: p is what recover gave. A handler that wants its
+// request broken off (http.ErrAbortHandler) gets that.
+func Panicked(ctx context.Context, log *slog.Logger, p any) bool {
+	if p == nil {
+		return false
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+		panic(p)
+	}
+	log.ErrorContext(ctx, "a handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+	return true
 }
 
 // Status gives the HTTP status for an error. It is the only place that knows.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -63,14 +62,9 @@ func (s *services) handler() (http.Handler, error) {
 func (s *services) recovered(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			p := recover()
-			if p == nil {
+			if !web.Panicked(r.Context(), s.log, recover()) {
 				return
 			}
-			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-				panic(p)
-			}
-			s.log.ErrorContext(r.Context(), "a handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 			answer(w, http.StatusInternalServerError, map[string]string{"status": "something went wrong here; send it again later"})
 		}()
 		h.ServeHTTP(w, r)
