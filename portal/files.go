@@ -147,7 +147,7 @@ func (p *portal) formOf(r *http.Request) *form {
 
 // parseForm reads a form without files.
 func parseForm(c *gin.Context) error {
-	if c.Request.Method == http.MethodPost {
+	if c.Request.Method == http.MethodPost && c.Request.Body != http.NoBody {
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(formWithin)) // as in web.Bodies
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxSmallForm)

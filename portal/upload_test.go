@@ -43,6 +43,14 @@ func TestNoGETHasADeadline(t *testing.T) {
 		w := &timed{ResponseRecorder: httptest.NewRecorder()}
 		r.handler.ServeHTTP(w, req)
 		n := len(w.deadlines)
+		if route.Method == "POST" {
+			bare := in.request("POST", path.Replace(route.Path), urlencoded, nil)
+			bare.Body = http.NoBody
+			b := &timed{ResponseRecorder: httptest.NewRecorder()}
+			if r.handler.ServeHTTP(b, bare); len(b.deadlines) > 0 {
+				t.Errorf("POST %s without a body sets a deadline", route.Path)
+			}
+		}
 		switch {
 		case route.Method != "POST" && n > 0:
 			t.Errorf("%s %s sets a deadline", route.Method, route.Path)
