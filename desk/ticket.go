@@ -141,6 +141,7 @@ type Message struct {
 	Attachments    []Attachment
 	Delivery       Delivery
 	LedgerID       ID // the inbound item it was made from; empty for what was written here
+	Nonce          ID // what the page that sent it is known by: one message each. Set when it is stored, and not read back
 	CreatedAt      time.Time
 }
 

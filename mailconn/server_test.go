@@ -236,12 +236,8 @@ func TestDoEndsWithItsContext(t *testing.T) {
 	client := imapclient.New(conn, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	start := time.Now()
 	if err := Do(ctx, client, func() error { return client.Noop().Wait() }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
-	}
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("it took %v", d)
 	}
 }
 

@@ -1,14 +1,9 @@
 package mailmsg
 
 import (
-	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
-
-	"postern/desk"
 )
 
 func TestI7_FilesInsideATextCountAsParts(t *testing.T) {
@@ -108,24 +103,7 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 		"files in text":        from + "\n" + fill("begin 644 a\n#0V%T\nend\n", 1<<20),
 		"flowing":              from + "Content-Type: text/plain; format=flowed\n\n" + fill("> > >> \n", 1<<20),
 	} {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			done := make(chan desk.Mail)
-			go func() {
-				m := parse(t, raw)
-				select {
-				case done <- m:
-				case <-ctx.Done():
-				}
-			}()
-			select {
-			case <-done:
-			case <-ctx.Done():
-				stack := make([]byte, 1<<16)
-				t.Fatalf("%d bytes are still being read\n%s", len(raw), stack[:runtime.Stack(stack, true)])
-			}
-		})
+		t.Run(name, func(t *testing.T) { readAtLast(t, raw) })
 	}
 }
 

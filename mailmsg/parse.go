@@ -130,6 +130,7 @@ type parser struct {
 	text    int // bytes of text taken so far
 	work    int // bytes of headers and reports read so far
 	reports reports
+	failed  map[desk.BouncedRecipient]bool // those in mail.Bounced
 	// textOnly leaves out what the fingerprint does not need: the HTML and what is new in the text.
 	textOnly bool
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 
 	"postern/desk"
@@ -103,9 +102,14 @@ func (p *parser) original(raw string) {
 }
 
 func (p *parser) bounced(b desk.BouncedRecipient) {
-	if b.Address != "" && len(p.mail.Bounced) < maxRecipients && !slices.Contains(p.mail.Bounced, b) {
-		p.mail.Bounced = append(p.mail.Bounced, b)
+	if b.Address == "" || len(p.mail.Bounced) == maxRecipients || p.failed[b] {
+		return
 	}
+	if p.failed == nil {
+		p.failed = map[desk.BouncedRecipient]bool{}
+	}
+	p.failed[b] = true
+	p.mail.Bounced = append(p.mail.Bounced, b)
 }
 
 // deliveryStatus reads the blocks of RFC 3464: one about the mail, then one about each recipient.

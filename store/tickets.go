@@ -232,6 +232,22 @@ func (r reads) Messages(ctx context.Context, s desk.Scope, ticket desk.ID) ([]de
 	return r.messages(ctx, s, ticket, ` ORDER BY m.created_at, m.id`)
 }
 
+// MessageByNonce finds the message that came with a nonce, for Postern itself; NotFound if none did.
+func (r reads) MessageByNonce(ctx context.Context, nonce desk.ID) (desk.Message, error) {
+	ids, err := collect(ctx, r.x, scanID, `SELECT id FROM messages WHERE nonce = $1`, nonce)
+	if err != nil {
+		return desk.Message{}, err
+	}
+	found, err := r.MessagesByID(ctx, ids)
+	if err == nil && len(found) == 0 {
+		return desk.Message{}, desk.Missing("message")
+	}
+	for _, m := range found {
+		return m, err
+	}
+	return desk.Message{}, err
+}
+
 // MessagesByID finds messages with their attachments, for Postern itself. One that is not there is left out.
 func (r reads) MessagesByID(ctx context.Context, ids []desk.ID) (map[desk.ID]desk.Message, error) {
 	out := make(map[desk.ID]desk.Message, len(ids))
@@ -350,14 +366,14 @@ func (r reads) Attachment(ctx context.Context, s desk.Scope, id desk.ID) (desk.A
 }
 
 // AddMessage stores a message with its attachments, and makes its Message-ID known for replies. It answers false, and
-// stores nothing, if a message with this id is there already (a form sent twice).
+// stores nothing, if a message with its Nonce is there already (a form sent twice).
 func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 	n, err := tx.changed(ctx, `INSERT INTO messages (id, ticket_id, conversation_id, mailbox_id, author_kind, author_name, author_email, contact_id, source, internal,
-		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) DO NOTHING`,
+		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, nonce, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (nonce) WHERE nonce IS NOT NULL DO NOTHING`,
 		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
 		clip(m.Subject, maxSubject), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
-		pack(m.References), m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), ms(m.CreatedAt))
+		pack(m.References), m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), nullable(string(m.Nonce)), ms(m.CreatedAt))
 	if err != nil || n == 0 {
 		return false, err
 	}

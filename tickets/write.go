@@ -3,12 +3,11 @@ package tickets
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/google/uuid"
 
 	"postern/desk"
 	"postern/store"
@@ -46,7 +45,7 @@ func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, 
 	return t, d.putInInbox(ctx, tx, mb, m)
 }
 
-// errMeanwhile says that another transaction has stored a message under the same id since this one began.
+// errMeanwhile says that another transaction has stored a message with the same nonce since this one began.
 var errMeanwhile = &desk.Error{Kind: desk.Conflict, Text: "this was sent already; open the page again to write more"} //nolint:gochecknoglobals // never changes
 
 // once runs fn in a transaction. If the same message was stored meanwhile it runs fn again, which finds that.
@@ -86,7 +85,7 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 	err = d.once(ctx, func(tx *store.Tx) error {
 		email := in.Contact.LoginAddress()
 		m := desk.Message{
-			ID: in.Nonce, Author: desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: email, ContactID: in.Contact.ID}, Source: desk.FromPortal,
+			Nonce: in.Nonce, Author: desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: email, ContactID: in.Contact.ID}, Source: desk.FromPortal,
 			Subject: in.Subject, Attachments: in.Files, Trust: desk.V3, Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
 		}
 		typed(&m, in.Text)
@@ -104,25 +103,27 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 	return t, err
 }
 
-// sentBefore finds m if its contact has sent it already, under the id that the page gave it: a double click. An id that is
-// somebody else's, or that came with something else (a page that the browser kept), is replaced: nothing written is lost.
-// The new id follows from the old one and from what is said, so that a double click on that page is known as well.
+// sentBefore finds m if its contact has sent it already, with the nonce that the page gave it: a double click. A nonce that
+// is somebody else's, or that came with something else (a page that the browser kept), is replaced: nothing written is lost.
+// The new one follows from the old one and from what is said, so that a double click on that page is known as well.
 func sentBefore(ctx context.Context, tx *store.Tx, m *desk.Message) (desk.Message, bool, error) {
-	if m.ID == "" {
-		return desk.Message{}, false, nil
-	}
 	for range 2 {
-		found, err := tx.MessagesByID(ctx, []desk.ID{m.ID})
-		there, taken := found[m.ID]
-		if err != nil || !taken {
+		if m.Nonce == "" {
+			return desk.Message{}, false, nil
+		}
+		there, err := tx.MessageByNonce(ctx, m.Nonce)
+		if desk.KindOf(err) == desk.NotFound {
+			return desk.Message{}, false, nil
+		}
+		if err != nil {
 			return desk.Message{}, false, err
 		}
 		if sameWords(there, *m) {
 			return there, true, nil
 		}
-		m.ID = idAfter(m.ID, *m)
+		m.Nonce = nonceAfter(m.Nonce, *m)
 	}
-	m.ID = store.NewID()
+	m.Nonce = ""
 	return desk.Message{}, false, nil
 }
 
@@ -137,12 +138,8 @@ func sameWords(stored, m desk.Message) bool {
 		slices.EqualFunc(stored.Attachments, m.Attachments, func(a, b desk.Attachment) bool { return a.SHA256 == b.SHA256 && a.Name == b.Name })
 }
 
-// idAfter gives the id for m in place of one that is taken: always the same, and of the same time.
-func idAfter(taken desk.ID, m desk.Message) desk.ID {
-	old, err := uuid.Parse(string(taken))
-	if err != nil {
-		return store.NewID()
-	}
+// nonceAfter gives the nonce for m in place of one that is taken: always the same for the same words.
+func nonceAfter(taken desk.ID, m desk.Message) desk.ID {
 	place := string(m.TicketID)
 	if place == "" {
 		place = first(m.Subject)
@@ -152,11 +149,7 @@ func idAfter(taken desk.ID, m desk.Message) desk.ID {
 	for _, a := range m.Attachments {
 		fmt.Fprintf(h, " %s %q", a.SHA256, a.Name)
 	}
-	id := uuid.UUID(h.Sum(nil)[:16])
-	copy(id[:6], old[:6])     // the time
-	id[6] = id[6]&0x0f | 0x70 // version 7
-	id[8] = id[8]&0x3f | 0x80 // the variant of RFC 9562
-	return desk.ID(id.String())
+	return desk.ID(hex.EncodeToString(h.Sum(nil)))
 }
 
 // CustomerReply is what a signed-in customer answers.
@@ -190,7 +183,7 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 			t.MailboxID = mb.ID
 		}
 		m = desk.Message{
-			ID: in.Nonce, TicketID: t.ID, Source: desk.FromPortal, Subject: t.Subject, Attachments: in.Files, Trust: desk.V3,
+			ID: store.NewID(), Nonce: in.Nonce, TicketID: t.ID, Source: desk.FromPortal, Subject: t.Subject, Attachments: in.Files, Trust: desk.V3,
 			Author:  desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: in.Contact.LoginAddress(), ContactID: in.Contact.ID},
 			Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
 		}
@@ -202,9 +195,6 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		if again {
 			m = sent
 			return nil
-		}
-		if m.ID == "" {
-			m.ID = store.NewID()
 		}
 		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromPortal, m.CreatedAt); err != nil {
 			return err

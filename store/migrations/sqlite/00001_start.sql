@@ -192,8 +192,10 @@ CREATE TABLE messages (
     trust           BIGINT NOT NULL,
     reasons         TEXT NOT NULL,
     ledger_id       TEXT,
+    nonce           TEXT,
     created_at      BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX messages_nonce ON messages (nonce) WHERE nonce IS NOT NULL;
 CREATE INDEX messages_ticket ON messages (ticket_id, created_at, id);
 CREATE INDEX messages_conversation ON messages (conversation_id, created_at);
 CREATE UNIQUE INDEX messages_ledger ON messages (ledger_id) WHERE ledger_id IS NOT NULL;
