@@ -6,7 +6,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -324,7 +323,7 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 		return p.showThread(c, who, ticket, in, problems)
 	}
 	_, err = p.Desk.ReplyByCustomer(c.Request.Context(), tickets.CustomerReply{
-		Contact: who, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(p.DB.Now()), Solved: in.value("solved") != "",
+		Contact: who, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(), Solved: in.value("solved") != "",
 	})
 	if err != nil {
 		return err
@@ -380,7 +379,7 @@ func (p *portal) create(c *gin.Context, who desk.Contact) error {
 		return p.showNew(c, who, in.value("subject"), in.value("text"), problems)
 	}
 	ticket, err := p.Desk.OpenByCustomer(c.Request.Context(), tickets.CustomerTicket{
-		Contact: who, Subject: in.subject(), Text: in.value("text"), Files: in.files, Nonce: in.nonce(p.DB.Now()),
+		Contact: who, Subject: in.subject(), Text: in.value("text"), Files: in.files, Nonce: in.nonce(),
 	})
 	if err != nil {
 		return err
@@ -388,21 +387,11 @@ func (p *portal) create(c *gin.Context, who desk.Contact) error {
 	return p.done(c, t, ticketPath(ticket.Number), "thread.got_ticket", "Number", "#"+strconv.FormatInt(ticket.Number, 10))
 }
 
-// nonceLife is how long a page can be open and still know what it sent; nonceAhead is how far the clocks of several gateways
-// may be apart.
-const (
-	nonceLife  = 24 * time.Hour
-	nonceAhead = time.Minute
-)
-
-// nonce is the id that the page made for what is sent, so that a double click sends once. One whose time is not about now
-// gives way to a new one: a message's id says when it was written, whatever a browser sends.
-func (f *form) nonce(now time.Time) desk.ID {
+// nonce is what the page that was sent is known by, so that a double click sends once. One that we did not make gives way
+// to a new one.
+func (f *form) nonce() desk.ID {
 	id, err := uuid.Parse(f.value("nonce"))
-	if err != nil || id.Version() != 7 {
-		return store.NewID()
-	}
-	if at := time.Unix(id.Time().UnixTime()); at.Before(now.Add(-nonceLife)) || at.After(now.Add(nonceAhead)) {
+	if err != nil {
 		return store.NewID()
 	}
 	return desk.ID(id.String())
