@@ -24,13 +24,16 @@ func TestI7_ABatchIsBoundedByBytes(t *testing.T) {
 		if err := r.g.Keep(r.t.Context(), r.lease[r.mb.ID], b); err != nil {
 			r.t.Fatal(err)
 		}
-		batches := make(chan []parsed, n)
-		if err := r.g.load(r.t.Context(), r.mb.ID, "", &round{}, batches); err != nil {
-			r.t.Fatal(err)
-		}
-		close(batches)
+		batches := pipeline{ready: make(chan []parsed), filed: make(chan struct{}, 1)}
+		go func() {
+			defer close(batches.ready)
+			if err := r.g.load(r.t.Context(), r.mb.ID, "", &round{}, &batches); err != nil {
+				r.t.Error(err)
+			}
+		}()
 		seen := map[desk.ID]bool{}
-		for batch := range batches {
+		for batch := range batches.ready {
+			batches.oneIsFiled()
 			bytes := int64(0)
 			for _, p := range batch {
 				bytes += p.entry.Size

@@ -119,18 +119,19 @@ func (g *Ingest) pass(ctx context.Context, mailbox desk.ID, r *round) (int, erro
 	after := r.after
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	batches := make(chan []parsed, 1)
+	batches := pipeline{ready: make(chan []parsed, 1), filed: make(chan struct{}, 1)}
 	var loadErr error
 	go func() {
-		defer close(batches)
-		loadErr = g.load(ctx, mailbox, after, r, batches)
+		defer close(batches.ready)
+		loadErr = g.load(ctx, mailbox, after, r, &batches)
 	}()
 	n := 0
-	for batch := range batches {
+	for batch := range batches.ready {
 		filed, err := g.file(ctx, batch, r)
+		batches.oneIsFiled()
 		if err != nil {
 			cancel()
-			for range batches { //nolint:revive // let the loader end
+			for range batches.ready { //nolint:revive // let the loader end
 			}
 			return n, err
 		}
@@ -141,11 +142,42 @@ func (g *Ingest) pass(ctx context.Context, mailbox desk.ID, r *round) (int, erro
 	return n, loadErr
 }
 
-func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out chan<- []parsed) error {
+// pipeline leads batches from where they are read to where they are filed.
+type pipeline struct {
+	ready chan []parsed
+	sent  int           // by the reader
+	done  atomic.Int64  // how many of them are filed
+	filed chan struct{} // gets a value when one is
+}
+
+func (p *pipeline) oneIsFiled() {
+	p.done.Add(1)
+	select {
+	case p.filed <- struct{}{}:
+	default: // the reader has not looked since the last one
+	}
+}
+
+// load reads what is pending, and what is kept while that is filed: the next batch is to be there when the last is done.
+func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out *pipeline) error {
+	wake := g.waker(mailbox)
 	for {
+		allFiled := out.done.Load() == int64(out.sent)
 		entries, err := g.DB.PendingOf(ctx, mailbox, after, perBatch)
-		if err != nil || len(entries) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(entries) == 0 {
+			if allFiled {
+				return nil
+			}
+			select {
+			case <-wake:
+			case <-out.filed:
+			case <-ctx.Done():
+				return nil
+			}
+			continue
 		}
 		entries = entries[:cut(entries)]
 		after = entries[len(entries)-1].ID
@@ -154,7 +186,8 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 			return err
 		}
 		select {
-		case out <- batch:
+		case out.ready <- batch:
+			out.sent++
 		case <-ctx.Done():
 			return nil
 		}

@@ -23,7 +23,7 @@ type dialect struct {
 	goose        goose.Dialect
 	skipLocked   string // ends a SELECT that claims rows
 	shareLock    string // ends a SELECT whose rows must not change until the commit
-	nextNumber   string // takes the next ticket number
+	nextNumber   string // takes the next ticket number; empty: the table ticket_number has the last one
 	isUnique     func(error) bool
 	isRetry      func(error) bool // the transaction lost a race and may run again
 	isOutOfReach func(error) bool // the database could not be reached, or refuses everybody
@@ -46,7 +46,6 @@ func sqliteDialect() dialect {
 	}
 	return dialect{
 		name: "sqlite", goose: goose.DialectSQLite3,
-		nextNumber: `UPDATE ticket_number SET last = last + 1 RETURNING last`,
 		isUnique: func(err error) bool {
 			c := code(err)
 			return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY

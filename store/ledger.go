@@ -258,32 +258,25 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 	return err
 }
 
-// SeenBefore notes that the mailbox has this mail. It answers the ledger row that had it first, or "" if this is it:
-// the same Message-ID with the same content is the same mail, the same id alone is not (REQUIREMENTS H4, I6).
-func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (desk.ID, error) {
-	n, err := tx.changed(ctx, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-		mailbox, storedID(mid), fingerprint, ledger)
-	if err != nil || n == 1 {
-		return "", err
+// SeenBefore notes that the mailbox has this mail. First is the ledger row that had it before, or "" if this is it: the same
+// Message-ID with the same content is the same mail, the same id alone is not. OtherContent tells that the mailbox has
+// another mail with this Message-ID (REQUIREMENTS H4, I6).
+func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (first desk.ID, otherContent bool, err error) {
+	const other = `EXISTS (SELECT 1 FROM fingerprints f WHERE f.mailbox_id = $1 AND f.message_id = $2 AND f.fingerprint <> $3)`
+	key := []any{mailbox, storedID(mid), fingerprint}
+	err = tx.x.QueryRowContext(ctx, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING `+other,
+		append(key, ledger)...).Scan(&otherContent)
+	if errors.Is(err, sql.ErrNoRows) { // it is there
+		err = tx.x.QueryRowContext(ctx, `SELECT ledger_id, `+other+` FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint = $3`, key...).
+			Scan(&first, &otherContent)
 	}
-	var first desk.ID
-	err = tx.x.QueryRowContext(ctx, `SELECT ledger_id FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint = $3`,
-		mailbox, storedID(mid), fingerprint).Scan(&first)
 	if first == ledger {
-		return "", err
+		first = ""
 	}
-	return first, err
-}
-
-// IDWithOtherContent tells whether the mailbox has a mail with this Message-ID and another content (REQUIREMENTS H4).
-func (r reads) IDWithOtherContent(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string) (bool, error) {
 	if len(usableIDs([]desk.MessageID{mid})) == 0 {
-		return false, nil
+		otherContent = false // mails without an id have nothing in common (REQUIREMENTS M8)
 	}
-	var found bool
-	err := r.x.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint <> $3)`,
-		mailbox, storedID(mid), fingerprint).Scan(&found)
-	return found, err
+	return first, otherContent, err
 }
 
 // usableIDs gives the ids as they are stored. Empty ones never are (REQUIREMENTS M8).

@@ -250,12 +250,15 @@ func TestI6_DuplicateMessageIDFilesOnce(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
 		first, second := NewID(), NewID()
+		var others []bool
 		seen := func(mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (found desk.ID) {
+			var other bool
 			commit(t, db, func(tx *Tx) error {
 				var err error
-				found, err = tx.SeenBefore(t.Context(), mailbox, mid, fingerprint, ledger)
+				found, other, err = tx.SeenBefore(t.Context(), mailbox, mid, fingerprint, ledger)
 				return err
 			})
+			others = append(others, other)
 			return found
 		}
 		long := desk.MessageID(strings.Repeat("x", 2000) + "@example.com")
@@ -263,6 +266,12 @@ func TestI6_DuplicateMessageIDFilesOnce(t *testing.T) {
 			sameIDs(t, "first, its own repeat, a copy, other content, other mailbox", []desk.ID{
 				seen(m.ID, mid, "f1", first), seen(m.ID, mid, "f1", first), seen(m.ID, mid, "f1", second), seen(m.ID, mid, "f2", second), seen(other.ID, mid, "f1", second),
 			}, "", "", first, "", "")
+			seen(m.ID, mid, "f1", first)
+			hasID := mid != ""
+			if want := []bool{false, false, false, hasID, false, hasID}; !slices.Equal(others, want) {
+				t.Errorf("%.20q: another mail with the id: %v, want %v", mid, others, want)
+			}
+			others = nil
 		}
 	})
 }

@@ -223,7 +223,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	tx := &Tx{db: db}
 	var err error
 	if db.writer != nil {
-		err = db.writer.update(ctx, func(x queryer) error { return tx.run(x, fn) })
+		err = db.writer.update(ctx, func(x queryer) error { return tx.run(ctx, x, fn) })
 	} else {
 		err = db.updatePool(ctx, tx, fn)
 	}
@@ -240,7 +240,7 @@ func (db *DB) single(ctx context.Context, fn func(tx *Tx) error) error {
 		return db.Update(ctx, fn)
 	}
 	tx := &Tx{db: db}
-	if err := tx.run(db.pool, fn); err != nil {
+	if err := tx.run(ctx, db.pool, fn); err != nil {
 		return db.x.explain(ctx, err)
 	}
 	db.committed(tx)
@@ -269,7 +269,7 @@ func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) err
 			if err != nil {
 				return err
 			}
-			if err := tx.run(t, fn); err != nil {
+			if err := tx.run(ctx, t, fn); err != nil {
 				if r := t.Rollback(); r != nil && !errors.Is(r, sql.ErrTxDone) {
 					return errors.Join(err, r)
 				}
@@ -299,17 +299,21 @@ type Tx struct {
 	reconfigured bool
 	// noOrphans is a mailbox that is known to have no orphans. Only its one reader makes any.
 	noOrphans desk.ID
+	number    int64 // the last ticket number that was taken, where the transaction itself counts them; else 0
 }
 
 // run calls fn on a transaction that has just begun. What an earlier run left in tx is forgotten.
-func (tx *Tx) run(x queryer, fn func(*Tx) error) (err error) {
+func (tx *Tx) run(ctx context.Context, x queryer, fn func(*Tx) error) (err error) {
 	*tx = Tx{db: tx.db, reads: readsOf(x, tx.db.d)}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return fn(tx)
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.keepNumber(ctx)
 }
 
 // Now gives the time to stamp rows with.

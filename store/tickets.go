@@ -160,8 +160,25 @@ const maxSubject = desk.MaxSubject * utf8.UTFMax // bytes
 
 // NextNumber takes the next ticket number.
 func (tx *Tx) NextNumber(ctx context.Context) (n int64, err error) {
-	err = tx.x.QueryRowContext(ctx, tx.d.nextNumber).Scan(&n)
-	return n, err
+	if tx.d.nextNumber != "" {
+		err = tx.x.QueryRowContext(ctx, tx.d.nextNumber).Scan(&n)
+		return n, err
+	}
+	if tx.number == 0 {
+		if err := tx.x.QueryRowContext(ctx, `SELECT last FROM ticket_number`).Scan(&tx.number); err != nil {
+			return 0, err
+		}
+	}
+	tx.number++
+	return tx.number, nil
+}
+
+// keepNumber writes down which ticket numbers the transaction has taken: once for all of them.
+func (tx *Tx) keepNumber(ctx context.Context) error {
+	if tx.number == 0 {
+		return nil
+	}
+	return tx.exec(ctx, `UPDATE ticket_number SET last = $1`, tx.number)
 }
 
 // AddTicket stores a new ticket with its participants.

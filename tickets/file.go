@@ -52,10 +52,7 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, err
 	}
-	if f.Duplicate, err = d.seenBefore(ctx, tx, mb, e, mail); err != nil || f.Duplicate {
-		return f, err
-	}
-	if f.SameID, err = tx.IDWithOtherContent(ctx, mb.ID, mail.MessageID, mail.Fingerprint); err != nil {
+	if f.Duplicate, f.SameID, err = d.seenBefore(ctx, tx, mb, e, mail); err != nil || f.Duplicate {
 		return f, err
 	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
@@ -70,18 +67,18 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	return f, err
 }
 
-// seenBefore tells whether the mailbox has the same mail already. An agent who copies the support address has the answer
+// seenBefore tells whether the mailbox has the same mail already, or another one with its Message-ID. An agent who copies the support address has the answer
 // arrive in the INBOX too, where it proves nothing and is held: then the one in Sent counts, and the held one is the copy.
-func (d *Desk) seenBefore(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (bool, error) {
-	first, err := tx.SeenBefore(ctx, mb.ID, mail.MessageID, mail.Fingerprint, e.ID)
+func (d *Desk) seenBefore(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (same, sameID bool, err error) {
+	first, sameID, err := tx.SeenBefore(ctx, mb.ID, mail.MessageID, mail.Fingerprint, e.ID)
 	if err != nil || first == "" {
-		return false, err
+		return false, sameID, err
 	}
 	before, err := tx.Ledger(ctx, first)
 	if err != nil || e.Role != desk.Sent || before.Role != desk.Inbox || before.Outcome != desk.Held {
-		return true, err
+		return true, sameID, err
 	}
-	return false, tx.Supersede(ctx, first, "the Sent folder has the same mail")
+	return false, sameID, tx.Supersede(ctx, first, "the Sent folder has the same mail")
 }
 
 // maybeOurs lists the ids of a mail that we may have given it: those of our own domain.
