@@ -12,19 +12,9 @@ import (
 
 	"postern/blob"
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/store"
 )
-
-// timed notes the read deadlines that are set on it.
-type timed struct {
-	*httptest.ResponseRecorder
-	deadlines []time.Time
-}
-
-func (w *timed) SetReadDeadline(at time.Time) error {
-	w.deadlines = append(w.deadlines, at)
-	return nil
-}
 
 // TestABodyHasMinutesToArrive: 36 MB take a while, and once they are here nothing cuts what is done with them.
 func TestABodyHasMinutesToArrive(t *testing.T) {
@@ -41,13 +31,13 @@ func TestABodyHasMinutesToArrive(t *testing.T) {
 			}
 			req := httptest.NewRequest(strings.ToUpper(method), strings.ReplaceAll(path, "{id}", "1"), strings.NewReader("{}"))
 			req.Header.Set("Authorization", "Bearer "+scope)
-			w, before := &timed{ResponseRecorder: httptest.NewRecorder()}, time.Now()
+			w, before := &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}, time.Now()
 			c.handler.ServeHTTP(w, req)
-			n := len(w.deadlines)
-			if n == 0 || !w.deadlines[n-1].IsZero() {
-				t.Fatalf("%s %s ends with the deadlines %v", method, path, w.deadlines)
+			n := len(w.Deadlines)
+			if n == 0 || !w.Deadlines[n-1].IsZero() {
+				t.Fatalf("%s %s ends with the deadlines %v", method, path, w.Deadlines)
 			}
-			for _, d := range w.deadlines {
+			for _, d := range w.Deadlines {
 				if !d.IsZero() && d.Before(before.Add(5*time.Minute)) {
 					t.Errorf("%s %s gives a body %v", method, path, d.Sub(before))
 				}

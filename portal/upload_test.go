@@ -13,18 +13,8 @@ import (
 
 	"postern/blob"
 	"postern/desk"
+	"postern/internal/desktest"
 )
-
-// timed notes the read deadlines that are set on it.
-type timed struct {
-	*httptest.ResponseRecorder
-	deadlines []time.Time
-}
-
-func (w *timed) SetReadDeadline(at time.Time) error {
-	w.deadlines = append(w.deadlines, at)
-	return nil
-}
 
 // TestNoGETHasADeadline: what is sent slowly, such as a file from far away, must not be cut while it is sent.
 func TestNoGETHasADeadline(t *testing.T) {
@@ -40,22 +30,22 @@ func TestNoGETHasADeadline(t *testing.T) {
 			req.Body = nil
 		}
 		req.AddCookie(in.cookie)
-		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		w := &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}
 		r.handler.ServeHTTP(w, req)
-		n := len(w.deadlines)
+		n := len(w.Deadlines)
 		if route.Method == "POST" {
 			bare := in.request("POST", path.Replace(route.Path), urlencoded, nil)
 			bare.Body = http.NoBody
-			b := &timed{ResponseRecorder: httptest.NewRecorder()}
-			if r.handler.ServeHTTP(b, bare); len(b.deadlines) > 0 {
+			b := &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}
+			if r.handler.ServeHTTP(b, bare); len(b.Deadlines) > 0 {
 				t.Errorf("POST %s without a body sets a deadline", route.Path)
 			}
 		}
 		switch {
 		case route.Method != "POST" && n > 0:
 			t.Errorf("%s %s sets a deadline", route.Method, route.Path)
-		case route.Method == "POST" && (n == 0 || !w.deadlines[n-1].IsZero()):
-			t.Errorf("POST %s has the deadlines %v, want one for the body that ends with it", route.Path, w.deadlines)
+		case route.Method == "POST" && (n == 0 || !w.Deadlines[n-1].IsZero()):
+			t.Errorf("POST %s has the deadlines %v, want one for the body that ends with it", route.Path, w.Deadlines)
 		}
 	}
 }

@@ -7,18 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postern/internal/desktest"
 )
-
-// timed notes the read deadlines that are set on it.
-type timed struct {
-	*httptest.ResponseRecorder
-	deadlines []time.Time
-}
-
-func (w *timed) SetReadDeadline(at time.Time) error {
-	w.deadlines = append(w.deadlines, at)
-	return nil
-}
 
 // TestBodiesAreReadBeforeTheAnswer: what a handler leaves of a body is read before the first byte of its answer leaves, up
 // to a limit, and not if the client waits to be asked for it.
@@ -43,7 +34,7 @@ func TestBodiesAreReadBeforeTheAnswer(t *testing.T) {
 		req := httptest.NewRequest(tc.method, "/", io.NopCloser(body))
 		req.Header.Set("Expect", tc.expect)
 		left := -1
-		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		w := &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}
 		Bodies(tc.h, 2000, time.Minute).ServeHTTP(&noting{w, func() { left = body.Len() }}, req)
 		if left < 0 {
 			left = body.Len()
@@ -56,41 +47,41 @@ func TestBodiesAreReadBeforeTheAnswer(t *testing.T) {
 
 // noting calls a function when the first byte of an answer leaves.
 type noting struct {
-	*timed
+	*desktest.Timed
 	first func()
 }
 
 func (w *noting) WriteHeader(status int) {
 	w.first()
-	w.timed.WriteHeader(status)
+	w.Timed.WriteHeader(status)
 }
 
 func (w *noting) Write(b []byte) (int, error) {
 	w.first()
-	return w.timed.Write(b)
+	return w.Timed.Write(b)
 }
 
 // TestADeadlineEndsWithTheBody: while a handler works, and while it answers a GET, no read deadline is set: net/http would
 // cancel its context when it passes.
 func TestADeadlineEndsWithTheBody(t *testing.T) {
 	t.Parallel()
-	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	w := &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}
 	before := time.Now()
 	Bodies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if len(w.deadlines) != 1 || w.deadlines[0].Before(before.Add(time.Hour)) {
-			t.Errorf("while the body is read, the deadlines are %v", w.deadlines)
+		if len(w.Deadlines) != 1 || w.Deadlines[0].Before(before.Add(time.Hour)) {
+			t.Errorf("while the body is read, the deadlines are %v", w.Deadlines)
 		}
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			t.Error(err)
 		}
-		if n := len(w.deadlines); n < 2 || !w.deadlines[n-1].IsZero() {
-			t.Errorf("after the body was read, the deadlines are %v", w.deadlines)
+		if n := len(w.Deadlines); n < 2 || !w.Deadlines[n-1].IsZero() {
+			t.Errorf("after the body was read, the deadlines are %v", w.Deadlines)
 		}
 	}), 2000, time.Hour).ServeHTTP(w, httptest.NewRequest("POST", "/", strings.NewReader("hello")))
 
-	w = &timed{ResponseRecorder: httptest.NewRecorder()}
+	w = &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}
 	Bodies(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), 2000, time.Hour).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-	if len(w.deadlines) != 0 {
-		t.Errorf("a GET has the deadlines %v", w.deadlines)
+	if len(w.Deadlines) != 0 {
+		t.Errorf("a GET has the deadlines %v", w.Deadlines)
 	}
 }
