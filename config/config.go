@@ -35,8 +35,9 @@ type Config struct {
 	given map[string]bool // what was set, by toml name
 }
 
-// IsSet tells whether a setting was given anywhere, so that it is not only its default.
-func (c Config) IsSet(name string) bool { return c.given[name] }
+// IsSet tells whether a setting was given anywhere, so that it is not only its default. In a Config that a program made by
+// itself everything is.
+func (c Config) IsSet(name string) bool { return c.given == nil || c.given[name] }
 
 // Default gives the settings that hold where nothing is set.
 func Default() Config {
