@@ -85,6 +85,7 @@ func New(o Options) *Worker { return &Worker{Options: o, slow: slow{until: map[s
 
 const (
 	leaseFor     = 30 * time.Second // renewed while somebody works on the row
+	firstClaim   = 5                // so that sending begins soon
 	perClaim     = 25               // few enough that several workers share a short backlog
 	sendWithin   = 5 * time.Minute
 	finishWithin = 20 * time.Second // shorter than a lease, and than a stop may take
@@ -96,8 +97,8 @@ func (w *Worker) Drain(ctx context.Context, queue string, limit int) {
 	ready := make(chan prepared)
 	go func() { // the next rows are composed while these are sent
 		defer close(ready)
-		for limit > 0 && ctx.Err() == nil {
-			p := w.prepare(ctx, queue, min(perClaim, limit))
+		for n := firstClaim; limit > 0 && ctx.Err() == nil; n = perClaim {
+			p := w.prepare(ctx, queue, min(n, limit))
 			if len(p.jobs) == 0 {
 				return
 			}

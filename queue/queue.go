@@ -54,7 +54,7 @@ type Queue struct {
 
 // perTask is how many rows one task drains at the most, and sweep how often the relay looks by itself.
 const (
-	perTask    = 50
+	perTask    = 100
 	perSweep   = 500 // of each queue
 	sweepEvery = 2 * time.Second
 	taskType   = "drain"
