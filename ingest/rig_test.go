@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,8 +19,8 @@ import (
 
 	"postern/blob"
 	"postern/desk"
+	"postern/internal/desktest"
 	"postern/internal/mailtest"
-	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
 )
@@ -92,39 +91,13 @@ func (f *files) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 // both runs a check on an installation with each database.
 func both(t *testing.T, check func(r *rig)) {
 	t.Helper()
-	t.Parallel()
-	for _, name := range []string{"sqlite", "postgres"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			o := store.Options{Path: filepath.Join(t.TempDir(), "postern.db")}
-			if name == "postgres" {
-				o = store.Options{URL: mailtest.Postgres(t)}
-			}
-			check(newRig(t, o))
-		})
-	}
+	desktest.Both(t, func(t *testing.T, o store.Options) { check(newRig(t, o)) })
 }
 
 func newRig(t *testing.T, o store.Options) *rig {
 	t.Helper()
-	db, err := store.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: bytes.Repeat([]byte("k"), 32)}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder, err := blob.NewFolder(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, db: db, desk: tickets.New(db, keys), blobs: &files{Store: folder}, lease: map[desk.ID]desk.Lease{}, uids: map[string]uint32{}}
+	in := desktest.New(t, o)
+	r := &rig{t: t, db: in.DB, desk: in.Desk, blobs: &files{Store: in.Blobs}, lease: map[desk.ID]desk.Lease{}, uids: map[string]uint32{}}
 	r.g = r.ingest()
 	for _, m := range []*desk.Mailbox{&r.mb, &r.other} {
 		*m = desk.Mailbox{ID: store.NewID(), Address: "support@acme.example", IMAP: "imaps://mail.acme.example", SMTP: "smtps://mail.acme.example", MIDDomain: "acme.example", SubAddress: true, CreatedAt: time.Now()}

@@ -138,17 +138,11 @@ func (d *door) want(r reply, status int) {
 // subjects waits until nothing is pending and gives the subjects of all tickets, newest first.
 func (d *door) subjects() []string {
 	d.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	mailtest.Until(d.t, "nothing is pending", func() bool {
 		counts, err := d.db.LedgerCounts(d.t.Context())
 		ok(d.t, err)
-		if counts[desk.Pending] == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			d.t.Fatalf("still %v", counts)
-		}
-		pause(10 * time.Millisecond)
-	}
+		return counts[desk.Pending] == 0
+	})
 	ts, err := d.db.Tickets(d.t.Context(), desk.ScopeOfProgram(), store.Page{})
 	ok(d.t, err)
 	out := []string{}
@@ -156,12 +150,6 @@ func (d *door) subjects() []string {
 		out = append(out, t.Subject)
 	}
 	return out
-}
-
-func pause(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	<-t.C
 }
 
 const hello = `{"email":"ann@acme.example","topic":"Hello","text":"Hi."}`
@@ -422,13 +410,13 @@ func TestW2_F4_TheDatabaseIsAway(t *testing.T) {
 		}
 	}
 	pg.Start(t)
-	for deadline := time.Now().Add(20 * time.Second); ; pause(100 * time.Millisecond) {
-		if r := send(); r.status == 200 {
-			break
-		} else if r.status != 503 || time.Now().After(deadline) {
+	mailtest.Until(t, "the post is taken", func() bool {
+		r := send()
+		if r.status != 200 && r.status != 503 {
 			t.Fatalf("after the restart: %d %s", r.status, r.body)
 		}
-	}
+		return r.status == 200
+	})
 	d.want(send(), 200)
 	if got := d.subjects(); len(got) != 1 {
 		t.Errorf("tickets %q", got)

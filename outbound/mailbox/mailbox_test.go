@@ -217,13 +217,7 @@ func TestConnectionsAreKeptAndReplaced(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("%d connections for one mailbox", n)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for c.seats() > 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("the connection is still kept")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	mailtest.Until(t, "the connection is let go", func() bool { return c.seats() == 0 })
 	find := func() {
 		t.Helper()
 		if found, err := c.Find(t.Context(), m, desk.Inbox, "7@example.com"); err != nil || !found {

@@ -217,13 +217,7 @@ func TestConnectionsAreClosedWhenIdle(t *testing.T) {
 		if _, err := s.Submit(t.Context(), mailbox(sink), "a@example.com", "b@example.org", text(hello)); err != nil {
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(10 * time.Second)
-		for s.kept() > 0 {
-			if time.Now().After(deadline) {
-				t.Fatal("the connection is still kept")
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+		mailtest.Until(t, "the connection is let go", func() bool { return s.kept() == 0 })
 	}
 	if n := sink.Connections(); n != 2 {
 		t.Errorf("%d connections", n)
