@@ -41,8 +41,7 @@ func TestInboundItemsHaveTheFieldsThatArePromised(t *testing.T) {
 				if outcome == desk.Held {
 					e.TicketID = desk.ID(ticket.ID)
 				}
-				_, err = tx.Settle(t.Context(), e)
-				return err
+				return tx.Settle(t.Context(), e)
 			}))
 		}
 		for list, outcome := range map[string]string{"held": "held", "quarantine": "quarantined"} {

@@ -237,13 +237,12 @@ func filesAway(err error) bool {
 // quarantine parks an item that can't be read, with its reason, unless somebody else has settled it.
 func (g *Ingest) quarantine(ctx context.Context, e desk.LedgerEntry, reason error) error {
 	e.Outcome, e.Reason = desk.Quarantined, reason.Error()
-	ours := false
-	err := g.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		ours, err = tx.Settle(ctx, e)
-		return err
-	})
-	if err == nil && ours {
+	err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.Settle(ctx, e) })
+	switch {
+	case err == nil:
 		g.Log.ErrorContext(ctx, "an item can't be read; it is in quarantine", slog.String("ledger_id", string(e.ID)), slog.String("error", reason.Error()))
+	case desk.KindOf(err) == desk.Conflict:
+		err = nil
 	}
 	return err
 }

@@ -412,8 +412,7 @@ func (g *Ingest) fileForm(ctx context.Context, e desk.LedgerEntry) error {
 	return g.DB.Update(ctx, func(tx *store.Tx) error {
 		if held != "" {
 			e.Outcome, e.Reason, e.Subject = desk.Held, held, s.Subject
-			_, err := tx.Settle(ctx, e)
-			return err
+			return tx.Settle(ctx, e)
 		}
 		return g.Desk.FileForm(ctx, tx, org, e, form, s)
 	})

@@ -106,13 +106,12 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 			e.DoneAt = now
 		}
 		// A row may be there: the batch comes twice at the same time, or the folder is back at an old UIDVALIDITY.
-		isNew, err := tx.addLedger(ctx, e, raws[i])
-		if err != nil {
+		if err := tx.addLedger(ctx, e, raws[i], &added); err != nil {
 			return err
 		}
-		if isNew {
-			added++
-		}
+	}
+	if err := tx.x.flush(ctx); err != nil {
+		return err
 	}
 	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
@@ -127,9 +126,9 @@ func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, 
 	e.ID, e.ReceivedAt, e.InternalDate, e.Outcome = NewID(), now, now, desk.Pending
 	base := e.DeliveryID
 	for n := 1; ; n++ {
-		added, err := tx.addLedger(ctx, e, raw)
-		if err != nil || added {
-			return e, added, err
+		var added int64
+		if err := cmp.Or(tx.addLedger(ctx, e, raw, &added), tx.x.flush(ctx)); err != nil || added == 1 {
+			return e, added == 1, err
 		}
 		before, err := scanLedger(tx.x.QueryRowContext(ctx, ledgerSelect+` WHERE form_id = $1 AND delivery_id = $2`, e.FormID, e.DeliveryID))
 		if err != nil || within == 0 || now.Sub(before.ReceivedAt) < within {
@@ -139,21 +138,17 @@ func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, 
 	}
 }
 
-func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte) (bool, error) {
-	n, err := tx.changed(ctx, `INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
+// addLedger stores a row and its bytes, unless it is there, and counts it in added once the statements are flushed.
+func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte, added *int64) error {
+	count := func(n int64) error { *added += n; return nil }
+	if err := tx.x.later(ctx, count, `INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
 		received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, '', '', '', $17) ON CONFLICT DO NOTHING`,
 		e.ID, e.MailboxID, e.Folder, e.Role, e.Generation, e.UIDValidity, e.UID, e.FormID, e.DeliveryID, clip(e.ContentType, 500), ms(e.InternalDate),
-		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt))
-	if err != nil || n == 0 {
-		return false, err
+		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt)); err != nil || raw == nil {
+		return err
 	}
-	if raw != nil {
-		if err := tx.exec(ctx, `INSERT INTO raws (ledger_id, bytes) VALUES ($1, $2)`, e.ID, raw); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
+	return tx.exec(ctx, `INSERT INTO raws (ledger_id, bytes) SELECT id, $2 FROM ledger WHERE id = $1`, e.ID, raw)
 }
 
 const ledgerSelect = `SELECT id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
@@ -230,12 +225,17 @@ func (r reads) Raws(ctx context.Context, ids []desk.ID) (map[desk.ID][]byte, err
 
 var rawsSelect = `SELECT ledger_id, bytes FROM raws WHERE ledger_id IN (` + placeholders(1, 100) + `)` //nolint:gochecknoglobals // a constant that needs a loop
 
-// Settle gives a pending row its outcome. It answers false if somebody else settled it first: then the caller's
-// transaction must write nothing else.
-func (tx *Tx) Settle(ctx context.Context, e desk.LedgerEntry) (bool, error) {
-	n, err := tx.changed(ctx, `UPDATE ledger SET outcome = $2, reason = $3, ticket_id = $4, subject = $5, sender = $6, done_at = $7 WHERE id = $1 AND outcome = 'pending'`,
+// Settle gives a pending row its outcome. If somebody else has settled it the transaction fails with Conflict, here or when
+// it commits.
+func (tx *Tx) Settle(ctx context.Context, e desk.LedgerEntry) error {
+	mine := func(n int64) error {
+		if n == 0 {
+			return &desk.Error{Kind: desk.Conflict, Text: "item " + string(e.ID) + " was filed by somebody else"}
+		}
+		return nil
+	}
+	return tx.x.later(ctx, mine, `UPDATE ledger SET outcome = $2, reason = $3, ticket_id = $4, subject = $5, sender = $6, done_at = $7 WHERE id = $1 AND outcome = 'pending'`,
 		e.ID, e.Outcome, clip(e.Reason, 1000), e.TicketID, clip(e.Subject, 500), clip(e.From, 320), ms(tx.Now()))
-	return n == 1, err
 }
 
 // CountAttempt adds n to the attempts of a pending row: 1 before it is read, because that may end this process, and -1

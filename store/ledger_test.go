@@ -287,13 +287,7 @@ func TestINV1_ItemIsSettledOnce(t *testing.T) {
 			wg.Go(func() {
 				e := e
 				e.Outcome = []desk.Outcome{desk.Held, desk.Ignored}[i%2]
-				err := db.Update(t.Context(), func(tx *Tx) error {
-					mine, err := tx.Settle(t.Context(), e)
-					if err == nil && !mine {
-						err = &desk.Error{Kind: desk.Conflict}
-					}
-					return err
-				})
+				err := db.Update(t.Context(), func(tx *Tx) error { return tx.Settle(t.Context(), e) })
 				if err == nil {
 					won <- e.Outcome
 				} else if desk.KindOf(err) != desk.Conflict {
@@ -363,7 +357,7 @@ func TestOrphansAreReadAgainWhenTheirParentComes(t *testing.T) {
 		commit(t, db, func(tx *Tx) error {
 			for _, e := range es {
 				e.Outcome = desk.Ignored
-				if _, err := tx.Settle(t.Context(), e); err != nil {
+				if err := tx.Settle(t.Context(), e); err != nil {
 					return err
 				}
 			}
@@ -395,7 +389,7 @@ func TestQuarantinedItemCanBeReadAgainAndNoOther(t *testing.T) {
 				if err := tx.CountAttempt(t.Context(), e.ID, 1); err != nil {
 					return err
 				}
-				if _, err := tx.Settle(t.Context(), e); err != nil {
+				if err := tx.Settle(t.Context(), e); err != nil {
 					return err
 				}
 			}
@@ -447,7 +441,7 @@ func TestY1_VerifyFindsEachViolationAndNothingOnGoodData(t *testing.T) {
 				keep(t, db, takeLease(t, db, m.ID, "me", time.Hour), 7, 1, 2, 3)
 				es := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 3))
 				es[2].Outcome = desk.Held
-				commit(t, db, func(tx *Tx) error { _, err := tx.Settle(t.Context(), es[2]); return err })
+				commit(t, db, func(tx *Tx) error { return tx.Settle(t.Context(), es[2]) })
 				addEffects(t, db, 2, func(i int, e *desk.Effect) {
 					if i == 0 {
 						e.Kind, e.SubjectID, e.MessageID = desk.ReplyMail, public.ID, public.MessageID

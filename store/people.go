@@ -168,7 +168,7 @@ func (r reads) contactParts(ctx context.Context, c desk.Contact) (desk.Contact, 
 // AddContact adds a new contact. It answers false, and adds nothing, if somebody has its first address already: two
 // first mails of one person may be filed at the same time (REQUIREMENTS I13).
 func (tx *Tx) AddContact(ctx context.Context, c desk.Contact) (bool, error) {
-	if err := tx.exec(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+	if _, err := tx.changed(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled, ms(c.CreatedAt)); err != nil {
 		if tx.d.isUnique(err) {
 			return false, &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}

@@ -4,8 +4,58 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 )
+
+func (db *DB) openSQLite(ctx context.Context, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	// SQLite gives its other files the rights of this one: nobody else on the machine may read mail.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)"}}
+	write, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+	if err != nil {
+		return err
+	}
+	write.SetMaxOpenConns(1)
+	for range migrateTries {
+		if err = migrate(ctx, write, sqliteDialect()); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
+	}
+	pragmas.Add("_pragma", "query_only(1)")
+	read, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+	if err != nil {
+		return errors.Join(err, write.Close())
+	}
+	read.SetMaxOpenConns(8)
+	read.SetMaxIdleConns(8)
+	db.pool = read
+	db.reads = readsOf(&preparedPool{db: read}, sqliteDialect())
+	db.writer, err = newWriter(ctx, write)
+	if err != nil {
+		return errors.Join(err, read.Close(), write.Close())
+	}
+	return nil
+}
+
+// migrateTries is how often a SQLite file is brought up to date: another program may be doing the same, and whoever comes
+// second finds that a step is done already.
+const migrateTries = 3
 
 var errClosed = errors.New("the database is closed")
 
@@ -131,7 +181,7 @@ type preparedConn struct {
 }
 
 func (c *preparedConn) do(ctx context.Context, query string) error {
-	_, err := c.ExecContext(ctx, query)
+	_, err := c.execute(ctx, query)
 	return err
 }
 
@@ -147,31 +197,26 @@ func (c *preparedConn) stmt(ctx context.Context, query string) (*sql.Stmt, error
 	return s, nil
 }
 
-func (c *preparedConn) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
+func (c *preparedConn) execute(_ context.Context, query string, args ...any) (int64, error) {
 	ctx := context.Background() // see writer.commit
 	s, err := c.stmt(ctx, query)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return s.ExecContext(ctx, args...)
+	res, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
-func (c *preparedConn) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+func (c *preparedConn) query(_ context.Context, query string, args ...any) (rows, error) {
 	ctx := context.Background()
 	s, err := c.stmt(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
-}
-
-func (c *preparedConn) QueryRowContext(_ context.Context, query string, args ...any) *sql.Row {
-	ctx := context.Background()
-	s, err := c.stmt(ctx, query)
-	if err != nil {
-		return c.conn.QueryRowContext(ctx, query, args...) // fails the same way, in the row
-	}
-	return s.QueryRowContext(ctx, args...)
 }
 
 func (c *preparedConn) close() error {
@@ -202,22 +247,14 @@ func (p *preparedPool) stmt(ctx context.Context, query string) (*sql.Stmt, error
 	return s, nil
 }
 
-func (p *preparedPool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return p.db.ExecContext(ctx, query, args...)
+func (p *preparedPool) execute(context.Context, string, ...any) (int64, error) {
+	return 0, errors.New("SQLite is written to by its one writer")
 }
 
-func (p *preparedPool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (p *preparedPool) query(ctx context.Context, query string, args ...any) (rows, error) {
 	s, err := p.stmt(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return s.QueryContext(ctx, args...)
-}
-
-func (p *preparedPool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	s, err := p.stmt(ctx, query)
-	if err != nil {
-		return p.db.QueryRowContext(ctx, query, args...)
-	}
-	return s.QueryRowContext(ctx, args...)
 }

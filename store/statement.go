@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,11 +11,28 @@ import (
 	"postern/desk"
 )
 
-// queryer is what *sql.DB, *sql.Tx and the SQLite writer have in common.
+// queryer runs statements: on a pool, or in a transaction.
 type queryer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	// execute runs a statement that gives no rows, and tells how many it touched.
+	execute(ctx context.Context, query string, args ...any) (int64, error)
+	query(ctx context.Context, query string, args ...any) (rows, error)
+}
+
+// deferrer is a queryer to which it is worth something to know that a result can wait. Statements keep their order.
+type deferrer interface {
+	later(ctx context.Context, c check, query string, args ...any) error
+	flush(ctx context.Context) error
+}
+
+// check looks at how many rows a statement touched. An error of its fails the transaction.
+type check func(touched int64) error
+
+// rows are what a query gives, as *sql.Rows has them.
+type rows interface {
+	scanner
+	Next() bool
+	Err() error
+	Close() error
 }
 
 // statements is a queryer as the statements of this package use it. It makes every text one that both databases take, and
@@ -24,31 +42,66 @@ type statements struct {
 	d dialect
 }
 
-// ExecContext runs a statement that gives no rows.
-func (s statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	res, err := s.queryer.ExecContext(ctx, query, cleaned(args)...)
-	return res, s.explain(ctx, err)
+// ExecContext runs a statement that gives no rows, and tells how many it touched.
+func (s statements) ExecContext(ctx context.Context, query string, args ...any) (int64, error) {
+	n, err := s.execute(ctx, query, cleaned(args)...)
+	return n, s.explain(ctx, err)
+}
+
+// later is ExecContext for a statement whose result can wait: its error may come with that of a later one, or of the
+// commit. c may be nil.
+func (s statements) later(ctx context.Context, c check, query string, args ...any) error {
+	if d, ok := s.queryer.(deferrer); ok {
+		return s.explain(ctx, d.later(ctx, c, query, cleaned(args)...))
+	}
+	n, err := s.ExecContext(ctx, query, args...)
+	if err == nil && c != nil {
+		err = c(n)
+	}
+	return err
+}
+
+// flush waits for the results of what was to be done later.
+func (s statements) flush(ctx context.Context) error {
+	if d, ok := s.queryer.(deferrer); ok {
+		return s.explain(ctx, d.flush(ctx))
+	}
+	return nil
 }
 
 // QueryContext runs a statement that gives rows.
-func (s statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := s.queryer.QueryContext(ctx, query, cleaned(args)...)
-	return rows, s.explain(ctx, err)
+func (s statements) QueryContext(ctx context.Context, query string, args ...any) (rows, error) {
+	found, err := s.query(ctx, query, cleaned(args)...)
+	return found, s.explain(ctx, err)
 }
 
 // QueryRowContext runs a statement that gives at most one row.
 func (s statements) QueryRowContext(ctx context.Context, query string, args ...any) scanner {
-	return explainedRow{s.queryer.QueryRowContext(ctx, query, cleaned(args)...), s, ctx}
+	found, err := s.QueryContext(ctx, query, args...)
+	return row{found, err, s, ctx}
 }
 
-type explainedRow struct {
-	row *sql.Row
-	s   statements
-	ctx context.Context //nolint:containedctx // the call's, for its one Scan
+// row is the first of the rows that were found.
+type row struct {
+	found rows
+	err   error
+	s     statements
+	ctx   context.Context //nolint:containedctx // the call's, for its one Scan
 }
 
 // Scan gives the row's values, or sql.ErrNoRows.
-func (r explainedRow) Scan(dest ...any) error { return r.s.explain(r.ctx, r.row.Scan(dest...)) }
+func (r row) Scan(dest ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	var err error
+	if r.found.Next() {
+		err = r.found.Scan(dest...)
+	} else if err = r.found.Err(); err == nil {
+		err = sql.ErrNoRows
+	}
+	return r.s.explain(r.ctx, cmp.Or(err, r.found.Close()))
+}
 
 // explain gives trouble with the database its kind. The caller's own impatience is no trouble of the database's.
 func (s statements) explain(ctx context.Context, err error) error {

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -11,19 +12,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/url"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"postern/desk"
 )
@@ -39,8 +35,9 @@ type Options struct {
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
 	reads
-	pool     *sql.DB // reads, and on PostgreSQL writes too
-	writer   *writer // SQLite only
+	pool     *sql.DB       // reads, but on PostgreSQL only what the migrations need
+	postgres *pgxpool.Pool // PostgreSQL only
+	writer   *writer       // SQLite only
 	aead     cipher.AEAD
 	clock    wallClock
 	finisher finisher
@@ -107,74 +104,6 @@ func (db *DB) checkKey(ctx context.Context) error {
 	})
 }
 
-func (db *DB) openPostgres(ctx context.Context, dsn string) error {
-	pool, err := sql.Open("pgx", dsn)
-	if err != nil {
-		return fmt.Errorf("database_url: %w", err)
-	}
-	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(8)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	db.pool, db.reads = pool, readsOf(pool, postgresDialect())
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // look every second, for five minutes
-	if err != nil {
-		return errors.Join(err, pool.Close())
-	}
-	if err := migrate(ctx, pool, db.d, goose.WithSessionLocker(locker)); err != nil {
-		return errors.Join(fmt.Errorf("open the PostgreSQL database: %w", err), pool.Close())
-	}
-	if err := db.setClock(ctx); err != nil {
-		return errors.Join(err, pool.Close())
-	}
-	return nil
-}
-
-func (db *DB) openSQLite(ctx context.Context, path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	// SQLite gives its other files the rights of this one: nobody else on the machine may read mail.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)"}}
-	write, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
-	if err != nil {
-		return err
-	}
-	write.SetMaxOpenConns(1)
-	for range migrateTries {
-		if err = migrate(ctx, write, sqliteDialect()); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
-	}
-	pragmas.Add("_pragma", "query_only(1)")
-	read, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
-	if err != nil {
-		return errors.Join(err, write.Close())
-	}
-	read.SetMaxOpenConns(8)
-	read.SetMaxIdleConns(8)
-	db.pool = read
-	db.reads = readsOf(&preparedPool{db: read}, sqliteDialect())
-	db.writer, err = newWriter(ctx, write)
-	if err != nil {
-		return errors.Join(err, read.Close(), write.Close())
-	}
-	return nil
-}
-
-// migrateTries is how often a SQLite file is brought up to date: another program may be doing the same, and whoever comes
-// second finds that a step is done already.
-const migrateTries = 3
-
 func migrate(ctx context.Context, pool *sql.DB, d dialect, opts ...goose.ProviderOption) error {
 	p, err := goose.NewProvider(d.goose, pool, d.migrations(), append(opts, goose.WithDisableGlobalRegistry(true))...)
 	if err != nil {
@@ -201,6 +130,9 @@ func (db *DB) Close() error {
 			db.closed = db.writer.close()
 		}
 		db.closed = errors.Join(db.closed, db.pool.Close())
+		if db.postgres != nil {
+			db.postgres.Close()
+		}
 	})
 	return db.closed
 }
@@ -225,7 +157,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if db.writer != nil {
 		err = db.writer.update(ctx, func(x queryer) error { return tx.run(ctx, x, fn) })
 	} else {
-		err = db.updatePool(ctx, tx, fn)
+		err = db.updatePostgres(ctx, tx, fn)
 	}
 	if err != nil {
 		return db.x.explain(ctx, err)
@@ -240,7 +172,7 @@ func (db *DB) single(ctx context.Context, fn func(tx *Tx) error) error {
 		return db.Update(ctx, fn)
 	}
 	tx := &Tx{db: db}
-	if err := tx.run(ctx, db.pool, fn); err != nil {
+	if err := tx.run(ctx, db.x.queryer, fn); err != nil {
 		return db.x.explain(ctx, err)
 	}
 	db.committed(tx)
@@ -261,35 +193,6 @@ func (db *DB) committed(tx *Tx) {
 		db.mu.Unlock()
 	}
 }
-
-func (db *DB) updatePool(ctx context.Context, tx *Tx, fn func(tx *Tx) error) error {
-	for try := 0; ; try++ {
-		err := func() error {
-			t, err := db.pool.BeginTx(ctx, nil)
-			if err != nil {
-				return err
-			}
-			if err := tx.run(ctx, t, fn); err != nil {
-				if r := t.Rollback(); r != nil && !errors.Is(r, sql.ErrTxDone) {
-					return errors.Join(err, r)
-				}
-				return err
-			}
-			return t.Commit()
-		}()
-		if err == nil || try == mostTries || !db.d.isRetry(err) {
-			return err
-		}
-		select {
-		case <-time.After(rand.N(10 * time.Millisecond << try)): //nolint:gosec // jitter: not in step with the one it raced
-		case <-ctx.Done():
-			return err
-		}
-	}
-}
-
-// mostTries is how often a transaction is repeated that lost a race with another one.
-const mostTries = 6
 
 // Tx is a transaction. It is valid inside the function that Update gave it to, in that goroutine alone.
 type Tx struct {
@@ -319,18 +222,14 @@ func (tx *Tx) run(ctx context.Context, x queryer, fn func(*Tx) error) (err error
 // Now gives the time to stamp rows with.
 func (tx *Tx) Now() time.Time { return tx.db.Now() }
 
+// exec runs a statement. Its error may come with that of a later one, or of the commit.
 func (tx *Tx) exec(ctx context.Context, query string, args ...any) error {
-	_, err := tx.x.ExecContext(ctx, query, args...)
-	return err
+	return tx.x.later(ctx, nil, query, args...)
 }
 
-// changed runs a statement and tells how many rows it touched.
+// changed runs a statement, waits for its result and tells how many rows it touched.
 func (tx *Tx) changed(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := tx.x.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return tx.x.ExecContext(ctx, query, args...)
 }
 
 // reads are the queries; a DB asks its pool, a Tx its transaction.
@@ -346,20 +245,19 @@ func NewID() desk.ID { return desk.ID(uuid.Must(uuid.NewV7()).String()) }
 
 // collect runs a query and scans each row.
 func collect[T any](ctx context.Context, x statements, scan func(row scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := x.QueryContext(ctx, query, args...)
+	found, err := x.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
 	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
+	for found.Next() {
+		v, err := scan(found)
 		if err != nil {
-			return nil, x.explain(ctx, err)
+			return nil, x.explain(ctx, errors.Join(err, found.Close()))
 		}
 		out = append(out, v)
 	}
-	return out, x.explain(ctx, rows.Err())
+	return out, x.explain(ctx, cmp.Or(found.Err(), found.Close()))
 }
 
 type scanner interface{ Scan(dest ...any) error }

@@ -39,11 +39,7 @@ func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return err
 	}
-	mine, err := tx.Settle(ctx, e)
-	if err == nil && !mine {
-		err = &desk.Error{Kind: desk.Conflict, Text: "item " + string(e.ID) + " was filed by somebody else"}
-	}
-	return err
+	return tx.Settle(ctx, e)
 }
 
 func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, error) {
@@ -292,11 +288,7 @@ func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 		}
 	}
 	e.Outcome, e.Reason, e.TicketID, e.Subject, e.From = desk.NewTicket, "posted to form "+form.Name, t.ID, s.Subject, s.Email
-	mine, err := tx.Settle(ctx, e)
-	if err == nil && !mine {
-		err = &desk.Error{Kind: desk.Conflict, Text: "item " + string(e.ID) + " was filed by somebody else"}
-	}
-	return err
+	return tx.Settle(ctx, e)
 }
 
 func first(names ...string) string {
