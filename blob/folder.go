@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -44,9 +45,31 @@ func (f *Folder) makeDirs() error {
 	return f.sync(".")
 }
 
+// inMemory is how many bytes of a blob are read before anything is written: most are smaller, and many are there already,
+// such as the picture in everybody's signature.
+const inMemory = 256 << 10
+
 // Put implements Store: the bytes go to a temporary file that is synced and then renamed, and the folder is synced too,
 // so that a name never stands for half of its bytes.
 func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
+	var head bytes.Buffer
+	h := sha256.New()
+	size, err := io.CopyN(io.MultiWriter(&head, h), r, inMemory)
+	switch {
+	case err == nil:
+		return f.write(ctx, io.MultiReader(&head, r))
+	case !errors.Is(err, io.EOF):
+		return "", 0, err
+	}
+	sum := hex.EncodeToString(h.Sum(nil))
+	there, err := f.Has(ctx, sum)
+	if err != nil || !there {
+		return f.write(ctx, &head)
+	}
+	return sum, size, f.sync(sum[:2]) // whoever put it may not have come so far
+}
+
+func (f *Folder) write(ctx context.Context, r io.Reader) (string, int64, error) {
 	tmp := "tmp/" + rand.Text()
 	file, err := f.root.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -72,7 +95,7 @@ func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 	if err != nil {
 		return "", 0, errors.Join(err, f.discard(tmp))
 	}
-	return sum, size, f.sync(sum[:2]) // also when it was there: whoever put it may not have come so far
+	return sum, size, f.sync(sum[:2]) // also when it was there: see Put
 }
 
 func (f *Folder) discard(tmp string) error {

@@ -262,15 +262,23 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 // Message-ID with the same content is the same mail, the same id alone is not. OtherContent tells that the mailbox has
 // another mail with this Message-ID (REQUIREMENTS H4, I6).
 func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (first desk.ID, otherContent bool, err error) {
-	const other = `EXISTS (SELECT 1 FROM fingerprints f WHERE f.mailbox_id = $1 AND f.message_id = $2 AND f.fingerprint <> $3)`
-	key := []any{mailbox, storedID(mid), fingerprint}
-	err = tx.x.QueryRowContext(ctx, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING `+other,
-		append(key, ledger)...).Scan(&otherContent)
-	if errors.Is(err, sql.ErrNoRows) { // it is there
-		err = tx.x.QueryRowContext(ctx, `SELECT ledger_id, `+other+` FROM fingerprints WHERE mailbox_id = $1 AND message_id = $2 AND fingerprint = $3`, key...).
-			Scan(&first, &otherContent)
+	if err := tx.x.QueryRowContext(ctx, `SELECT
+			COALESCE((SELECT f.ledger_id FROM fingerprints f WHERE f.mailbox_id = $1 AND f.message_id = $2 AND f.fingerprint = $3), ''),
+			EXISTS (SELECT 1 FROM fingerprints f WHERE f.mailbox_id = $1 AND f.message_id = $2 AND f.fingerprint <> $3)`,
+		mailbox, storedID(mid), fingerprint).Scan(&first, &otherContent); err != nil {
+		return "", false, err
 	}
-	if first == ledger {
+	switch first {
+	case "":
+		raced := func(n int64) error {
+			if n == 0 {
+				return &desk.Error{Kind: desk.Conflict, Text: "somebody else files the same mail"}
+			}
+			return nil
+		}
+		err = tx.x.later(ctx, raced, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+			mailbox, storedID(mid), fingerprint, ledger)
+	case ledger:
 		first = ""
 	}
 	if len(usableIDs([]desk.MessageID{mid})) == 0 {
