@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"postern/desk"
 	"postern/mailmsg"
 	"postern/store"
+	"postern/tickets"
 )
 
 // settled is how long a program has run when it counts as well started.
@@ -287,17 +289,15 @@ func (g *Ingest) file(ctx context.Context, batch []parsed, r *round) (int, error
 	if len(waits) > 0 && ctx.Err() == nil {
 		g.leave(ctx, r, len(waits), waits[0].entry, waits[0].err)
 	}
-	err = g.DB.Update(ctx, func(tx *store.Tx) error {
-		for _, p := range ready {
-			if p.err != nil {
-				return p.err
-			}
-			if err := g.Desk.FileMail(ctx, tx, org, p.entry, p.mail); err != nil {
-				return err
-			}
+	if bad := slices.IndexFunc(ready, func(p parsed) bool { return p.err != nil }); bad < 0 {
+		mails := make([]tickets.ReadMail, len(ready))
+		for i, p := range ready {
+			mails[i] = tickets.ReadMail{Entry: p.entry, Mail: p.mail}
 		}
-		return nil
-	})
+		err = g.DB.Update(ctx, func(tx *store.Tx) error { return g.Desk.FileMails(ctx, tx, org, mails) })
+	} else {
+		err = ready[bad].err
+	}
 	if err == nil || passing(ctx, err) {
 		return len(ready), err
 	}
@@ -317,7 +317,9 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 		if orgErr != nil {
 			return orgErr
 		}
-		err = g.DB.Update(ctx, func(tx *store.Tx) error { return g.Desk.FileMail(ctx, tx, org, p.entry, p.mail) })
+		err = g.DB.Update(ctx, func(tx *store.Tx) error {
+			return g.Desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: p.entry, Mail: p.mail}})
+		})
 	}
 	switch {
 	case err == nil, desk.KindOf(err) == desk.Conflict: // somebody else settled it

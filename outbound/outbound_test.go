@@ -578,7 +578,7 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				if err := r.desk.FileMail(ctx, tx, org, es[0], mail); err != nil {
+				if err := r.desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: es[0], Mail: mail}}); err != nil {
 					return err
 				}
 				e, err = tx.Ledger(ctx, es[0].ID)

@@ -202,28 +202,19 @@ func (r reads) LedgerCounts(ctx context.Context) (map[desk.Outcome]int64, error)
 // Raws reads the compressed bytes of rows that have them in the database, by id.
 func (r reads) Raws(ctx context.Context, ids []desk.ID) (map[desk.ID][]byte, error) {
 	out := make(map[desk.ID][]byte, len(ids))
-	const most = 100 // one statement text for nearly all calls
-	for len(ids) > 0 {
-		part := ids[:min(most, len(ids))]
-		ids = ids[len(part):]
-		args := make([]any, most)
-		for i := range args {
-			args[i] = part[min(i, len(part)-1)]
-		}
+	for part := range parts(ids) {
 		if _, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
 			var id desk.ID
 			var b []byte
 			err := row.Scan(&id, &b)
 			out[id] = b
 			return struct{}{}, err
-		}, rawsSelect, args...); err != nil {
+		}, `SELECT ledger_id, bytes FROM raws WHERE ledger_id IN (`+placeholders(1, len(part))+`)`, anys(part)...); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
-
-var rawsSelect = `SELECT ledger_id, bytes FROM raws WHERE ledger_id IN (` + placeholders(1, 100) + `)` //nolint:gochecknoglobals // a constant that needs a loop
 
 // Settle gives a pending row its outcome. If somebody else has settled it the transaction fails with Conflict, here or when
 // it commits.
@@ -258,33 +249,54 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 	return err
 }
 
-// SeenBefore notes that the mailbox has this mail. First is the ledger row that had it before, or "" if this is it: the same
-// Message-ID with the same content is the same mail, the same id alone is not. OtherContent tells that the mailbox has
-// another mail with this Message-ID (REQUIREMENTS H4, I6).
-func (tx *Tx) SeenBefore(ctx context.Context, mailbox desk.ID, mid desk.MessageID, fingerprint string, ledger desk.ID) (first desk.ID, otherContent bool, err error) {
-	if err := tx.x.QueryRowContext(ctx, `SELECT
-			COALESCE((SELECT f.ledger_id FROM fingerprints f WHERE f.mailbox_id = $1 AND f.message_id = $2 AND f.fingerprint = $3), ''),
-			EXISTS (SELECT 1 FROM fingerprints f WHERE f.mailbox_id = $1 AND f.message_id = $2 AND f.fingerprint <> $3)`,
-		mailbox, storedID(mid), fingerprint).Scan(&first, &otherContent); err != nil {
-		return "", false, err
-	}
-	switch first {
-	case "":
-		raced := func(n int64) error {
-			if n == 0 {
-				return &desk.Error{Kind: desk.Conflict, Text: "somebody else files the same mail"}
-			}
-			return nil
+// Likeness is what two copies of a mail have in common.
+type Likeness struct {
+	MessageID   desk.MessageID
+	Fingerprint string
+}
+
+// Seen is what a mailbox has of a mail.
+type Seen struct {
+	Ledger       desk.ID // the row that has the same mail; "": there is none
+	OtherContent bool    // there is another mail with the Message-ID
+}
+
+// SeenBefore tells which of the mails a mailbox has, as NoteSeen took them down. The same Message-ID with the same content
+// is the same mail (REQUIREMENTS H4, I6).
+func (r reads) SeenBefore(ctx context.Context, mailbox desk.ID, mails []Likeness) (map[Likeness]Seen, error) {
+	out := make(map[Likeness]Seen, len(mails))
+	for part := range parts(mails) {
+		rows := make([][]any, len(part))
+		for i, m := range part {
+			rows[i] = []any{int64(i), storedID(m.MessageID), m.Fingerprint}
 		}
-		err = tx.x.later(ctx, raced, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-			mailbox, storedID(mid), fingerprint, ledger)
-	case ledger:
-		first = ""
+		list, args := rowsOf(rows)
+		mailboxIs := fmt.Sprintf(`f.mailbox_id = $%d AND f.message_id = v.column2 AND f.fingerprint`, len(args)+1)
+		if _, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+			var i int
+			var s Seen
+			err := row.Scan(&i, &s.Ledger, &s.OtherContent)
+			out[part[i]] = s
+			return struct{}{}, err
+		}, `SELECT v.column1, COALESCE((SELECT f.ledger_id FROM fingerprints f WHERE `+mailboxIs+` = v.column3), ''),
+			EXISTS (SELECT 1 FROM fingerprints f WHERE `+mailboxIs+` <> v.column3) FROM (VALUES `+list+`) AS v`, append(args, mailbox)...); err != nil {
+			return nil, err
+		}
 	}
-	if len(usableIDs([]desk.MessageID{mid})) == 0 {
-		otherContent = false // mails without an id have nothing in common (REQUIREMENTS M8)
+	return out, nil
+}
+
+// NoteSeen takes down that the item's mailbox has the mail. The transaction fails with Conflict if somebody else has done
+// so, here or when it commits.
+func (tx *Tx) NoteSeen(ctx context.Context, e desk.LedgerEntry, mail Likeness) error {
+	first := func(n int64) error {
+		if n == 0 {
+			return &desk.Error{Kind: desk.Conflict, Text: "somebody else files the same mail as item " + string(e.ID)}
+		}
+		return nil
 	}
-	return first, otherContent, err
+	return tx.x.later(ctx, first, `INSERT INTO fingerprints (mailbox_id, message_id, fingerprint, ledger_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+		e.MailboxID, storedID(mail.MessageID), mail.Fingerprint, e.ID)
 }
 
 // usableIDs gives the ids as they are stored. Empty ones never are (REQUIREMENTS M8).

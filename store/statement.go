@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"iter"
 	"reflect"
 	"strings"
 
@@ -116,6 +117,27 @@ func (s statements) explain(ctx context.Context, err error) error {
 
 // closed tells whether the pool was closed, as when the program stops. The sql package has no name for that error.
 func closed(err error) bool { return strings.HasSuffix(err.Error(), "sql: database is closed") }
+
+// parts cuts values into parts of a few sizes, so that a statement about them has few texts, and is prepared few times. The
+// last value fills up what is left of the last part.
+func parts[T any](values []T) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(values) > 0 {
+			size := 1
+			for size < len(values) && size < 100 {
+				size *= 10
+			}
+			part := values[:min(size, len(values)):min(size, len(values))]
+			values = values[len(part):]
+			for len(part) < size {
+				part = append(part, part[len(part)-1])
+			}
+			if !yield(part) {
+				return
+			}
+		}
+	}
+}
 
 // cleaned makes all texts among args fit for both databases, in place.
 func cleaned(args []any) []any {

@@ -10,15 +10,34 @@ import (
 	"postern/store"
 )
 
-// FileMail puts a mail that was read from a mailbox where it belongs and settles its ledger row, as part of the caller's
-// transaction. A row that somebody else has settled is left alone.
-func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, mail desk.Mail) error {
+// ReadMail is a mail that was read from a mailbox.
+type ReadMail struct {
+	Entry desk.LedgerEntry
+	Mail  desk.Mail
+}
+
+// FileMails puts mails where they belong and settles their ledger rows, in their order, as part of the caller's
+// transaction. Rows that somebody else has settled make it fail with Conflict.
+func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisation, mails []ReadMail) error {
+	k, err := lookUp(ctx, tx, mails)
+	if err != nil {
+		return err
+	}
+	for _, m := range mails {
+		if err := d.fileMail(ctx, tx, org, k, m.Entry, m.Mail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, e desk.LedgerEntry, mail desk.Mail) error {
 	mb, ok := org.Mailbox(e.MailboxID)
 	if !ok {
 		return desk.Missing("mailbox of item " + string(e.ID))
 	}
 	mail.Subject = desk.CutSubject(mail.Subject) // the mail as it came keeps the whole
-	facts, err := d.facts(ctx, tx, org, mb, e, mail)
+	facts, err := d.facts(ctx, tx, org, k, mb, e, mail)
 	if err != nil {
 		return err
 	}
@@ -30,7 +49,7 @@ func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	m := messageOf(e, mail, decision)
 	switch decision.Outcome {
 	case desk.NewTicket:
-		e.TicketID, err = d.fileNew(ctx, tx, org, mb, e, mail, m)
+		e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, m)
 	case desk.Appended:
 		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, m)
 	case desk.Ignored:
@@ -42,13 +61,13 @@ func (d *Desk) FileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	return tx.Settle(ctx, e)
 }
 
-func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, error) {
+func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, error) {
 	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email)}
 	var err error
 	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, err
 	}
-	if f.Duplicate, f.SameID, err = d.seenBefore(ctx, tx, mb, e, mail); err != nil || f.Duplicate {
+	if f.Duplicate, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || f.Duplicate {
 		return f, err
 	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
@@ -65,8 +84,8 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 
 // seenBefore tells whether the mailbox has the same mail already, or another one with its Message-ID. An agent who copies the support address has the answer
 // arrive in the INBOX too, where it proves nothing and is held: then the one in Sent counts, and the held one is the copy.
-func (d *Desk) seenBefore(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (same, sameID bool, err error) {
-	first, sameID, err := tx.SeenBefore(ctx, mb.ID, mail.MessageID, mail.Fingerprint, e.ID)
+func seenBefore(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry, mail desk.Mail) (same, sameID bool, err error) {
+	first, sameID, err := k.note(ctx, tx, e, mail)
 	if err != nil || first == "" {
 		return false, sameID, err
 	}
@@ -149,8 +168,8 @@ func arrived(e desk.LedgerEntry) time.Time {
 	return e.InternalDate
 }
 
-func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, m desk.Message) (desk.ID, error) {
-	c, isNew, err := d.contactFor(ctx, tx, mail.From, m.CreatedAt)
+func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, m desk.Message) (desk.ID, error) {
+	c, isNew, err := contactFor(ctx, tx, k.senders, mail.From, m.CreatedAt)
 	if err != nil {
 		return "", err
 	}
@@ -214,28 +233,6 @@ func (d *Desk) fileAppended(ctx context.Context, tx *store.Tx, org *store.Organi
 	return tx.ReopenOrphans(ctx, mb.ID, []desk.MessageID{m.MessageID})
 }
 
-// contactFor finds the contact with the address, or adds one and puts it with the company that owns the domain.
-func (d *Desk) contactFor(ctx context.Context, tx *store.Tx, from desk.Address, at time.Time) (desk.Contact, bool, error) {
-	c, err := tx.Sender(ctx, from.Email)
-	if desk.KindOf(err) != desk.NotFound {
-		return c, false, err
-	}
-	c = desk.Contact{ID: store.NewID(), Name: strings.TrimSpace(from.Name), Addresses: []string{from.Email}, CreatedAt: at}
-	company, err := tx.CompanyForEmail(ctx, from.Email)
-	switch {
-	case err == nil:
-		c.Companies = []desk.ID{company}
-	case desk.KindOf(err) != desk.NotFound:
-		return c, false, err
-	}
-	added, err := tx.AddContact(ctx, c)
-	if err != nil || added {
-		return c, added, err
-	}
-	c, err = tx.Sender(ctx, from.Email)
-	return c, false, err
-}
-
 // Submission is what a form post says, once its body is read and its fields are mapped.
 type Submission struct {
 	Email       string // normalised
@@ -257,7 +254,11 @@ func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if !ok {
 		return desk.Missing("mailbox of form " + form.Name)
 	}
-	c, isNew, err := d.contactFor(ctx, tx, desk.Address{Name: s.Name, Email: s.Email}, e.ReceivedAt)
+	senders, err := tx.Senders(ctx, []string{s.Email})
+	if err != nil {
+		return err
+	}
+	c, isNew, err := contactFor(ctx, tx, senders, desk.Address{Name: s.Name, Email: s.Email}, e.ReceivedAt)
 	if err != nil {
 		return err
 	}
