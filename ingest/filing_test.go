@@ -394,3 +394,30 @@ func TestPortalTicketIsMadeOnceAndKnown(t *testing.T) {
 		r.clean()
 	})
 }
+
+func TestH4_M8_MailsThatAreFiledTogetherKnowOfEachOther(t *testing.T) {
+	both(t, func(r *rig) {
+		twin := mail(ann, support, "1@customer.example", "it is broken")
+		items := r.keep(r.mb.ID, desk.Inbox, time.Now(),
+			twin, twin, mail(ann, support, "1@customer.example", "something else"), // one mail twice, and another one with its id
+			mail(ann, support, "", "no id"), mail(ann, support, "", "no id either"),
+			mail("bob@customer.example", support, "2@customer.example", "hello"), mail("bob@customer.example", support, "3@customer.example", "hello again"),
+			mail("bob@customer.example", support, "4@customer.example", "an answer", answering("3@customer.example")),
+		)
+		r.read()
+		want := []desk.Outcome{desk.NewTicket, desk.Duplicate, desk.NewTicket, desk.NewTicket, desk.NewTicket, desk.NewTicket, desk.NewTicket, desk.Appended}
+		for i, it := range items {
+			r.want(r.entry(it), want[i])
+		}
+		flagged := func(i int) bool {
+			return slices.ContainsFunc(r.messages(r.entry(items[i]).TicketID, "")[0].Reasons, func(s string) bool { return strings.Contains(s, "same Message-ID") })
+		}
+		if flagged(0) || !flagged(2) || flagged(4) {
+			r.t.Errorf("flagged for the id: first %v, second %v, one without an id %v", flagged(0), flagged(2), flagged(4))
+		}
+		if a, b := r.contact("bob@customer.example").ID, r.ticket(r.entry(items[6]).TicketID).ContactID; a != b {
+			r.t.Errorf("Bob's second ticket belongs to %s, he is %s", b, a)
+		}
+		r.clean()
+	})
+}

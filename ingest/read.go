@@ -21,11 +21,12 @@ import (
 // settled is how long a program has run when it counts as well started.
 const settled = 3 * time.Second
 
-// perBatch is how many mails share a transaction, and bytesPerBatch how large they are together, but for a single one that
-// is larger; atOnce is how many batches pass has under way: one is filed, one waits for that and one is parsed. So what lies
+// perBatch is how many mails share a transaction, fewer in the first one, so that filing begins soon; bytesPerBatch is how
+// large they are together, but for a single one that is larger; atOnce is how many batches pass has under way: one is filed, one waits for that and one is parsed. So what lies
 // in memory is bounded, whatever the mails are.
 const (
 	perBatch      = 100
+	firstBatch    = 20
 	bytesPerBatch = 16 << 20
 	atOnce        = 3
 )
@@ -163,9 +164,9 @@ func (p *pipeline) oneIsFiled() {
 // load reads what is pending, and what is kept while that is filed: the next batch is to be there when the last is done.
 func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out *pipeline) error {
 	wake := g.waker(mailbox)
-	for {
+	for most := firstBatch; ; {
 		allFiled := out.done.Load() == int64(out.sent)
-		entries, err := g.DB.PendingOf(ctx, mailbox, after, perBatch)
+		entries, err := g.DB.PendingOf(ctx, mailbox, after, most)
 		if err != nil {
 			return err
 		}
@@ -181,6 +182,7 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 			}
 			continue
 		}
+		most = perBatch
 		entries = entries[:cut(entries)]
 		after = entries[len(entries)-1].ID
 		batch, err := g.parseAll(ctx, entries, r)
