@@ -176,6 +176,11 @@ func (s *session) commit(ctx context.Context) error {
 	case status == broken:
 		return errors.New("a statement of the transaction has failed")
 	}
+	if len(s.checks) > 0 { // what they say comes before the commit
+		if err := s.flush(ctx); err != nil {
+			return err
+		}
+	}
 	s.batch.Queue("COMMIT")
 	return s.flush(ctx)
 }
