@@ -115,8 +115,11 @@ func (s statements) explain(ctx context.Context, err error) error {
 	return &desk.Error{Kind: desk.Unavailable, Text: "the database can't be reached; try again in a moment", Err: err}
 }
 
-// closed tells whether the pool was closed, as when the program stops. The sql package has no name for that error.
-func closed(err error) bool { return strings.HasSuffix(err.Error(), "sql: database is closed") }
+// closed tells whether the pool was closed, as when the program stops. The sql package has no name for that error, and the
+// one that pgxpool uses is not its own.
+func closed(err error) bool {
+	return strings.HasSuffix(err.Error(), "sql: database is closed") || strings.HasSuffix(err.Error(), "closed pool")
+}
 
 // parts cuts values into parts of a few sizes, so that a statement about them has few texts, and is prepared few times. The
 // last value fills up what is left of the last part.

@@ -389,6 +389,9 @@ func TestCloseLeavesNothingRunning(t *testing.T) { //nolint:paralleltest // coun
 				t.Fatal(err)
 			}
 			goleak.VerifyNone(t, before)
+			wantKind(t, db.Update(t.Context(), hit("y")), desk.Unavailable)
+			_, err = db.LedgerCounts(t.Context())
+			wantKind(t, err, desk.Unavailable)
 		})
 	}
 }
