@@ -27,6 +27,7 @@ type Options struct {
 	DB       *store.DB
 	Desk     *tickets.Desk
 	Accounts *accounts.Accounts
+	Held     Held
 	Blobs    blob.Store
 	Web      web.Options
 	Version  string

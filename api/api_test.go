@@ -18,6 +18,7 @@ import (
 
 	"postern/accounts"
 	"postern/desk"
+	"postern/ingest"
 	"postern/internal/desktest"
 	"postern/internal/mailtest"
 	"postern/store"
@@ -33,6 +34,7 @@ type client struct {
 	db      *store.DB
 	desk    *tickets.Desk
 	who     *accounts.Accounts
+	ingest  *ingest.Ingest
 	blobs   *counting
 	log     *logged
 	handler http.Handler
@@ -67,8 +69,10 @@ func newClientOn(t *testing.T, o store.Options) *client {
 	ok(t, c.db.Update(t.Context(), func(tx *store.Tx) error {
 		return errors.Join(tx.PutMailbox(t.Context(), mb), tx.PutForm(t.Context(), form))
 	}))
+	c.ingest, err = ingest.New(ingest.Options{DB: c.db, Desk: c.desk, Blobs: c.blobs, Log: slog.New(slog.DiscardHandler)})
+	ok(t, err)
 	h, err := New(Options{
-		DB: c.db, Desk: c.desk, Accounts: c.who, Blobs: c.blobs, Version: "test", BaseURL: "http://desk.example",
+		DB: c.db, Desk: c.desk, Accounts: c.who, Held: c.ingest, Blobs: c.blobs, Version: "test", BaseURL: "http://desk.example",
 		Web: web.Options{Log: slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelWarn}))},
 	})
 	ok(t, err)

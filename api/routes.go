@@ -55,7 +55,7 @@ func (s *server) routes(h huma.API) {
 	handle(s, h, post("add-message", "/tickets/{id}/messages", "Answer a ticket, or add an internal note"), desk.ScopeWrite, s.addMessage)
 	handle(s, h, get("get-file", "/files/{id}", "Read an attachment's bytes"), desk.ScopeRead, s.file)
 
-	handle(s, h, get("list-held", "/held", "List inbound items that an agent has to decide about"), desk.ScopeRead, s.ledger(desk.Held))
+	s.heldRoutes(h)
 	handle(s, h, get("list-quarantine", "/quarantine", "List inbound items that could not be read"), desk.ScopeRead, s.ledger(desk.Quarantined))
 	handle(s, h, get("list-outbox", "/outbox", "List what is sent, and how that went"), desk.ScopeRead, s.outbox)
 	handle(s, h, get("list-mailboxes", "/mailboxes", "List mailboxes"), desk.ScopeRead, s.mailboxes)

@@ -219,14 +219,23 @@ func (r reads) Raws(ctx context.Context, ids []desk.ID) (map[desk.ID][]byte, err
 // Settle gives a pending row its outcome. If somebody else has settled it the transaction fails with Conflict, here or when
 // it commits.
 func (tx *Tx) Settle(ctx context.Context, e desk.LedgerEntry) error {
+	return tx.settle(ctx, e, desk.Pending)
+}
+
+// SettleHeld is Settle for a held row, about which an agent has decided.
+func (tx *Tx) SettleHeld(ctx context.Context, e desk.LedgerEntry) error {
+	return tx.settle(ctx, e, desk.Held)
+}
+
+func (tx *Tx) settle(ctx context.Context, e desk.LedgerEntry, from desk.Outcome) error {
 	mine := func(n int64) error {
 		if n == 0 {
 			return &desk.Error{Kind: desk.Conflict, Text: "item " + string(e.ID) + " was filed by somebody else"}
 		}
 		return nil
 	}
-	return tx.x.later(ctx, mine, `UPDATE ledger SET outcome = $2, reason = $3, ticket_id = $4, subject = $5, sender = $6, done_at = $7 WHERE id = $1 AND outcome = 'pending'`,
-		e.ID, e.Outcome, clip(e.Reason, 1000), e.TicketID, clip(e.Subject, 500), clip(e.From, 320), ms(tx.Now()))
+	return tx.x.later(ctx, mine, `UPDATE ledger SET outcome = $2, reason = $3, ticket_id = $4, subject = $5, sender = $6, done_at = $7 WHERE id = $1 AND outcome = $8`,
+		e.ID, e.Outcome, clip(e.Reason, 1000), e.TicketID, clip(e.Subject, 500), clip(e.From, 320), ms(tx.Now()), from)
 }
 
 // CountAttempt adds n to the attempts of a pending row: 1 before it is read, because that may end this process, and -1

@@ -90,7 +90,7 @@ func seenBefore(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry,
 		return false, sameID, err
 	}
 	before, err := tx.Ledger(ctx, first)
-	if err != nil || e.Role != desk.Sent || before.Role != desk.Inbox || before.Outcome != desk.Held {
+	if err != nil || e.Role != desk.Sent || before.Role != desk.Inbox || before.Outcome != desk.Held && before.Outcome != desk.Ignored {
 		return true, sameID, err
 	}
 	return false, sameID, tx.Supersede(ctx, first, "the Sent folder has the same mail")
@@ -250,17 +250,25 @@ const newContactsPerHour = 20
 // FileForm makes a ticket of a form post and settles its ledger row, as part of the caller's transaction. Whoever typed
 // the address is not proved to own it, whatever signed the post (REQUIREMENTS W9).
 func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, form desk.Form, s Submission) error {
+	e, err := d.openForm(ctx, tx, org, e, form, s)
+	if err != nil {
+		return err
+	}
+	return tx.Settle(ctx, e)
+}
+
+func (d *Desk) openForm(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, form desk.Form, s Submission) (desk.LedgerEntry, error) {
 	mb, ok := org.Mailbox(form.MailboxID)
 	if !ok {
-		return desk.Missing("mailbox of form " + form.Name)
+		return e, desk.Missing("mailbox of form " + form.Name)
 	}
 	senders, err := tx.Senders(ctx, []string{s.Email})
 	if err != nil {
-		return err
+		return e, err
 	}
 	c, isNew, err := contactFor(ctx, tx, senders, desk.Address{Name: s.Name, Email: s.Email}, e.ReceivedAt)
 	if err != nil {
-		return err
+		return e, err
 	}
 	s.Subject = desk.CutSubject(s.Subject) // the post as it came keeps the whole
 	pipeline := form.Pipeline
@@ -275,21 +283,21 @@ func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 	typed(&m, s.Text)
 	t, err := d.open(ctx, tx, org, mb, pipeline, c, desk.Address{Name: m.Author.Name, Email: s.Email}, m)
 	if err != nil {
-		return err
+		return e, err
 	}
 	if isNew {
 		n, err := tx.Hit(ctx, "welcome by form "+string(form.ID), time.Hour)
 		if err != nil {
-			return err
+			return e, err
 		}
 		if n <= newContactsPerHour {
 			if _, err := d.Welcome(ctx, tx, org, mb, c, desk.V0); err != nil {
-				return err
+				return e, err
 			}
 		}
 	}
 	e.Outcome, e.Reason, e.TicketID, e.Subject, e.From = desk.NewTicket, "posted to form "+form.Name, t.ID, s.Subject, s.Email
-	return tx.Settle(ctx, e)
+	return e, nil
 }
 
 func first(names ...string) string {

@@ -1,0 +1,49 @@
+package desk
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Acceptance is what an agent says about a held mail that is to join a ticket.
+type Acceptance struct {
+	By        string // who says so, for the reasons
+	AddSender bool   // the sender takes part in the ticket from now on
+	Internal  bool   // only agents see the mail, whoever it went to
+}
+
+// Accept tells how a held mail joins a ticket by an agent's word. Customers see it if it was for them: if its sender takes
+// part, or if it went to one who does (REQUIREMENTS M12, INV5). What a machine wrote they never see (REQUIREMENTS H1). An
+// agent's word makes nobody's address proved.
+func Accept(f Facts, t Ticket, a Acceptance) Decision {
+	d := Decision{Outcome: Appended, Ticket: &t, Author: Customer, Internal: true, Reason: "accepted by " + a.By, Reasons: f.Mail.Reasons}
+	reason := "internal: neither its sender nor anybody it went to is a customer of the ticket"
+	switch {
+	case f.Mail.Class != Human && f.Mail.Class != List:
+		d.Author, reason = System, fmt.Sprintf("internal: it is %s mail", f.Mail.Class)
+	case a.Internal:
+		reason = "internal: so the agent said"
+	case a.AddSender:
+		d.Internal, reason = false, "its sender takes part from now on"
+	case slices.ContainsFunc(slices.Concat([]Address{f.Mail.From}, f.Mail.To, f.Mail.Cc), func(x Address) bool { return TakesPart(t.Participants, x.Email) }):
+		d.Internal, reason = false, "it is from or to a customer of the ticket"
+	}
+	if f.FromOurs && d.Author == Customer {
+		d.Author = Agent
+	}
+	d.Reasons = append(slices.Clone(d.Reasons), d.Reason, reason, "sender not verified")
+	return d
+}
+
+// Split tells how a held mail opens a ticket of its own by an agent's word. It fails if the mail does not say clearly whose
+// it would be.
+func Split(f Facts, by string) (Decision, error) {
+	switch {
+	case f.FromOurs:
+		return Decision{}, Refuse("id", "it says it comes from our own address %s, which is no customer's; accept or discard it", f.Mail.From.Email)
+	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
+		return Decision{}, Refuse("id", "it does not say clearly who it is from, so there is nobody to open a ticket for; accept or discard it")
+	}
+	reason := "made a ticket of its own by " + by
+	return Decision{Outcome: NewTicket, Author: Customer, Reason: reason, Reasons: append(slices.Clone(f.Mail.Reasons), reason, "sender not verified")}, nil
+}

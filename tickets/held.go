@@ -1,0 +1,96 @@
+package tickets
+
+import (
+	"context"
+	"time"
+
+	"postern/desk"
+	"postern/store"
+)
+
+// AcceptHeld has a held mail join a ticket, as part of the caller's transaction, and gives the item as it is then. It fails
+// with Conflict, here or when the transaction commits, if somebody else has decided about the item.
+func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, held ReadMail, ticket desk.ID, a desk.Acceptance) (desk.LedgerEntry, error) {
+	e, mail := held.Entry, held.Mail
+	mb, ok := org.Mailbox(e.MailboxID)
+	if !ok {
+		return e, desk.Missing("mailbox of item " + string(e.ID))
+	}
+	t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), ticket)
+	if err != nil {
+		return e, err
+	}
+	decision := desk.Accept(desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}, t, a)
+	if a.AddSender {
+		if err := d.addSender(ctx, tx, org, &t, mail.From, arrived(e)); err != nil {
+			return e, err
+		}
+	}
+	e.Outcome, e.Reason, e.TicketID = decision.Outcome, decision.Reason, t.ID
+	mail.Subject = desk.CutSubject(mail.Subject)
+	if err := d.fileAppended(ctx, tx, org, mb, &t, messageOf(e, mail, decision)); err != nil {
+		return e, err
+	}
+	return e, tx.SettleHeld(ctx, e)
+}
+
+// addSender gives the sender of an accepted mail a part in the ticket.
+func (d *Desk) addSender(ctx context.Context, tx *store.Tx, org *store.Organisation, t *desk.Ticket, from desk.Address, at time.Time) error {
+	switch {
+	case from.Email == "":
+		return desk.Refuse("add_sender", "the mail does not say who it is from")
+	case org.IsOurs(from.Email):
+		return desk.Refuse("add_sender", "%s is our own address", from.Email)
+	}
+	senders, err := tx.Senders(ctx, []string{from.Email})
+	if err != nil {
+		return err
+	}
+	c, _, err := contactFor(ctx, tx, senders, from, at)
+	if err != nil {
+		return err
+	}
+	p := desk.Participant{ContactID: c.ID, Name: first(c.Name, from.Name), Email: from.Email, Role: desk.Copied}
+	t.Participants = append(t.Participants, p)
+	return tx.AddParticipant(ctx, t.ID, p)
+}
+
+// SplitHeld has a held mail open a ticket of its own; it is otherwise as AcceptHeld.
+func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, held ReadMail, by string) (desk.LedgerEntry, error) {
+	e, mail := held.Entry, held.Mail
+	mb, ok := org.Mailbox(e.MailboxID)
+	if !ok {
+		return e, desk.Missing("mailbox of item " + string(e.ID))
+	}
+	decision, err := desk.Split(desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}, by)
+	if err != nil {
+		return e, err
+	}
+	k, err := lookUp(ctx, tx, []ReadMail{held})
+	if err != nil {
+		return e, err
+	}
+	e.Outcome, e.Reason = decision.Outcome, decision.Reason
+	mail.Subject = desk.CutSubject(mail.Subject)
+	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, messageOf(e, mail, decision)); err != nil {
+		return e, err
+	}
+	return e, tx.SettleHeld(ctx, e)
+}
+
+// SplitHeldForm makes a ticket of a held form post; it is otherwise as SplitHeld.
+func (d *Desk) SplitHeldForm(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, form desk.Form, s Submission, by string) (desk.LedgerEntry, error) {
+	s.Reasons = append(s.Reasons, "made a ticket by "+by)
+	e, err := d.openForm(ctx, tx, org, e, form, s)
+	if err != nil {
+		return e, err
+	}
+	e.Reason += ", made a ticket by " + by
+	return e, tx.SettleHeld(ctx, e)
+}
+
+// DiscardHeld takes a held item off the list; its bytes stay. It fails with Conflict if somebody else has decided about it.
+func (d *Desk) DiscardHeld(ctx context.Context, e desk.LedgerEntry, by string) (desk.LedgerEntry, error) {
+	e.Outcome, e.Reason = desk.Ignored, "discarded by "+by+"; it was held: "+e.Reason
+	return e, d.db.Update(ctx, func(tx *store.Tx) error { return tx.SettleHeld(ctx, e) })
+}
