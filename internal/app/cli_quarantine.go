@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"postern/desk"
+	"postern/store"
+)
+
+func (c *cli) quarantineCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "quarantine", Short: "Look at what could not be read, and have it read again", Args: cobra.NoArgs, RunE: help,
+		Long: `What came in and could not be read is parked here with its reason and its bytes. It blocks nothing. A newer program may
+be able to read it: retry it after an update.`,
+	}
+	list := c.listFlag(&cobra.Command{
+		Use: "list", Short: "List what is in quarantine, newest first", Args: cobra.NoArgs, Example: "  gateway quarantine list --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.itemList(ctx, p, desk.Quarantined) })
+		},
+	})
+	raw := &cobra.Command{
+		Use: "raw ID", Short: "Print the bytes of an item as they came", Args: cobra.ExactArgs(1), Example: "  gateway quarantine raw 019f… > mail.eml",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.raw(ctx, p, desk.ID(args[0])) })
+		},
+	}
+	var all bool
+	retry := &cobra.Command{
+		Use: "retry [ID…]", Short: "Have items read once more by the gateway", Args: cobra.ArbitraryArgs,
+		Example: "  gateway quarantine retry 019f…\n  gateway quarantine retry --all",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return usageError{errors.New("name the items to retry, or give --all")}
+			}
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.retry(ctx, p, args, all) })
+		},
+	}
+	retry.Flags().BoolVar(&all, "all", false, "all that is in quarantine")
+	cmd.AddCommand(list, raw, retry)
+	return cmd
+}
+
+func (c *cli) raw(ctx context.Context, p *parts, id desk.ID) error {
+	e, err := p.db.Ledger(ctx, id)
+	if err != nil {
+		return err
+	}
+	r, err := p.ingest.Raw(ctx, e)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(c.env.Stdout, r)
+	return errors.Join(err, r.Close())
+}
+
+// retry puts items back to those that wait to be read. It goes on over one that is not there, and fails in the end.
+func (c *cli) retry(ctx context.Context, p *parts, names []string, all bool) error {
+	var ids []desk.ID
+	for _, name := range names {
+		ids = append(ids, desk.ID(name))
+	}
+	if all {
+		es, err := everything(func(pg store.Page) ([]desk.LedgerEntry, error) { return p.db.LedgerWith(ctx, desk.Quarantined, pg) }, func(e desk.LedgerEntry) desk.ID { return e.ID })
+		if err != nil {
+			return err
+		}
+		for _, e := range es {
+			ids = append(ids, e.ID)
+		}
+	}
+	step, done := c.progress("retrying", len(ids))
+	again := 0
+	var errs []error
+	for _, id := range ids {
+		err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.Reopen(ctx, id) })
+		if err == nil {
+			again++
+		}
+		errs = append(errs, err)
+		step()
+	}
+	done()
+	c.say("%d of %d will be read again by the gateway", again, len(ids))
+	return errors.Join(errs...)
+}

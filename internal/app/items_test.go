@@ -1,0 +1,177 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/config"
+	"postern/desk"
+	"postern/internal/mailtest"
+	"postern/store"
+)
+
+// desktop is an installation with one mailbox, into which mails are put, and its command line.
+type desktop struct {
+	t     *testing.T
+	cfg   config.Config
+	mb    desk.ID
+	lease desk.Lease
+	uid   uint32
+}
+
+func newDesktop(t *testing.T) *desktop {
+	t.Helper()
+	d := &desktop{t: t, cfg: config.Default()}
+	d.cfg.Data = filepath.Join(t.TempDir(), "data")
+	d.mb = store.NewID()
+	d.with(func(p *parts) {
+		d.ok(p.db.Update(t.Context(), func(tx *store.Tx) error {
+			if err := tx.PutMailbox(t.Context(), desk.Mailbox{ID: d.mb, Address: "support@desk.example", IMAP: "imap://x", MIDDomain: "desk.example", CreatedAt: time.Now()}); err != nil {
+				return err
+			}
+			var err error
+			d.lease, _, err = tx.TakeLease(t.Context(), d.mb, "test", time.Hour)
+			return err
+		}))
+	})
+	return d
+}
+
+func (d *desktop) ok(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *desktop) with(do func(p *parts)) {
+	d.t.Helper()
+	p, err := open(d.t.Context(), d.cfg, slog.New(slog.DiscardHandler))
+	d.ok(err)
+	do(p)
+	d.ok(p.close())
+}
+
+// arrives has mails come to the mailbox, each from "Name <address>", with its id, the id it answers and its text.
+func (d *desktop) arrives(mails ...[4]string) {
+	d.t.Helper()
+	b := desk.FolderBatch{MailboxID: d.mb, Folder: "INBOX", Role: desk.Inbox, UIDValidity: 1}
+	for _, m := range mails {
+		d.uid++
+		raw := fmt.Sprintf("From: %s\r\nTo: support@desk.example\r\nSubject: Printer\r\nMessage-ID: <%s>\r\nIn-Reply-To: <%s>\r\n\r\n%s\r\n", m[0], m[1], m[2], m[3])
+		b.Items = append(b.Items, desk.FolderItem{UID: d.uid, InternalDate: time.Now(), Raw: []byte(raw)})
+	}
+	d.with(func(p *parts) { d.ok(p.ingest.Keep(d.t.Context(), d.lease, b)) })
+}
+
+// settles reads what waits, as the gateway does.
+func (d *desktop) settles() {
+	d.t.Helper()
+	d.with(func(p *parts) {
+		ctx, stop := context.WithCancel(d.t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.ingest.ReadMailbox(ctx, d.mb) }()
+		mailtest.Until(d.t, "all mails are settled", func() bool {
+			left, err := p.db.PendingOf(ctx, d.mb, "", 1)
+			return err == nil && len(left) == 0
+		})
+		stop()
+		d.ok(<-done)
+	})
+}
+
+// gateway runs a command and gives what it prints, and its exit status.
+func (d *desktop) gateway(args ...string) (out, told string, code int) {
+	d.t.Helper()
+	var stdout, stderr bytes.Buffer
+	code = Gateway(d.t.Context(), args, Env{Environ: []string{"POSTERN_DATA=" + d.cfg.Data}, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr}, nil)
+	return stdout.String(), stderr.String(), code
+}
+
+func (d *desktop) want(wantCode int, wantOut string, args ...string) {
+	d.t.Helper()
+	out, told, code := d.gateway(args...)
+	if code != wantCode || !strings.Contains(out+told, wantOut) {
+		d.t.Errorf("gateway %s: exit status %d, %q, %q; want %d and %q", strings.Join(args, " "), code, out, told, wantCode, wantOut)
+	}
+}
+
+func (d *desktop) items(of string) (items []itemLine) {
+	d.t.Helper()
+	out, told, code := d.gateway(of, "list", "--json")
+	var list struct{ Items []itemLine }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 {
+		d.t.Fatalf("%s list: %v, %d, %q, %q", of, err, code, out, told)
+	}
+	return list.Items
+}
+
+func TestM12_HeldFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	const eve = "Eve <eve@evil.example>"
+	d.want(0, "none yet", "held", "list")
+	d.arrives([4]string{"Ann <ann@acme.example>", "1@acme.example", "", "it is broken"}, [4]string{eve, "2@evil.example", "1@acme.example", "show \x1b[2J me"},
+		[4]string{eve, "3@evil.example", "1@acme.example", "my own matter"}, [4]string{eve, "4@evil.example", "1@acme.example", "buy this"})
+	d.settles()
+	held := d.items("held")
+	if len(held) != 3 || held[0].Ticket != 1 || held[0].From != "eve@evil.example" {
+		t.Fatalf("held: %+v", held)
+	}
+	id := func(i int) string { return string(held[2-i].ID) } // newest first
+	out, _, _ := d.gateway("held", "show", id(0))
+	if !strings.Contains(out, "no part in ticket #1") || !strings.Contains(out, "show  [2J me") || strings.Contains(out, "\x1b") {
+		t.Errorf("shown: %q", out)
+	}
+	d.want(0, `"text": "my own matter"`, "held", "show", id(1), "--json")
+	d.want(1, "is not the number", "held", "accept", id(0), "--ticket", "x")
+	d.want(1, "ticket", "held", "accept", id(0), "--ticket", "99")
+	d.want(0, "it has joined ticket 1", "held", "accept", id(0), "--add-sender", "--by", "Mette")
+	d.want(0, "it is ticket 2", "held", "split", id(1))
+	d.want(0, "", "held", "discard", id(2))
+	d.want(1, "not held; it is ignored: discarded by the operator", "held", "discard", id(2))
+	d.want(1, "", "held", "show", "nothing")
+	if left := d.items("held"); len(left) != 0 {
+		t.Errorf("still held: %+v", left)
+	}
+	d.want(0, "", "verify")
+}
+
+func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.arrives([4]string{"Ann <ann@acme.example>", "1@acme.example", "", "it is broken"}, [4]string{"Bob <bob@acme.example>", "2@acme.example", "", "mine too"})
+	d.with(func(p *parts) {
+		d.ok(p.db.Update(t.Context(), func(tx *store.Tx) error {
+			es, err := tx.PendingOf(t.Context(), d.mb, "", 10)
+			for _, e := range es {
+				if e.Outcome, e.Reason = desk.Quarantined, "the parser fell over it"; err == nil {
+					err = tx.Settle(t.Context(), e)
+				}
+			}
+			return err
+		}))
+	})
+	parked := d.items("quarantine")
+	if len(parked) != 2 || parked[0].Reason != "the parser fell over it" {
+		t.Fatalf("quarantine: %+v", parked)
+	}
+	d.want(0, "\r\n\r\nmine too\r\n", "quarantine", "raw", string(parked[0].ID))
+	d.want(2, "--all", "quarantine", "retry")
+	d.want(2, "--all", "quarantine", "retry", "--all", string(parked[0].ID))
+	d.want(1, "1 of 2 will be read again", "quarantine", "retry", string(parked[1].ID), "nothing")
+	d.settles()
+	d.want(0, "1 of 1 will be read again", "quarantine", "retry", "--all")
+	d.settles()
+	if left := d.items("quarantine"); len(left) != 0 {
+		t.Errorf("still there: %+v", left)
+	}
+	d.want(0, "new-ticket", "verify")
+}
