@@ -54,12 +54,12 @@ const inMemory = 256 << 10
 func (f *Folder) Put(ctx context.Context, r io.Reader) (string, int64, error) {
 	var head bytes.Buffer
 	h := sha256.New()
-	size, err := io.CopyN(io.MultiWriter(&head, h), r, inMemory)
+	size, err := io.Copy(io.MultiWriter(&head, h), io.LimitReader(r, inMemory))
 	switch {
-	case err == nil:
-		return f.write(ctx, io.MultiReader(&head, r))
-	case !errors.Is(err, io.EOF):
+	case err != nil:
 		return "", 0, err
+	case size == inMemory: // there may be more
+		return f.write(ctx, io.MultiReader(&head, r))
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
 	there, err := f.Has(ctx, sum)

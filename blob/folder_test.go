@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -79,6 +80,29 @@ func TestFolderNamesAreNoPaths(t *testing.T) {
 		}
 		if has, err := f.Has(t.Context(), name); has || err != nil {
 			t.Errorf("Has(%q) = %v, %v", name, has, err)
+		}
+	}
+}
+
+// TestF8_ASourceThatBreaksOffKeepsNothing: what looks like an end, but is none, is an error at any length.
+func TestF8_ASourceThatBreaksOffKeepsNothing(t *testing.T) {
+	t.Parallel()
+	const inMemory = 256 << 10 // up to this it looks before it writes
+	f, err := blob.NewFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := fmt.Errorf("the connection broke: %w", io.EOF)
+	for _, n := range []int{0, 10, inMemory - 1, inMemory, inMemory + 1, 3 * inMemory} {
+		sum, _, err := f.Put(t.Context(), io.MultiReader(strings.NewReader(strings.Repeat("x", n)), iotest.ErrReader(broken)))
+		if !errors.Is(err, broken) || sum != "" {
+			t.Errorf("after %d bytes: %q, %v", n, sum, err)
+		}
+		for range 2 {
+			sum, size, err := f.Put(t.Context(), strings.NewReader(strings.Repeat("y", n)))
+			if there, hasErr := f.Has(t.Context(), sum); err != nil || hasErr != nil || size != int64(n) || !there {
+				t.Errorf("%d bytes: %q, %d, %v, %v", n, sum, size, err, hasErr)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"postern/desk"
@@ -163,5 +164,36 @@ func TestSentCopyCountsThoughTheHeldOneWasDiscarded(t *testing.T) {
 		}
 		r.want(r.sends(answer), desk.Appended)
 		r.wantTexts(first.TicketID, "ann@customer.example", "it is broken", "try again")
+	})
+}
+
+func TestHeldItemIsDecidedAboutOnce(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		held := r.arrives(mail(eve, support, "2@evil.example", "to Ann too", answering("1@customer.example"), "Cc: ann@customer.example"))
+		errs := make([]error, 6)
+		var agents sync.WaitGroup
+		for i := range errs {
+			agents.Go(func() {
+				if i%2 == 0 {
+					_, errs[i] = r.g.AcceptHeld(r.t.Context(), held.ID, "", desk.Acceptance{By: "Mette"})
+				} else {
+					_, errs[i] = r.g.SplitHeld(r.t.Context(), held.ID, desk.Address{}, "Ole")
+				}
+			})
+		}
+		agents.Wait()
+		done := 0
+		for _, err := range errs {
+			if err == nil {
+				done++
+			} else if desk.KindOf(err) != desk.Conflict {
+				r.t.Error(err)
+			}
+		}
+		if joined := len(r.messages(first.TicketID, "")) - 1; done != 1 || joined+r.tickets() != 2 {
+			r.t.Errorf("decided %d times: %d messages joined, %d tickets", done, joined, r.tickets())
+		}
+		r.clean()
 	})
 }

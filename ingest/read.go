@@ -22,8 +22,8 @@ import (
 const settled = 3 * time.Second
 
 // perBatch is how many mails share a transaction, fewer in the first one, so that filing begins soon; bytesPerBatch is how
-// large they are together, but for a single one that is larger; atOnce is how many batches pass has under way: one is filed, one waits for that and one is parsed. So what lies
-// in memory is bounded, whatever the mails are.
+// large they are together, but for a single one that is larger. atOnce is how many batches pass has under way: one is filed,
+// one waits for that and one is parsed. So what lies in memory is bounded, whatever the mails are.
 const (
 	perBatch      = 100
 	firstBatch    = 20
@@ -319,9 +319,14 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 		if orgErr != nil {
 			return orgErr
 		}
-		err = g.DB.Update(ctx, func(tx *store.Tx) error {
-			return g.Desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: p.entry, Mail: p.mail}})
-		})
+		for range 2 { // another reader that files the same mail at the same time is seen the second time
+			err = g.DB.Update(ctx, func(tx *store.Tx) error {
+				return g.Desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: p.entry, Mail: p.mail}})
+			})
+			if desk.KindOf(err) != desk.Conflict {
+				break
+			}
+		}
 	}
 	switch {
 	case err == nil, desk.KindOf(err) == desk.Conflict: // somebody else settled it

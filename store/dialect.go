@@ -79,7 +79,13 @@ func postgresDialect() dialect {
 		shareLock:  ` FOR SHARE`,
 		nextNumber: `SELECT nextval('ticket_number')`,
 		isUnique:   func(err error) bool { return code(err) == "23505" },
-		isRetry:    func(err error) bool { c := code(err); return c == "40001" || c == "40P01" },
+		isRetry: func(err error) bool {
+			switch code(err) {
+			case "40001", "40P01", "0A000": // the last one: a table changed under a prepared statement
+				return true
+			}
+			return false
+		},
 		isOutOfReach: func(err error) bool {
 			if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 				return true

@@ -182,14 +182,14 @@ func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.changed(ctx, `INSERT INTO mailboxes (id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused, created_at)
+	_, taken, err := tx.unlessTaken(ctx, `INSERT INTO mailboxes (id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (id) DO UPDATE SET address = $2, aliases = $3, name = $4, imap = $5, smtp = $6, secrets = $7, since = $8,
 			sent_folder = $9, mid_domain = $10, sub_address = $11, pipeline = $12, paused = $13`,
 		m.ID, m.Address, pack(m.Aliases), m.Name, m.IMAP, m.SMTP, tx.db.seal(secrets), ms(m.Since),
 		m.Sent, m.MIDDomain, m.SubAddress, m.Pipeline, m.Paused, ms(m.CreatedAt))
 	if err != nil {
-		if tx.d.isUnique(err) {
+		if taken {
 			return &desk.Error{Kind: desk.Conflict, Field: "address", Text: "there is a mailbox with the address " + m.Address}
 		}
 		return err
@@ -226,12 +226,12 @@ func (tx *Tx) ChangeForm(ctx context.Context, id desk.ID, change func(*desk.Form
 
 // PutForm adds a form, or changes it if its id is there.
 func (tx *Tx) PutForm(ctx context.Context, f desk.Form) error {
-	_, err := tx.changed(ctx, `INSERT INTO forms (id, key, name, mailbox_id, auth, secret, mapping, pipeline, disabled, created_at)
+	_, taken, err := tx.unlessTaken(ctx, `INSERT INTO forms (id, key, name, mailbox_id, auth, secret, mapping, pipeline, disabled, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (id) DO UPDATE SET key = $2, name = $3, mailbox_id = $4, auth = $5, secret = $6, mapping = $7, pipeline = $8, disabled = $9`,
 		f.ID, f.Key, f.Name, f.MailboxID, f.Auth, tx.db.seal([]byte(f.Secret)), pack(f.Mapping), f.Pipeline, f.Disabled, ms(f.CreatedAt))
 	if err != nil {
-		if tx.d.isUnique(err) {
+		if taken {
 			return &desk.Error{Kind: desk.Conflict, Field: "key", Text: "there is a form at this URL"}
 		}
 		return err

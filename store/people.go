@@ -106,7 +106,7 @@ func (r reads) ContactByEmail(ctx context.Context, email string) (desk.Contact, 
 }
 
 // Senders finds the contacts that have the addresses (normalised), each with this address and the primary company alone: as
-// much as filing mails needs, in one query. An address that nobody has is left out.
+// much as filing mails needs. An address that nobody has is left out.
 func (r reads) Senders(ctx context.Context, emails []string) (map[string]desk.Contact, error) {
 	out := make(map[string]desk.Contact, len(emails))
 	for part := range parts(emails) {
@@ -177,9 +177,9 @@ func (r reads) contactParts(ctx context.Context, c desk.Contact) (desk.Contact, 
 // AddContact adds a new contact. It answers false, and adds nothing, if somebody has its first address already: two
 // first mails of one person may be filed at the same time (REQUIREMENTS I13).
 func (tx *Tx) AddContact(ctx context.Context, c desk.Contact) (bool, error) {
-	if _, err := tx.changed(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+	if _, taken, err := tx.unlessTaken(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled, ms(c.CreatedAt)); err != nil {
-		if tx.d.isUnique(err) {
+		if taken {
 			return false, &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}
 		}
 		return false, err
@@ -202,10 +202,10 @@ func (tx *Tx) AddContact(ctx context.Context, c desk.Contact) (bool, error) {
 
 // ChangeContact stores all of a contact that is there. An address that another contact has is a Conflict.
 func (tx *Tx) ChangeContact(ctx context.Context, c desk.Contact) error {
-	n, err := tx.changed(ctx, `UPDATE contacts SET name = $2, language = $3, username = $4, disabled = $5 WHERE id = $1`,
+	n, taken, err := tx.unlessTaken(ctx, `UPDATE contacts SET name = $2, language = $3, username = $4, disabled = $5 WHERE id = $1`,
 		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled)
 	if err != nil {
-		if tx.d.isUnique(err) {
+		if taken {
 			return &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}
 		}
 		return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,19 +52,22 @@ func (p pgPool) query(ctx context.Context, query string, args ...any) (rows, err
 	return pgRows{Rows: found}, err
 }
 
-// pgRows are the rows of a query, which may be the last of several that went together.
+// pgRows are the rows of a query, which may be the last statement of several that went together.
 type pgRows struct {
 	pgx.Rows
-	sent pgx.BatchResults // nil: it went alone
+	of   *session         // nil: the query went alone
+	sent pgx.BatchResults // what it went with
 }
 
 // Close lets go of the rows and tells what went wrong with them.
 func (r pgRows) Close() error {
 	r.Rows.Close()
-	if err := r.Err(); err != nil || r.sent == nil {
-		return err
+	err := r.Err()
+	if r.of != nil {
+		err = cmp.Or(err, r.sent.Close())
+		r.of.failed = err
 	}
-	return r.sent.Close()
+	return err
 }
 
 // session is a transaction on PostgreSQL. Most of what a statement costs there is the way to the server and back, so
@@ -77,7 +81,7 @@ type session struct {
 	failed error                      // the first thing that went wrong: nothing more is done
 }
 
-// mostWaiting is how many bytes of statements wait at the most, so that what lies in memory is bounded.
+// mostWaiting is at how many bytes of statements what waits is sent, so that what lies in memory is bounded.
 const mostWaiting = 256 << 10
 
 func newSession(conn *pgxpool.Conn) *session {
@@ -134,7 +138,7 @@ func (s *session) send(ctx context.Context, ahead int) (pgx.BatchResults, error)
 			err = c(tag.RowsAffected())
 		}
 		if err != nil {
-			_ = sent.Close() // says the same
+			_ = sent.Close() // no news: err came before
 			s.failed = err
 			return nil, err
 		}
@@ -144,7 +148,7 @@ func (s *session) send(ctx context.Context, ahead int) (pgx.BatchResults, error)
 
 func (s *session) execute(ctx context.Context, query string, args ...any) (n int64, err error) {
 	err = s.later(ctx, func(affected int64) error { n = affected; return nil }, query, args...)
-	return n, errors.Join(err, s.flush(ctx))
+	return n, cmp.Or(err, s.flush(ctx))
 }
 
 func (s *session) query(ctx context.Context, query string, args ...any) (rows, error) {
@@ -163,12 +167,14 @@ func (s *session) query(ctx context.Context, query string, args ...any) (rows, e
 		s.failed = err
 		return nil, err
 	}
-	return pgRows{Rows: found, sent: sent}, nil
+	return pgRows{Rows: found, of: s, sent: sent}, nil
 }
 
-// commit makes what was written durable, or tells why it is not.
+// commit makes what was written durable, or tells why it is not. Once begun it can't be cancelled: nobody would know whether
+// it was done.
 func (s *session) commit(ctx context.Context) error {
-	switch status := s.conn.Conn().PgConn().TxStatus(); {
+	status := s.conn.Conn().PgConn().TxStatus()
+	switch {
 	case s.failed != nil:
 		return s.failed
 	case status == idle && s.batch.Len() == 1:
@@ -181,9 +187,21 @@ func (s *session) commit(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitWithin)
+	defer cancel()
 	s.batch.Queue("COMMIT")
-	return s.flush(ctx)
+	sent, err := s.send(ctx, s.batch.Len())
+	if err == nil {
+		_ = sent.Close() // it is durable, whatever becomes of the connection
+	}
+	return err
 }
+
+// commitWithin is how long a server may take to commit, with the statements that go with it, before it counts as away.
+const commitWithin = time.Minute
 
 // States of a connection (PostgreSQL, "Message Formats", ReadyForQuery): in no transaction, and in one that can only be
 // rolled back.

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -86,4 +88,76 @@ func TestWhatWaitsToBeSentIsBounded(t *testing.T) {
 	if n := number(t, db, `SELECT count(*) FROM templates`); n != 20 {
 		t.Errorf("%d rows", n)
 	}
+}
+
+// TestAFailedQueryCostsNoConnection has rows break off in the middle, and a Scan that does not fit.
+func TestAFailedQueryCostsNoConnection(t *testing.T) {
+	t.Parallel()
+	db := open(t, engines["postgres"](t))
+	commit(t, db, hit("x"))
+	before := db.postgres.Stat().NewConnsCount()
+	for range 5 {
+		for what, scan := range map[string]func(row scanner) (int, error){
+			"a division by zero": func(row scanner) (n int, err error) { err = row.Scan(&n); return n, err },
+			"a scan":             func(row scanner) (int, error) { return 0, row.Scan(new(map[string]int)) },
+		} {
+			err := db.Update(t.Context(), func(tx *Tx) error {
+				if err := hit("during")(tx); err != nil {
+					return err
+				}
+				_, err := collect(t.Context(), tx.x, scan, `SELECT 1 / (3 - n) FROM generate_series(1, 4) n`)
+				if _, again := tx.Settings(t.Context()); err == nil || again == nil || !errors.Is(again, err) && desk.KindOf(again) == desk.Unavailable {
+					t.Errorf("%s: error %v, and then %v", what, err, again)
+				}
+				return nil
+			})
+			if err == nil {
+				t.Errorf("%s: committed", what)
+			}
+		}
+	}
+	if n := db.postgres.Stat().NewConnsCount() - before; n != 0 {
+		t.Errorf("%d new connections", n)
+	}
+	if n := number(t, db, `SELECT count(*) FROM attempts WHERE key = 'during'`); n != 0 {
+		t.Errorf("%d rows stay", n)
+	}
+}
+
+// TestAnUpdateThatFailsLeftNothing cancels updates at all moments: what is reported as failed must not be there.
+func TestAnUpdateThatFailsLeftNothing(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		for i := range 200 {
+			key := string(NewID())
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				defer cancel()
+				for range i * 200 { // a little later each time
+					runtime.Gosched()
+				}
+			}()
+			err := db.Update(ctx, hit(key))
+			<-ctx.Done()
+			if n := number(t, db, `SELECT count(*) FROM attempts WHERE key = $1`, key); n == 1 != (err == nil) {
+				t.Errorf("error %v, %d rows", err, n)
+			}
+		}
+	})
+}
+
+// TestATakenNameIsNotBlamedOnAnother has an earlier statement fail over a unique index, and then one that looks for that.
+func TestATakenNameIsNotBlamedOnAnother(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		err := db.Update(t.Context(), func(tx *Tx) error {
+			const once = `INSERT INTO attempts (key, count, until) VALUES ('x', 1, 1)`
+			if err := errors.Join(tx.exec(t.Context(), once), tx.exec(t.Context(), once)); err != nil {
+				return err
+			}
+			_, err := tx.AddContact(t.Context(), desk.Contact{ID: NewID(), Name: "Ann", Username: "ann"})
+			return err
+		})
+		if err == nil || desk.KindOf(err) == desk.Conflict {
+			t.Errorf("error %v", err)
+		}
+	})
 }

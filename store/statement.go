@@ -126,9 +126,11 @@ func closed(err error) bool {
 func parts[T any](values []T) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		for len(values) > 0 {
-			size := 1
-			for size < len(values) && size < 100 {
-				size *= 10
+			size := 100
+			for _, smaller := range []int{20, 1} {
+				if len(values) <= smaller {
+					size = smaller
+				}
 			}
 			part := values[:min(size, len(values)):min(size, len(values))]
 			values = values[len(part):]

@@ -35,7 +35,7 @@ type Options struct {
 // DB is an open database. Its methods may be called from many goroutines.
 type DB struct {
 	reads
-	pool     *sql.DB       // reads, but on PostgreSQL only what the migrations need
+	pool     *sql.DB       // reads; on PostgreSQL for the migrations and Ping
 	postgres *pgxpool.Pool // PostgreSQL only
 	writer   *writer       // SQLite only
 	aead     cipher.AEAD
@@ -232,6 +232,15 @@ func (tx *Tx) changed(ctx context.Context, query string, args ...any) (int64, er
 	return tx.x.ExecContext(ctx, query, args...)
 }
 
+// unlessTaken runs a statement and waits for its result; taken tells that it failed over a unique index.
+func (tx *Tx) unlessTaken(ctx context.Context, query string, args ...any) (n int64, taken bool, err error) {
+	if err := tx.x.flush(ctx); err != nil { // that of an earlier statement is no answer to this one
+		return 0, false, err
+	}
+	n, err = tx.changed(ctx, query, args...)
+	return n, err != nil && tx.d.isUnique(err), err
+}
+
 // reads are the queries; a DB asks its pool, a Tx its transaction.
 type reads struct {
 	x statements
@@ -253,7 +262,7 @@ func collect[T any](ctx context.Context, x statements, scan func(row scanner) (T
 	for found.Next() {
 		v, err := scan(found)
 		if err != nil {
-			return nil, x.explain(ctx, errors.Join(err, found.Close()))
+			return nil, x.explain(ctx, cmp.Or(err, found.Close()))
 		}
 		out = append(out, v)
 	}

@@ -384,17 +384,23 @@ func (r reads) Attachment(ctx context.Context, s desk.Scope, id desk.ID) (desk.A
 }
 
 // AddMessage stores a message with its attachments, and makes its Message-ID known for replies. It answers false, and
-// stores nothing, if a message with its Nonce is there already (a form sent twice).
+// stores nothing, if a message with its Nonce is there already (a form sent twice). If there is one of its inbound item the
+// transaction fails with Conflict, here or when it commits.
 func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 	added := true
-	inserted := func(n int64) error { added = n == 1; return nil }
+	inserted := func(n int64) error {
+		if added = n == 1; !added && m.Nonce == "" {
+			return &desk.Error{Kind: desk.Conflict, Text: "item " + string(m.LedgerID) + " was filed by somebody else"}
+		}
+		return nil
+	}
 	err := tx.x.later(ctx, inserted, `INSERT INTO messages (id, ticket_id, conversation_id, mailbox_id, author_kind, author_name, author_email, contact_id, source, internal,
 		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, nonce, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (nonce) WHERE nonce IS NOT NULL DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING`,
 		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
 		clip(m.Subject, maxSubject), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
 		pack(m.References), m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), nullable(string(m.Nonce)), ms(m.CreatedAt))
-	if m.Nonce != "" { // else there is nothing it could collide with
+	if m.Nonce != "" { // the caller goes on if it is there
 		err = cmp.Or(err, tx.x.flush(ctx))
 	}
 	if err != nil || !added {

@@ -31,9 +31,7 @@ func lookUp(ctx context.Context, tx *store.Tx, mails []ReadMail) (*known, error)
 	var addresses []string
 	var likenesses []store.Likeness
 	for _, m := range mails {
-		if m.Mail.From.Email != "" {
-			addresses = append(addresses, m.Mail.From.Email)
-		}
+		addresses = append(addresses, m.Mail.From.Email)
 		likenesses = append(likenesses, likeness(m.Mail))
 	}
 	var err error
@@ -61,7 +59,7 @@ func (k *known) note(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail
 			otherContent = true
 		}
 	}
-	if mail.MessageID == "" {
+	if strings.TrimSpace(string(mail.MessageID)) == "" {
 		otherContent = false // mails without an id have nothing in common (REQUIREMENTS M8)
 	}
 	switch first {
