@@ -11,11 +11,12 @@ import (
 type Facts struct {
 	Mail      Mail
 	Role      FolderRole
-	OwnCopy   bool // we wrote it: its Message-ID and its content are an outbox row's
-	Duplicate bool // the mailbox has the same mail already
-	SameID    bool // the mailbox has another mail with the same Message-ID: one of the two squats it
-	FromOurs  bool // From is an address of one of our mailboxes
-	Verified  bool // the trusted receiver's DMARC vouches for From (tier V1)
+	OwnCopy   bool   // we wrote it: its Message-ID and its content are an outbox row's
+	Duplicate bool   // the mailbox has the same mail already
+	SameID    bool   // the mailbox has another mail with the same Message-ID: one of the two squats it
+	FromOurs  bool   // From is an address of one of our mailboxes
+	Verified  bool   // From is proved (tier V1), by Receiver.Vouches
+	Vouched   string // why it is, or why not
 
 	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to
 	Token   string  // for whom that token was made
@@ -143,7 +144,11 @@ func reasonsOf(why string, f Facts) []string {
 	if f.SameID {
 		rs = append(rs, "another mail with the same Message-ID and other content came before")
 	}
-	return append(rs, f.Mail.Reasons...)
+	rs = append(rs, f.Mail.Reasons...)
+	if f.Vouched != "" {
+		rs = append(rs, f.Vouched)
+	}
+	return rs
 }
 
 // trust is the tier of a participant's mail: the reply token that was made for this very sender raises it by one.

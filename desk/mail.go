@@ -26,14 +26,20 @@ type Mail struct {
 	Subject    string
 	From       Address // zero if there is none, or more than one
 	FromUnsure bool    // the From line can be read in more than one way, so it proves nothing (REQUIREMENTS A2)
-	To, Cc     []Address
-	ReplyTo    []Address
+	// HeaderUnsure is set where the header breaks the rules in a way that has others find other fields in it, or was not read
+	// to its end: what a receiver said of its From line may be about another one.
+	HeaderUnsure bool
+	To, Cc       []Address
+	ReplyTo      []Address
 
 	// DeliveredTo holds the addresses of Delivered-To, X-Original-To and Envelope-To, topmost first.
 	DeliveredTo []string
 	// NullReturnPath is set where a Return-Path header says "<>".
 	NullReturnPath bool
-	Date           time.Time // zero if there is none that can be read
+	AuthResults    []AuthResults // topmost first
+	Signers        []string      // whose DKIM signatures it has: the domains they name, in lower case
+	DKIM           DKIM          // not read from the bytes alone: keys are looked up
+	Date           time.Time     // zero if there is none that can be read
 
 	MessageID   MessageID
 	InReplyTo   []MessageID

@@ -20,6 +20,7 @@ type Mailbox struct {
 	// SubAddress is set where the server delivers local+anything@domain to this mailbox (RFC 5233), so that reply
 	// addresses may carry a token.
 	SubAddress bool
+	Receiver   Receiver
 	Pipeline   string
 	Paused     bool
 	CreatedAt  time.Time

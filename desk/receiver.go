@@ -1,0 +1,161 @@
+package desk
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Receiver says on whose word a mailbox believes who a mail is from: that of the server which takes its mail in. The zero
+// value believes nobody (REQUIREMENTS A3).
+type Receiver struct {
+	Profile ReceiverProfile
+	// AuthServID is the name under which the receiver writes Authentication-Results (RFC 8601 section 2.5), in lower case.
+	AuthServID string
+	// Hops is how many Received fields may stand above what the receiver wrote: those of the servers behind it. What a
+	// stranger put into the mail stands below the receiver's own Received field.
+	Hops int
+	// DKIM has a signature of the From line's own domain do where the receiver wrote nothing (REQUIREMENTS A7).
+	DKIM bool
+	// CalibratedAt is when a forged result was told apart from the receiver's; zero: the operator vouches for it.
+	CalibratedAt time.Time
+}
+
+// ReceiverProfile says how a receiver writes down what it found out.
+type ReceiverProfile string
+
+// The profiles. Microsoft 365 leaves its name out, so only its place tells its results from others' (REQUIREMENTS A4).
+const (
+	RFC8601 ReceiverProfile = "rfc8601"
+	M365    ReceiverProfile = "m365"
+)
+
+// AuthResults is an Authentication-Results field (RFC 8601): what a server says that it found out about a mail. Everybody can
+// write one, so it means nothing until a Receiver has judged it.
+type AuthResults struct {
+	ServID  string // the authserv-id, in lower case; empty: the field names none
+	Below   int    // how many Received fields stand above it
+	Broken  bool   // it does not end as it should, or is of an unknown version: other readers may see something else in it
+	Results []AuthResult
+}
+
+// AuthResult is what came of one method, such as dmarc. Method and Result are in lower case.
+type AuthResult struct {
+	Method string
+	Result string
+	Reason string
+	Props  []AuthProp
+}
+
+// AuthProp is a property of a result, such as header.from; Name is in lower case.
+type AuthProp struct{ Name, Value string }
+
+// Prop gives a property's only value; false if there is none, or more than one.
+func (r AuthResult) Prop(name string) (string, bool) {
+	value, n := "", 0
+	for _, p := range r.Props {
+		if p.Name == name {
+			value = p.Value
+			n++
+		}
+	}
+	return value, n == 1
+}
+
+// DKIM is what came of a mail's signatures (RFC 6376) where we looked at them ourselves. Reason says it in plain words; it
+// is empty where nobody looked.
+type DKIM struct {
+	Holds  bool // one of the From line's own domain does
+	Reason string
+}
+
+// Vouches tells whether the mail's one From line is proved (tier V1), and why or why not, in plain words for agents. Reply-To,
+// Sender, Return-Path and ARC play no part in it (REQUIREMENTS A1, A2, A6).
+func (r Receiver) Vouches(m Mail) (bool, string) {
+	if why := unprovable(m); why != "" {
+		return false, why
+	}
+	word, why := r.word(m)
+	if word == nil {
+		if r.DKIM && m.DKIM.Reason != "" {
+			return m.DKIM.Holds, m.DKIM.Reason
+		}
+		return false, why
+	}
+	return r.passed(*word, m.From.Email)
+}
+
+// WantsDKIM tells whether a look at the mail's DKIM signatures can still prove its From line.
+func (r Receiver) WantsDKIM(m Mail) bool {
+	if !r.DKIM || unprovable(m) != "" {
+		return false
+	}
+	word, _ := r.word(m)
+	return word == nil
+}
+
+func unprovable(m Mail) string {
+	switch {
+	case m.From.Email == "" || m.FromUnsure:
+		return "nobody can vouch for its sender: it does not say clearly who it is from"
+	case m.HeaderUnsure:
+		return "nobody can vouch for its sender: its header can be read in more than one way"
+	}
+	return ""
+}
+
+// word finds the field that counts: the receiver's, where it writes it. Fields further down are not looked at, whatever they
+// say. Without one it says why.
+func (r Receiver) word(m Mail) (*AuthResults, string) {
+	if r.Profile == M365 {
+		if len(m.AuthResults) == 0 || m.AuthResults[0].ServID != "" {
+			return nil, "Microsoft 365 wrote nothing about its sender"
+		}
+		return &m.AuthResults[0], ""
+	}
+	if r.AuthServID == "" {
+		return nil, "the mailbox trusts no receiver to vouch for senders"
+	}
+	i := slices.IndexFunc(m.AuthResults, func(a AuthResults) bool { return a.ServID == r.AuthServID })
+	switch {
+	case i < 0:
+		return nil, r.name() + " wrote nothing about its sender"
+	case m.AuthResults[i].Below > r.Hops:
+		return nil, fmt.Sprintf("what says it is from %s stands too far down in the header, so it came with the mail", r.name())
+	}
+	return &m.AuthResults[i], ""
+}
+
+// passed tells whether a field says that DMARC (RFC 7489) passed for the domain of an address.
+func (r Receiver) passed(word AuthResults, email string) (bool, string) {
+	domain := DomainOf(email)
+	var dmarc []AuthResult
+	for _, result := range word.Results {
+		if result.Method == "dmarc" {
+			dmarc = append(dmarc, result)
+		}
+	}
+	switch {
+	case word.Broken:
+		return false, fmt.Sprintf("what %s wrote about its sender can't be read for sure", r.name())
+	case len(dmarc) == 0:
+		return false, r.name() + " says nothing of DMARC"
+	case len(dmarc) > 1: // a sender's text may have got into the field
+		return false, r.name() + " says more than one thing of DMARC"
+	case dmarc[0].Result != "pass":
+		return false, fmt.Sprintf("%s does not vouch for %s: dmarc=%.20s", r.name(), domain, dmarc[0].Result)
+	}
+	from, ok := dmarc[0].Prop("header.from")
+	if from = strings.ToLower(strings.TrimSuffix(from, ".")); !ok || from != domain && from != email {
+		return false, fmt.Sprintf("%s vouches for %.100q, not for %s", r.name(), from, domain)
+	}
+	return true, fmt.Sprintf("%s vouches for %s: dmarc=pass", r.name(), domain)
+}
+
+func (r Receiver) name() string {
+	if r.Profile == M365 {
+		return "Microsoft 365"
+	}
+	return r.AuthServID
+}
