@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"postern/desk"
 	"postern/safehtml"
@@ -142,6 +143,70 @@ func FuzzHeaderWords(f *testing.F) {
 		}
 		if back := headerLine(headerText(got)); back != got {
 			t.Errorf("%q is written as %q and read as %q", got, headerText(got), back)
+		}
+	})
+}
+
+// FuzzAuthResults: what is read stays within its bounds and is clean text, and a value in quotes says nothing about another
+// method, whatever is in it.
+func FuzzAuthResults(f *testing.F) {
+	f.Add("mx.example 1; dmarc=pass (p=none) header.from=a.example; spf=none reason=\"x\" smtp.mailfrom=\"a b\"@c.d")
+	f.Add("spf=pass smtp.mailfrom=a.example; b.test; dkim/1 = pass header . d = a.example;dmarc=bestguesspass action=none")
+	f.Add(`(a\(b)) "m x";none`)
+	f.Fuzz(func(t *testing.T, s string) {
+		a := parseAuthResults(s)
+		if len(a.Results) > maxAuthResults {
+			t.Errorf("%d results", len(a.Results))
+		}
+		clean := func(s string) {
+			if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8.ValidString(s) {
+				t.Errorf("not clean: %q", s)
+			}
+		}
+		clean(a.ServID)
+		for _, r := range a.Results {
+			clean(r.Method + r.Result + r.Reason)
+			if r.Method == "" || len(r.Props) > maxAuthProps {
+				t.Errorf("%q has %d properties", r.Method, len(r.Props))
+			}
+			for _, p := range r.Props {
+				clean(p.Name + p.Value)
+			}
+		}
+		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+		inside := parseAuthResults("mx.example; spf=fail smtp.mailfrom=" + quoted + "; dmarc=fail")
+		if len(quoted) < maxValue/2 && (inside.Broken || inside.ServID != "mx.example" || len(inside.Results) != 2 || inside.Results[1].Result != "fail") {
+			t.Errorf("%q in quotes is read as %+v", s, inside)
+		}
+	})
+}
+
+// FuzzHeaderSure: a header that counts as sure has the same lines and the same From fields for a reader that knows nothing
+// but lines.
+func FuzzHeaderSure(f *testing.F) {
+	f.Add([]byte("From: a@b.example\r\nX: y\r\n z\r\n\r\nFrom: c@d.example\r\n"))
+	f.Add([]byte("From: a@b.example\r\n\r\r\nFrom: c@d.example\r\n\r\n"))
+	f.Add([]byte("From: a@b.example\nx\ny\nFrom : c@d.example\n\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := Parse(bytes.NewReader(raw), ParseOptions{Limits: Limits{Fields: 20, HeaderBytes: 2000}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.HeaderUnsure || m.FromUnsure {
+			return
+		}
+		senders := 0
+		for line := range bytes.Lines(raw) {
+			if line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")); len(line) == 0 {
+				break
+			}
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			if bytes.EqualFold(bytes.TrimSpace(name), []byte("from")) && line[0] != ' ' && line[0] != '\t' {
+				senders++
+			}
+		}
+		if senders != 1 {
+			t.Errorf("%d From fields, and it is sure of %s", senders, m.From)
 		}
 	})
 }

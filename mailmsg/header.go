@@ -48,6 +48,7 @@ type headerReader struct {
 	defect  func(string)
 	block   []byte
 	spans   []span // of the fields in block
+	unsure  bool   // others may find other fields in it
 	over    bool   // a limit was reached
 	overRow []byte // the line that was over it
 }
@@ -65,12 +66,14 @@ func (r *headerReader) read(s *source, root bool) header {
 			break
 		}
 		row := bytes.TrimRight(ahead, "\r\n")
+		r.unsure = r.unsure || inLong || bareCR(ahead)
 		if !inLong && len(row) == 0 {
 			s.line()
 			break
 		}
 		bad := !inLong && row[0] != ' ' && row[0] != '\t' && colonOf(row) < 0
 		mbox := bad && root && first && (bytes.HasPrefix(row, []byte("From ")) || bytes.HasPrefix(row, []byte(">From ")))
+		r.unsure = r.unsure || bad && !mbox
 		if bad && !mbox && !s.boundaryAt(ahead) && !headerFollows(s, len(ahead)) {
 			r.defect("the empty line after the header is missing")
 			break
@@ -80,7 +83,7 @@ func (r *headerReader) read(s *source, root bool) header {
 			break
 		}
 		if len(r.block)+len(line) > r.limits.HeaderBytes || len(r.spans) >= r.limits.Fields && !inLong && line[0] != ' ' && line[0] != '\t' {
-			r.over, r.overRow = true, append([]byte(nil), line...)
+			r.over, r.unsure, r.overRow = true, true, append([]byte(nil), line...)
 			break
 		}
 		switch {
@@ -93,7 +96,7 @@ func (r *headerReader) read(s *source, root bool) header {
 			case folding:
 			case len(r.spans) == 0:
 				r.defect("the header begins with a continuation")
-				folding = true
+				folding, r.unsure = true, true
 			default:
 				r.extend(line)
 			}
@@ -132,6 +135,12 @@ func (r *headerReader) header() header {
 		}
 	}
 	return h
+}
+
+// bareCR tells of a carriage return that is not the end of the line: to some readers it ends one.
+func bareCR(line []byte) bool {
+	i := bytes.IndexByte(line, '\r')
+	return i >= 0 && (i != len(line)-2 || line[i+1] != '\n')
 }
 
 func lower(name []byte) {

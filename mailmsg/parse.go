@@ -101,8 +101,7 @@ func Fingerprint(r io.Reader) (sum string, err error) {
 }
 
 // Fields gives the fields of a mail's header, topmost first: names in lower case, values unfolded but not decoded, within
-// DefaultLimits. It reads no further than the buffer needs. It is for what desk.Mail doesn't hold because it takes knowledge of
-// the mailbox to judge: Authentication-Results, Received, marks of our own.
+// DefaultLimits. It reads no further than the buffer needs. It is for what desk.Mail doesn't hold, such as marks of our own.
 func Fields(r io.Reader) (fields []HeaderField, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -144,6 +143,7 @@ func (p *parser) read() error {
 		return err
 	}
 	p.envelope(h)
+	p.proofs(h)
 	pieces, err := p.entity(h, 0, "")
 	if err != nil {
 		return err
@@ -167,9 +167,10 @@ func (p *parser) read() error {
 // envelope reads what the header says about the mail itself.
 func (p *parser) envelope(h header) {
 	m := &p.mail
-	p.clipAddresses(h)
+	fromIsCut := p.clipAddresses(h)
 	m.Subject = headerLine(h.get("subject"))
 	m.From, m.FromUnsure = sender(h)
+	m.FromUnsure = m.FromUnsure || fromIsCut
 	m.To, m.Cc, m.ReplyTo = addressField(h, "to"), addressField(h, "cc"), addressField(h, "reply-to")
 	m.DeliveredTo = deliveredTo(h)
 	for _, v := range h.all("return-path") {
@@ -195,6 +196,15 @@ func (p *parser) envelope(h header) {
 	}
 }
 
+// proofs reads what may prove who the mail is from, for those who know the mailbox and can judge it.
+func (p *parser) proofs(h header) {
+	if p.textOnly {
+		return
+	}
+	p.mail.AuthResults = authResults(h)
+	p.mail.Signers = signers(h)
+}
+
 func addressField(h header, name string) []desk.Address {
 	var out []desk.Address
 	for i := range h {
@@ -207,7 +217,8 @@ func addressField(h header, name string) []desk.Address {
 }
 
 // clipAddresses cuts the address fields of each name where they are far longer than people's: hostile ones take long to read.
-func (p *parser) clipAddresses(h header) {
+// It tells whether From was among them.
+func (p *parser) clipAddresses(h header) (fromIsCut bool) {
 	taken := map[string]int{}
 	for i := range h {
 		most := maxValue / 4
@@ -220,10 +231,12 @@ func (p *parser) clipAddresses(h header) {
 				h[i].value = h[i].value[:room]
 				h[i].value = h[i].value[:strings.LastIndexByte(h[i].value, ',')+1] // a part of an address would be another one
 				p.defect("an address field is longer than is read")
+				fromIsCut = fromIsCut || name == "from"
 			}
 			taken[name] += len(h[i].value)
 		}
 	}
+	return fromIsCut
 }
 
 // header reads the header that begins here. What goes over its limits becomes an attachment.
@@ -231,6 +244,9 @@ func (p *parser) header(root bool) (header, error) {
 	r := headerReader{limits: p.limits, defect: p.defect}
 	h := r.read(p.src, root)
 	p.work += len(r.block)
+	if root {
+		p.mail.HeaderUnsure = r.unsure || p.src.barCR
+	}
 	if r.over {
 		p.truncated("a header has more than %d fields or %d bytes", p.limits.Fields, p.limits.HeaderBytes)
 		if err := p.attach(r.rest(p.src), desk.Attachment{Name: "rest-of-header.txt", Type: "text/plain"}); err != nil {

@@ -33,6 +33,7 @@ var confined = map[string][]string{
 	"github.com/danielgtaylor/huma":       {"api"},
 	"github.com/emersion/go-imap":         {"mailconn", "ingest/imap", "outbound/mailbox", "internal/demo"},
 	"github.com/emersion/go-message":      {"mailmsg"},
+	"github.com/emersion/go-msgauth":      {"mailmsg"},
 	"github.com/emersion/go-sasl":         {"mailconn", "internal/demo"},
 	"github.com/emersion/go-smtp":         {"internal/demo"},
 	"github.com/gin-gonic/gin":            {"web", "portal", "console", "api"},
