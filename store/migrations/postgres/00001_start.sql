@@ -33,20 +33,25 @@ CREATE TABLE contact_companies (
 );
 
 CREATE TABLE mailboxes (
-    id          TEXT PRIMARY KEY,
-    address     TEXT NOT NULL UNIQUE,
-    aliases     TEXT NOT NULL,
-    name        TEXT NOT NULL,
-    imap        TEXT NOT NULL,
-    smtp        TEXT NOT NULL,
-    secrets     BYTEA NOT NULL,
-    since       BIGINT NOT NULL,
-    sent_folder TEXT NOT NULL,
-    mid_domain  TEXT NOT NULL,
-    sub_address BOOLEAN NOT NULL,
-    pipeline    TEXT NOT NULL,
-    paused      BOOLEAN NOT NULL,
-    created_at  BIGINT NOT NULL
+    id               TEXT PRIMARY KEY,
+    address          TEXT NOT NULL UNIQUE,
+    aliases          TEXT NOT NULL,
+    name             TEXT NOT NULL,
+    imap             TEXT NOT NULL,
+    smtp             TEXT NOT NULL,
+    secrets          BYTEA NOT NULL,
+    since            BIGINT NOT NULL,
+    sent_folder      TEXT NOT NULL,
+    mid_domain       TEXT NOT NULL,
+    sub_address      BOOLEAN NOT NULL,
+    authserv_profile TEXT NOT NULL,
+    authserv_id      TEXT NOT NULL,
+    authserv_hops    BIGINT NOT NULL,
+    dkim_fallback    BOOLEAN NOT NULL,
+    calibrated_at    BIGINT NOT NULL,
+    pipeline         TEXT NOT NULL,
+    paused           BOOLEAN NOT NULL,
+    created_at       BIGINT NOT NULL
 );
 CREATE TABLE folders (
     mailbox_id  TEXT NOT NULL REFERENCES mailboxes (id) ON DELETE CASCADE,

@@ -1,0 +1,34 @@
+package store
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"postern/desk"
+)
+
+func TestAMailboxComesBackAsItWasPut(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+		want := desk.Mailbox{
+			ID: NewID(), Address: "support@example.com", Aliases: []string{"help@example.com"}, Name: "Support", IMAP: "imaps://mail.example", SMTP: "smtps://mail.example",
+			Secrets: desk.MailboxSecrets{IMAPPassword: "a", SMTPPassword: "b"}, Since: at, Sent: "Sent", MIDDomain: "example.com", SubAddress: true,
+			Receiver: desk.Receiver{Profile: desk.RFC8601, AuthServID: "mx.example.com", Hops: 2, DKIM: true, CalibratedAt: at.Add(time.Hour)},
+			Pipeline: "support", Paused: true, CreatedAt: at,
+		}
+		check := func() {
+			t.Helper()
+			if got := must[*Organisation](t)(db.FreshOrganisation(t.Context())).Mailboxes[0]; !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		}
+		commit(t, db, func(tx *Tx) error { return tx.PutMailbox(t.Context(), want) })
+		check()
+		want.Receiver, want.Name = desk.Receiver{Profile: desk.M365}, "Help"
+		commit(t, db, func(tx *Tx) error {
+			return tx.ChangeMailbox(t.Context(), want.ID, func(m *desk.Mailbox) error { m.Receiver, m.Name = want.Receiver, "Help"; return nil })
+		})
+		check()
+	})
+}
