@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"postern/blob"
 	"postern/desk"
+	"postern/mailmsg"
 	"postern/store"
 	"postern/tickets"
 )
@@ -27,6 +29,8 @@ type Options struct {
 	Desk  *tickets.Desk
 	Blobs blob.Store
 	Log   *slog.Logger
+	// LookupTXT finds DKIM keys. Nil: the machine's resolver.
+	LookupTXT mailmsg.LookupTXT
 }
 
 // Ingest keeps and reads inbound items. Its methods may be called from many goroutines.
@@ -36,6 +40,7 @@ type Ingest struct {
 	unpack  *zstd.Decoder
 	started time.Time
 	recent  recent
+	keys    *keys
 
 	mu    sync.Mutex // guards wakes
 	wakes map[desk.ID]chan struct{}
@@ -50,11 +55,16 @@ func New(o Options) (*Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.LookupTXT == nil {
+		o.LookupTXT = net.DefaultResolver.LookupTXT
+	}
 	unpack, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(2*desk.MaxInlineRaw))
 	if err != nil {
 		return nil, err
 	}
-	return &Ingest{Options: o, pack: pack, unpack: unpack, started: time.Now(), wakes: map[desk.ID]chan struct{}{}}, nil
+	return &Ingest{
+		Options: o, pack: pack, unpack: unpack, started: time.Now(), keys: &keys{ask: o.LookupTXT}, wakes: map[desk.ID]chan struct{}{},
+	}, nil
 }
 
 // Folder tells how far a folder of a mailbox is read.

@@ -269,7 +269,10 @@ func (g *Ingest) parse(ctx context.Context, e desk.LedgerEntry, packed []byte) p
 // parseFrom reads an item from its bytes.
 func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadCloser) parsed {
 	mail, err := mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: g.attach(ctx)})
-	return parsed{entry: e, mail: mail, err: errors.Join(err, raw.Close())}
+	if err = errors.Join(err, raw.Close()); err == nil {
+		mail.DKIM, err = g.dkim(ctx, e, mail)
+	}
+	return parsed{entry: e, mail: mail, err: err}
 }
 
 // file settles a batch in one transaction; if that fails, one by one, so that no mail can hold up another. It leaves those

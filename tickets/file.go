@@ -41,6 +41,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return err
 	}
+	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
 	decision := desk.Decide(facts)
 	e.Outcome, e.Reason, e.Subject, e.From = decision.Outcome, decision.Reason, mail.Subject, mail.From.Email
 	if decision.Ticket != nil {
