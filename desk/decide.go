@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Facts are what is known about an inbound mail when it is decided where it belongs. They are looked up by the caller;
@@ -20,7 +21,8 @@ type Facts struct {
 
 	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to
 	Token   string  // for whom that token was made
-	ByRef   *Ticket // the ticket of the first reference that is known
+	ByRef   *Ticket // the ticket that has a mail this one answers
+	ByTie   *Ticket // a ticket that names a mail which this one names too, or is
 	Ref     MessageID
 }
 
@@ -34,6 +36,9 @@ type Decision struct {
 	Reason   string   // of the outcome, for the ledger
 	Reasons  []string // everything that was weighed, for people who ask why
 }
+
+// LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
+const LiveFor = 30 * time.Minute
 
 // Decide tells where an inbound mail belongs (ARCHITECTURE section 3, REQUIREMENTS M7 and M12). A mail joins a ticket by a
 // token or a reference that only somebody who has its mail can know, and only if its sender has a part in the ticket;
@@ -132,6 +137,8 @@ func candidate(f Facts) (*Ticket, string) {
 		return f.ByToken, fmt.Sprintf("signed reply address of ticket #%d", f.ByToken.Number)
 	case f.ByRef != nil:
 		return f.ByRef, fmt.Sprintf("answers %s of ticket #%d", f.Ref, f.ByRef.Number)
+	case f.ByTie != nil:
+		return f.ByTie, fmt.Sprintf("%s is named by a mail of ticket #%d", f.Ref, f.ByTie.Number)
 	}
 	return nil, ""
 }

@@ -46,6 +46,8 @@ type Mail struct {
 	References  []MessageID
 	OriginalIDs []MessageID // X-Microsoft-Original-Message-ID and X-Google-Original-Message-ID
 
+	List string // the mailing list it came by, as List-Id names it (RFC 2919), in lower case
+
 	Text      string // the whole readable text, from the HTML if there is no text part
 	HTML      string // harmless HTML, from the text if there is no HTML part
 	Reply     string // what is new in Text

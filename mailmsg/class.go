@@ -88,6 +88,19 @@ func automatic(h header) string {
 	return ""
 }
 
+// listID gives the name of a list: what stands in the last angle brackets of List-Id (RFC 2919 section 3).
+func listID(v string) string {
+	from := strings.LastIndexByte(v, '<')
+	if from < 0 {
+		return ""
+	}
+	name, _, ok := strings.Cut(v[from+1:], ">")
+	if name = strings.ToLower(strings.TrimSpace(name)); !ok || len(name) > 255 || strings.ContainsAny(name, " \t@") {
+		return ""
+	}
+	return name
+}
+
 func list(h header) string {
 	for _, name := range []string{"list-id", "list-post", "list-unsubscribe", "mailing-list", "x-mailing-list", "x-mailman-version", "list-help"} {
 		if h.get(name) != "" {

@@ -321,7 +321,7 @@ func TestM8_EmptyIDsAreNeverStoredNorMatched(t *testing.T) {
 		ticket, _, _ := addTicket(t, db, m.ID, ann)
 		commit(t, db, func(tx *Tx) error {
 			return errors.Join(
-				tx.AddMessageIDs(t.Context(), m.ID, ticket.ID, NewID(), "", " ", "\t", "\x00"),
+				tx.AddMessageIDs(t.Context(), m.ID, ticket.ID, NewID(), true, "", " ", "\t", "\x00"),
 				tx.AddOrphan(t.Context(), desk.LedgerEntry{ID: NewID(), MailboxID: m.ID}, []desk.MessageID{"", " "}),
 			)
 		})
@@ -344,7 +344,7 @@ func TestM7_KnownIDsComeInTheOrderAskedAndOfOneMailbox(t *testing.T) {
 		one, first, _ := addTicket(t, db, m.ID, ann)
 		two, second, _ := addTicket(t, db, m.ID, ann)
 		long := desk.MessageID(strings.Repeat("x", 2000) + "@example.com")
-		commit(t, db, func(tx *Tx) error { return tx.AddMessageIDs(t.Context(), m.ID, one.ID, first.ID, long) })
+		commit(t, db, func(tx *Tx) error { return tx.AddMessageIDs(t.Context(), m.ID, one.ID, first.ID, true, long) })
 		mids := []desk.MessageID{"stranger@example.com", second.MessageID, long, first.MessageID}
 		var got []desk.ID
 		for _, k := range must[[]KnownID](t)(db.KnownIDs(t.Context(), m.ID, mids)) {

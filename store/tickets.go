@@ -418,48 +418,7 @@ func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 	if m.MailboxID == "" {
 		return true, nil
 	}
-	return true, tx.AddMessageIDs(ctx, m.MailboxID, m.TicketID, m.ID, m.MessageID)
-}
-
-// AddMessageIDs makes ids known under which a reply to the message may name it. Empty ones are passed over.
-func (tx *Tx) AddMessageIDs(ctx context.Context, mailbox, ticket, message desk.ID, mids ...desk.MessageID) error {
-	for _, mid := range usableIDs(mids) {
-		if err := tx.exec(ctx, `INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-			mailbox, mid, ticket, message); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// KnownID is a Message-ID that belongs to a ticket.
-type KnownID struct {
-	MessageID desk.MessageID
-	TicketID  desk.ID
-}
-
-// KnownIDs tells which of the ids belong to tickets of the mailbox, in the order of mids.
-func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) ([]KnownID, error) {
-	mids = usableIDs(mids)
-	if len(mids) == 0 {
-		return nil, nil
-	}
-	found, err := collect(ctx, r.x, func(row scanner) (k KnownID, err error) {
-		err = row.Scan(&k.MessageID, &k.TicketID)
-		return k, err
-	}, `SELECT mid, ticket_id FROM message_ids WHERE mailbox_id = $1 AND mid IN (`+placeholders(2, len(mids))+`) ORDER BY ticket_id`, append([]any{mailbox}, anys(mids)...)...)
-	if err != nil {
-		return nil, err
-	}
-	var out []KnownID
-	for _, mid := range mids {
-		for _, k := range found {
-			if k.MessageID == mid {
-				out = append(out, k)
-			}
-		}
-	}
-	return out, nil
+	return true, tx.AddMessageIDs(ctx, m.MailboxID, m.TicketID, m.ID, m.Author.Kind == desk.Agent || m.Source != desk.FromMail, m.MessageID)
 }
 
 // ThreadIDs gives the Message-IDs of the newest public messages of a conversation, oldest first: what a mail that

@@ -37,7 +37,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return desk.Missing("mailbox of item " + string(e.ID))
 	}
 	mail.Subject = desk.CutSubject(mail.Subject) // the mail as it came keeps the whole
-	facts, err := d.facts(ctx, tx, org, k, mb, e, mail)
+	facts, th, err := d.facts(ctx, tx, org, k, mb, e, mail)
 	if err != nil {
 		return err
 	}
@@ -59,28 +59,29 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return err
 	}
+	if err := th.keep(ctx, tx, e, mail.MessageID); err != nil {
+		return err
+	}
 	return tx.Settle(ctx, e)
 }
 
-func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, error) {
+func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, thread, error) {
 	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email)}
+	var th thread
 	var err error
 	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
-		return f, err
+		return f, th, err
 	}
 	if f.Duplicate, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || f.Duplicate {
-		return f, err
+		return f, th, err
 	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
-		return f, err
+		return f, th, err
 	}
-	known, err := tx.KnownIDs(ctx, mb.ID, ids(mail))
-	if err != nil || len(known) == 0 {
-		return f, err
+	if th, err = threadOf(ctx, tx, org, mb, mail); err == nil {
+		err = th.find(ctx, tx, &f)
 	}
-	t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), known[0].TicketID)
-	f.ByRef, f.Ref = &t, known[0].MessageID
-	return f, err
+	return f, th, err
 }
 
 // seenBefore tells whether the mailbox has the same mail already, or another one with its Message-ID. An agent who copies the support address has the answer
@@ -109,13 +110,14 @@ func maybeOurs(mb desk.Mailbox, mail desk.Mail) []desk.MessageID {
 }
 
 // ids lists what a mail answers, the most telling first: In-Reply-To, then References from the newest back; for a report
-// about a mail of ours, that mail.
+// about a mail of ours, that mail. Of In-Reply-To the first id counts: old mailers put sentences there, with the addresses of
+// people in them (RFC 2822 section 4.5.4).
 func ids(mail desk.Mail) []desk.MessageID {
 	out := make([]desk.MessageID, 0, len(mail.InReplyTo)+len(mail.References)+1)
 	if mail.BouncedMessageID != "" {
 		out = append(out, mail.BouncedMessageID)
 	}
-	out = append(out, mail.InReplyTo...)
+	out = append(out, mail.InReplyTo[:min(1, len(mail.InReplyTo))]...)
 	for i := len(mail.References) - 1; i >= 0; i-- {
 		out = append(out, mail.References[i])
 	}
@@ -202,7 +204,7 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 
 // mayAnswer tells whether a mail may cause automatic mail (REQUIREMENTS L1, L2, L4, L11).
 func mayAnswer(now time.Time, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) bool {
-	live := now.Sub(e.InternalDate) < liveFor && !e.InternalDate.Before(mb.Since)
+	live := now.Sub(e.InternalDate) < desk.LiveFor && !e.InternalDate.Before(mb.Since)
 	return live && mail.Class.AnswersAllowed() && !mail.SuppressAnswers && !mail.NullReturnPath
 }
 

@@ -20,6 +20,9 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err != nil {
 		return e, err
 	}
+	if err := tx.ForgetHeldID(ctx, e, mail.MessageID); err != nil {
+		return e, err
+	}
 	decision := desk.Accept(desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}, t, a)
 	if a.AddSender {
 		if err := d.addSender(ctx, tx, org, &t, mail.From, arrived(e)); err != nil {
@@ -64,6 +67,9 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	}
 	decision, err := desk.Split(desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}, by)
 	if err != nil {
+		return e, err
+	}
+	if err := tx.ForgetHeldID(ctx, e, mail.MessageID); err != nil {
 		return e, err
 	}
 	k, err := lookUp(ctx, tx, []ReadMail{held})

@@ -23,9 +23,6 @@ type Desk struct {
 // New makes a Desk on a database; keys sign what it gives out.
 func New(db *store.DB, keys *mailmsg.Keyring) *Desk { return &Desk{db: db, keys: keys} }
 
-// liveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
-const liveFor = 30 * time.Minute
-
 // addMessage stores a message in a ticket and brings the ticket up to date. It answers false if it is there already.
 func (d *Desk) addMessage(ctx context.Context, tx *store.Tx, org *store.Organisation, t *desk.Ticket, m desk.Message) (bool, error) {
 	added, err := tx.AddMessage(ctx, m)
@@ -103,7 +100,7 @@ func (d *Desk) ours(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m *desk.
 	}
 	root := mailmsg.RootID(d.keys, mb.ID, m.TicketID, mb.MIDDomain)
 	m.References = append([]desk.MessageID{root}, chain...)
-	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, "", root)
+	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, "", true, root)
 }
 
 // putInInbox has a customer's message appear in the agents' mailbox.

@@ -125,6 +125,7 @@ CREATE UNIQUE INDEX ledger_delivery ON ledger (form_id, delivery_id) WHERE form_
 CREATE INDEX ledger_pending ON ledger (mailbox_id, id) WHERE outcome = 'pending' AND form_id = '';
 CREATE INDEX ledger_pending_posts ON ledger (id) WHERE outcome = 'pending' AND form_id <> '';
 CREATE INDEX ledger_waiting ON ledger (outcome, id) WHERE outcome IN ('held', 'quarantined');
+CREATE INDEX ledger_held_for ON ledger (ticket_id) WHERE outcome = 'held';
 CREATE TABLE raws (
     ledger_id TEXT PRIMARY KEY REFERENCES ledger (id) ON DELETE CASCADE,
     bytes     BYTEA NOT NULL
@@ -218,6 +219,9 @@ CREATE TABLE message_ids (
     mid        TEXT NOT NULL,
     ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
     subject_id TEXT NOT NULL,
+    seen       BOOLEAN NOT NULL, -- else a mail of the ticket only names it
+    ours       BOOLEAN NOT NULL, -- sent by us or by an agent
+    people     TEXT NOT NULL,    -- whom that mail was from and to
     PRIMARY KEY (mailbox_id, mid, ticket_id)
 );
 CREATE TABLE orphans (

@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"postern/desk"
+)
+
+// import puts mails into the INBOX that are days old, and reads them.
+func (r *rig) imports(mails ...string) []item {
+	r.t.Helper()
+	items := r.keep(r.mb.ID, desk.Inbox, time.Now().Add(-48*time.Hour), mails...)
+	r.read()
+	return items
+}
+
+const bob = "Bob <bob@customer.example>"
+
+func TestM9_MailsThatNameTheSameUnseenMailBelongTogether(t *testing.T) {
+	both(t, func(r *rig) {
+		toAll := "Cc: list@customer.example"
+		first := r.arrives(mail(ann, support, "1@customer.example", "yes", answering("0@elsewhere.example"), toAll))
+		r.want(first, desk.NewTicket)
+		second := r.arrives(mail(bob, support, "2@customer.example", "no", answering("0@elsewhere.example"), toAll))
+		r.want(second, desk.Held) // Bob has no part in Ann's ticket
+		third := r.arrives(mail(ann, support, "3@customer.example", "and one thing more", "References: <0@elsewhere.example>", toAll))
+		r.want(third, desk.Appended)
+		parent := r.arrives(mail("Chris <chris@customer.example>", support, "0@elsewhere.example", "shall we?", toAll))
+		r.want(parent, desk.Held)
+		answer := r.arrives(mail(ann, support, "4@customer.example", "what Bob says", answering("2@customer.example")))
+		r.want(answer, desk.Appended)
+		for _, e := range []desk.LedgerEntry{second, third, parent, answer} {
+			if e.TicketID != first.TicketID {
+				r.t.Errorf("%s: in or held for ticket %q", e.Subject, e.TicketID)
+			}
+		}
+		r.wantTexts(first.TicketID, "ann@customer.example", "yes", "and one thing more", "what Bob says")
+		r.clean()
+	})
+}
+
+func TestM9_StrangersWhoAnswerANewsletterStayApart(t *testing.T) {
+	both(t, func(r *rig) {
+		seen := map[desk.ID]bool{}
+		for i := range 5 {
+			e := r.arrives(mail(fmt.Sprintf("c%d@customer%d.example", i, i), support, fmt.Sprintf("%d@customer.example", i), "unsubscribe me", answering("newsletter@sender.example")))
+			r.want(e, desk.NewTicket)
+			seen[e.TicketID] = true
+		}
+		if len(seen) != 5 {
+			r.t.Errorf("%d tickets", len(seen))
+		}
+	})
+}
+
+// TestM9_TheOrderOfArrivalDoesNotMatterToAnImport imports a conversation of three people in every order.
+func TestM9_TheOrderOfArrivalDoesNotMatterToAnImport(t *testing.T) {
+	both(t, func(r *rig) {
+		for round := range 8 {
+			id := func(n int) string { return fmt.Sprintf("%d.%d@customer.example", round, n) }
+			people := []string{ann, bob, "Chris <chris@customer.example>"}
+			mails := []string{mail(people[0], support, id(0), "0", "Cc: list@customer.example")}
+			for n := 1; n < 6; n++ { // each answers the one before, and names that alone
+				mails = append(mails, mail(people[n%3], support, id(n), fmt.Sprint(n), answering(id(n-1)), "Cc: list@customer.example"))
+			}
+			shuffle := rand.New(rand.NewPCG(uint64(round), 7)) //nolint:gosec // the same orders each time
+			shuffle.Shuffle(len(mails), func(i, k int) { mails[i], mails[k] = mails[k], mails[i] })
+			before := r.tickets()
+			places := map[desk.ID]int{}
+			for _, it := range r.imports(mails...) {
+				places[r.entry(it).TicketID]++
+			}
+			if len(places) != 1 || r.tickets() != before+1 {
+				r.t.Errorf("round %d: %d tickets more, mails in %v", round, r.tickets()-before, places)
+			}
+		}
+		if sent := len(r.effects(desk.WelcomeMail)); sent != 0 {
+			r.t.Errorf("L11: %d welcome mails", sent)
+		}
+		r.clean()
+	})
+}
+
+func TestM9_TicketsThatPeopleHaveSeenStay(t *testing.T) {
+	both(t, func(r *rig) {
+		live := r.arrives(mail(ann, support, "1@customer.example", "live", answering("x@elsewhere.example")))
+		old := r.entry(r.imports(mail(bob, support, "2@customer.example", "old", answering("y@elsewhere.example")))[0])
+		worked := r.entry(r.imports(mail("Chris <chris@customer.example>", support, "3@customer.example", "worked on", answering("z@elsewhere.example")))[0])
+		r.agentAnswers(worked.TicketID, "we are on it")
+		all := []string{"References: <x@elsewhere.example> <y@elsewhere.example> <z@elsewhere.example>", "Cc: ann@customer.example, bob@customer.example, chris@customer.example"}
+		tie := r.arrives(mail(ann, support, "4@customer.example", "all one matter", all...))
+		if e := r.ledger(old.ID); e.Outcome != desk.Held || e.TicketID != tie.TicketID {
+			r.t.Errorf("what was imported is %s of ticket %q, want it held for %q", e.Outcome, e.TicketID, tie.TicketID)
+		}
+		for _, e := range []desk.LedgerEntry{live, worked} {
+			if now := r.ledger(e.ID); now.Outcome != desk.NewTicket || now.TicketID != e.TicketID {
+				r.t.Errorf("%s ticket: %+v", e.Subject, now)
+			}
+		}
+		r.clean()
+	})
+}
+
+func TestL6_AReportIsAboutAMailOfOurs(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		answer := r.agentAnswers(first.TicketID, "try again")
+		report := func(id, about string) string {
+			return mail("MAILER-DAEMON@mx.example", support, id, "--b\r\nContent-Type: text/plain\r\n\r\nIt could not be delivered.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"+
+				"Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; ann@customer.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <"+about+">\r\n\r\n.\r\n--b--",
+				`Content-Type: multipart/report; report-type=delivery-status; boundary="b"`)
+		}
+		if e := r.arrives(report("2@mx.example", string(answer.MessageID))); e.Outcome != desk.Appended || e.TicketID != first.TicketID {
+			r.t.Errorf("about our answer: %+v", e)
+		}
+		r.want(r.arrives(report("3@mx.example", "1@customer.example")), desk.Automated) // Ann's own mail never was ours to bounce
+		if texts := texts(r.messages(first.TicketID, "ann@customer.example")); slices.Contains(texts, "It could not be delivered.") {
+			r.t.Errorf("Ann sees %q", texts)
+		}
+		r.clean()
+	})
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"postern/desk"
+)
+
+// AddMessageIDs makes ids known under which a reply to the message may name it; ours tells that it was sent by us or by an
+// agent, so that it may bounce. Empty ones are passed over.
+func (tx *Tx) AddMessageIDs(ctx context.Context, mailbox, ticket, message desk.ID, ours bool, mids ...desk.MessageID) error {
+	for _, mid := range usableIDs(mids) {
+		if err := tx.exec(ctx, `INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id, seen, ours, people) VALUES ($1, $2, $3, $4, TRUE, $5, '')
+			ON CONFLICT (mailbox_id, mid, ticket_id) DO UPDATE SET seen = TRUE, subject_id = $4, ours = $5 WHERE NOT message_ids.seen`, mailbox, mid, ticket, message, ours); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ForgetHeldID undoes what AddMessageIDs did for a held mail, about which an agent has decided.
+func (tx *Tx) ForgetHeldID(ctx context.Context, e desk.LedgerEntry, mid desk.MessageID) error {
+	return tx.exec(ctx, `DELETE FROM message_ids WHERE mailbox_id = $1 AND mid = $2 AND ticket_id = $3 AND subject_id = ''`, e.MailboxID, storedID(mid), e.TicketID)
+}
+
+// AddReferences notes mails that a mail of the ticket names and that nobody has seen here. people are those it is from and
+// to: others who name the same mail belong to the ticket if they have one of them in common.
+func (tx *Tx) AddReferences(ctx context.Context, mailbox, ticket desk.ID, people []string, mids []desk.MessageID) error {
+	for _, mid := range usableIDs(mids) {
+		if err := tx.exec(ctx, `INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id, seen, ours, people) VALUES ($1, $2, $3, '', FALSE, FALSE, $4) ON CONFLICT DO NOTHING`,
+			mailbox, mid, ticket, clip(strings.Join(people, " "), 4000)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// KnownID is a Message-ID that belongs to a ticket.
+type KnownID struct {
+	MessageID desk.MessageID
+	TicketID  desk.ID
+	Seen      bool     // the ticket has the mail; else a mail of the ticket only names it
+	Ours      bool     // it was sent by us or by an agent
+	People    []string // whom that mail was from and to
+}
+
+// KnownIDs tells which of the ids belong to tickets of the mailbox, in the order of mids.
+func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) ([]KnownID, error) {
+	mids = usableIDs(mids)
+	if len(mids) == 0 {
+		return nil, nil
+	}
+	found, err := collect(ctx, r.x, func(row scanner) (k KnownID, err error) {
+		var people string
+		err = row.Scan(&k.MessageID, &k.TicketID, &k.Seen, &k.Ours, &people)
+		k.People = strings.Fields(people)
+		return k, err
+	}, `SELECT mid, ticket_id, seen, ours, people FROM message_ids WHERE mailbox_id = $1 AND mid IN (`+placeholders(2, len(mids))+`) ORDER BY ticket_id`,
+		append([]any{mailbox}, anys(mids)...)...)
+	if err != nil {
+		return nil, err
+	}
+	var out []KnownID
+	for _, mid := range mids {
+		for _, k := range found {
+			if k.MessageID == mid {
+				out = append(out, k)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Imported tells how many messages a ticket has, and whether all of it came from mails that were old when they came, so that
+// nobody has been told of it or has worked on it.
+func (r reads) Imported(ctx context.Context, ticket desk.ID) (messages int, all bool, err error) {
+	var live int
+	err = r.x.QueryRowContext(ctx, `SELECT count(*), COALESCE(SUM(CASE WHEN l.id IS NULL OR l.received_at - l.internal_date < $2 THEN 1 ELSE 0 END), 0)
+			+ (SELECT count(*) FROM outbox WHERE ticket_id = $1)
+		FROM messages m LEFT JOIN ledger l ON l.id = m.ledger_id WHERE m.ticket_id = $1`, ticket, desk.LiveFor.Milliseconds()).Scan(&messages, &live)
+	return messages, messages > 0 && live == 0, err
+}
+
+// Refile takes a ticket apart whose mails turn out to belong to another one. What it had, and what was held for it, waits to
+// be read once more; its Message-IDs lead to the other ticket until then.
+func (tx *Tx) Refile(ctx context.Context, ticket, other desk.ID) error {
+	const again = `UPDATE ledger SET outcome = 'pending', reason = '', done_at = 0, ticket_id = '' WHERE `
+	if err := tx.exec(ctx, again+`id IN (SELECT ledger_id FROM messages WHERE ticket_id = $1) AND outcome IN ('new-ticket', 'appended')`, ticket); err != nil {
+		return err
+	}
+	if err := tx.exec(ctx, again+`outcome = 'held' AND ticket_id = $1`, ticket); err != nil {
+		return err
+	}
+	if err := tx.exec(ctx, `INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id, seen, ours, people)
+		SELECT mailbox_id, mid, $2, '', FALSE, FALSE, people FROM message_ids WHERE ticket_id = $1 ON CONFLICT DO NOTHING`, ticket, other); err != nil {
+		return err
+	}
+	return tx.exec(ctx, `DELETE FROM tickets WHERE id = $1`, ticket)
+}
