@@ -43,6 +43,11 @@ test-long: ## what takes longer: the race detector and a random order, twenty ki
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	script/fuzz $(FUZZTIME)
 
+.PHONY: corpus
+corpus: ## how the sample collection (POSTERN_CORPUS) is read, folded, classed and threaded; make test holds the limits
+	script/setup
+	go test -count=1 -v -run='Corpus' ./mailmsg ./internal/e2e
+
 .PHONY: bench
 bench: ## ingest, outbound and memory, against their limits in the same run (docs/performance.md)
 	script/setup

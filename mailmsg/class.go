@@ -110,7 +110,16 @@ func list(h header) string {
 	if firstToken(h.get("precedence")) == "list" {
 		return "Precedence: list"
 	}
+	// Old list managers say nothing else. What they carry was written by people.
+	if by, _ := parseAddresses(h.get("sender")); len(by) == 1 && listManager(desk.LocalPart(by[0].Email)) {
+		return "its Sender is " + by[0].Email
+	}
 	return ""
+}
+
+// listManager tells whether mailing lists send under a name such as owner-news or news-owner.
+func listManager(local string) bool {
+	return strings.HasPrefix(local, "owner-") && len(local) > len("owner-") || strings.HasSuffix(local, "-owner") && len(local) > len("-owner")
 }
 
 // suppresses tells whether the sender wants no automatic answer. It says nothing about who wrote the mail.

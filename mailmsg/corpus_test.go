@@ -82,6 +82,24 @@ func TestCorpusOfOddMailIsRead(t *testing.T) {
 	}
 }
 
+// TestCorpusOfPeoplesMailIsNoMachines: what people wrote to lists is called automatic or a bounce only where the mail's own
+// header names the program that wrote it.
+func TestCorpusOfPeoplesMailIsNoMachines(t *testing.T) {
+	t.Parallel()
+	for name, raw := range corpus(t, "bulk/spamassassin/data/easy-ham-2") {
+		m, err := Parse(bytes.NewReader(raw), ParseOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkMail(t, name, m)
+		from := desk.LocalPart(m.From.Email)
+		if m.Class != desk.Human && m.Class != desk.List && from != "root" && !desk.MachineAddress(m.From.Email) {
+			t.Errorf("%s by %s is called %s: %q", name, m.From, m.Class, m.Reasons)
+		}
+	}
+}
+
 // TestCorpusOfRepliesIsFolded reports how many of the expectations hold; what has to hold is that nothing gets lost.
 func TestCorpusOfRepliesIsFolded(t *testing.T) {
 	t.Parallel()
