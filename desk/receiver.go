@@ -120,9 +120,9 @@ func (r Receiver) word(m Mail) (*AuthResults, string) {
 	i := slices.IndexFunc(m.AuthResults, func(a AuthResults) bool { return a.ServID == r.AuthServID })
 	switch {
 	case i < 0:
-		return nil, r.name() + " wrote nothing about its sender"
+		return nil, r.Name() + " wrote nothing about its sender"
 	case m.AuthResults[i].Below > r.Hops:
-		return nil, fmt.Sprintf("what says it is from %s stands too far down in the header, so it came with the mail", r.name())
+		return nil, fmt.Sprintf("what says it is from %s stands too far down in the header, so it came with the mail", r.Name())
 	}
 	return &m.AuthResults[i], ""
 }
@@ -138,24 +138,43 @@ func (r Receiver) passed(word AuthResults, email string) (bool, string) {
 	}
 	switch {
 	case word.Broken:
-		return false, fmt.Sprintf("what %s wrote about its sender can't be read for sure", r.name())
+		return false, fmt.Sprintf("what %s wrote about its sender can't be read for sure", r.Name())
 	case len(dmarc) == 0:
-		return false, r.name() + " says nothing of DMARC"
+		return false, r.Name() + " says nothing of DMARC"
 	case len(dmarc) > 1: // a sender's text may have got into the field
-		return false, r.name() + " says more than one thing of DMARC"
+		return false, r.Name() + " says more than one thing of DMARC"
 	case dmarc[0].Result != "pass":
-		return false, fmt.Sprintf("%s does not vouch for %s: dmarc=%.20s", r.name(), domain, dmarc[0].Result)
+		return false, fmt.Sprintf("%s does not vouch for %s: dmarc=%.20s", r.Name(), domain, dmarc[0].Result)
 	}
 	from, ok := dmarc[0].Prop("header.from")
 	if from = strings.ToLower(strings.TrimSuffix(from, ".")); !ok || from != domain && from != email {
-		return false, fmt.Sprintf("%s vouches for %.100q, not for %s", r.name(), from, domain)
+		return false, fmt.Sprintf("%s vouches for %.100q, not for %s", r.Name(), from, domain)
 	}
-	return true, fmt.Sprintf("%s vouches for %s: dmarc=pass", r.name(), domain)
+	return true, fmt.Sprintf("%s vouches for %s: dmarc=pass", r.Name(), domain)
 }
 
-func (r Receiver) name() string {
+// Name is what people know the receiver by; empty: nobody is believed.
+func (r Receiver) Name() string {
 	if r.Profile == M365 {
 		return "Microsoft 365"
 	}
 	return r.AuthServID
 }
+
+// Check refuses settings that can't be meant.
+func (r Receiver) Check() error {
+	plain := func(c rune) bool { return c > ' ' && c <= '~' && !strings.ContainsRune(`";()`, c) }
+	switch {
+	case r.Profile != "" && r.Profile != RFC8601 && r.Profile != M365:
+		return Refuse("authserv-profile", "%q is none of: %s, %s", r.Profile, RFC8601, M365)
+	case r.Profile == M365 && r.AuthServID != "":
+		return Refuse("authserv-id", "Microsoft 365 leaves its name out; give no authserv-id with the profile %s", M365)
+	case strings.ContainsFunc(r.AuthServID, func(c rune) bool { return !plain(c) }) || r.AuthServID != strings.ToLower(r.AuthServID):
+		return Refuse("authserv-id", "%q is no name such as mx.example.com", r.AuthServID)
+	case r.Hops < 0 || r.Hops > maxHops:
+		return Refuse("authserv-hops", "%d is not between 0 and %d", r.Hops, maxHops)
+	}
+	return nil
+}
+
+const maxHops = 20

@@ -149,3 +149,59 @@ func TestA7_DKIMStandsInWhereTheReceiverWroteNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestA5_CalibrationTellsAForgedResultFromTheReceivers(t *testing.T) {
+	t.Parallel()
+	const mx = "mx.acme.example"
+	genuine := func(id string, below int) desk.AuthResults { return said(id, below, "none", "outside.example") }
+	forged := func(id string, below int) desk.AuthResults {
+		a := said(id, below, "pass", "calibration.invalid")
+		a.Results[1].Props = append(a.Results[1].Props, desk.AuthProp{Name: desk.CalibrationMark, Value: "code"})
+		return a
+	}
+	silent := genuine(mx, 0)
+	silent.Results = silent.Results[:1]
+	for name, c := range map[string]struct {
+		receiver desk.Receiver
+		fields   []desk.AuthResults
+		hops     int // -1: they can't be told apart
+		says     string
+	}{
+		"a milter, left in below":            {pinned, []desk.AuthResults{genuine(mx, 0), forged(mx, 1)}, 0, "the forged one below 1"},
+		"behind two servers, left in":        {pinned, []desk.AuthResults{genuine(mx, 2), forged(mx, 3)}, 2, "the forged one below 3"},
+		"behind two servers, taken out":      {pinned, []desk.AuthResults{genuine(mx, 2)}, 2, "taken out"},
+		"as many Received fields above both": {pinned, []desk.AuthResults{genuine(mx, 2), forged(mx, 2)}, -1, "as many Received fields (2) as that of mx.acme.example"},
+		"the forged one on top":              {pinned, []desk.AuthResults{forged(mx, 0), genuine(mx, 0)}, -1, "stands above"},
+		"the forged one alone":               {pinned, []desk.AuthResults{forged(mx, 1)}, -1, "wrote no Authentication-Results"},
+		"another server's":                   {pinned, []desk.AuthResults{genuine("mx.other.example", 0), forged(mx, 1)}, -1, "wrote no Authentication-Results"},
+		"nothing of DMARC":                   {pinned, []desk.AuthResults{silent, forged(mx, 1)}, -1, "nothing of DMARC"},
+		"Microsoft, taken out":               {microsoft, []desk.AuthResults{genuine("", 3)}, 3, "taken out"},
+		"Microsoft, left in":                 {microsoft, []desk.AuthResults{genuine("", 3), forged("", 4)}, -1, "left in"},
+		"Microsoft, not on top":              {microsoft, []desk.AuthResults{genuine(mx, 0), genuine("", 3)}, -1, "not the topmost"},
+	} {
+		got, ok, why := c.receiver.Calibrate(desk.Mail{AuthResults: c.fields}, "code")
+		if ok != (c.hops >= 0) || ok && (got.Hops != c.hops || got.AuthServID != c.receiver.AuthServID) || !strings.Contains(why, c.says) {
+			t.Errorf("%s: %t, %+v, %q", name, ok, got, why)
+		}
+	}
+	if _, ok, _ := pinned.Calibrate(desk.Mail{HeaderUnsure: true, AuthResults: []desk.AuthResults{genuine(mx, 0)}}, "code"); ok {
+		t.Error("a header of two minds tells them apart")
+	}
+}
+
+func TestReceiversThatCantBeMeantAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		receiver desk.Receiver
+		refused  bool
+	}{
+		"nobody": {desk.Receiver{}, false}, "pinned": {pinned, false}, "Microsoft": {microsoft, false}, "an address in brackets": {desk.Receiver{AuthServID: "[192.0.2.1]"}, false},
+		"an unknown profile": {desk.Receiver{Profile: "gmail"}, true}, "Microsoft with a name": {desk.Receiver{Profile: desk.M365, AuthServID: "mx.example"}, true},
+		"capitals": {desk.Receiver{AuthServID: "MX.example"}, true}, "blanks": {desk.Receiver{AuthServID: "mx example"}, true}, "a letter that looks like one": {desk.Receiver{AuthServID: "m\u212a.example"}, true},
+		"hops below none": {desk.Receiver{Hops: -1}, true}, "too many hops": {desk.Receiver{Hops: 21}, true},
+	} {
+		if err := c.receiver.Check(); (err != nil) != c.refused || err != nil && desk.KindOf(err) != desk.Invalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

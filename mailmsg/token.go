@@ -21,6 +21,8 @@ const (
 	ForRoot    Purpose = "root"    // the first Reference of a ticket: mailbox, ticket
 	ForReply   Purpose = "reply"   // a Reply-To address: mailbox, ticket, recipient
 	ForLoop    Purpose = "loop"    // the mark on our own mail: installation
+
+	ForCalibration Purpose = "calibration" // the code in a calibration mail: mailbox, receiver, day
 )
 
 // TokenLen is the length of every token.

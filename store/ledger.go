@@ -186,6 +186,12 @@ func (r reads) LedgerWith(ctx context.Context, outcome desk.Outcome, p Page) ([]
 	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, outcome, p.before(), p.limit())
 }
 
+// LedgerOf lists the rows of a mailbox's mails in folders with a role, newest first.
+func (r reads) LedgerOf(ctx context.Context, mailbox desk.ID, role desk.FolderRole, p Page) ([]desk.LedgerEntry, error) {
+	return collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE mailbox_id = $1 AND role = $2 AND form_id = '' AND id < $3 ORDER BY id DESC LIMIT $4`,
+		mailbox, role, p.before(), p.limit())
+}
+
 // LedgerCounts counts the rows by outcome.
 func (r reads) LedgerCounts(ctx context.Context) (map[desk.Outcome]int64, error) {
 	counts := map[desk.Outcome]int64{}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,5 +31,29 @@ func TestAMailboxComesBackAsItWasPut(t *testing.T) {
 			return tx.ChangeMailbox(t.Context(), want.ID, func(m *desk.Mailbox) error { m.Receiver, m.Name = want.Receiver, "Help"; return nil })
 		})
 		check()
+	})
+}
+
+func TestA5_TheNewestMailsOfAMailboxComeFirst(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		l := takeLease(t, db, m.ID, "me", time.Hour)
+		keep(t, db, l, 7, 1, 2, 5)
+		keep(t, db, takeLease(t, db, other.ID, "me", time.Hour), 7, 3)
+		sent, raws := batch(m.ID, 7, 9)
+		sent.Folder, sent.Role = "Sent", desk.Sent
+		commit(t, db, func(tx *Tx) error { return tx.Keep(t.Context(), l, sent, raws) })
+		uids := func(p Page) (out []uint32) {
+			for _, e := range must[[]desk.LedgerEntry](t)(db.LedgerOf(t.Context(), m.ID, desk.Inbox, p)) {
+				out = append(out, e.UID)
+			}
+			return out
+		}
+		if got := uids(Page{}); !slices.Equal(got, []uint32{5, 2, 1}) {
+			t.Errorf("%v", got)
+		}
+		if got := uids(Page{Limit: 2}); !slices.Equal(got, []uint32{5, 2}) {
+			t.Errorf("two of them: %v", got)
+		}
 	})
 }
