@@ -22,6 +22,9 @@ type mailboxFlags struct {
 	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
 	aliases                                                                    []string
 	subAddress, noCheck                                                        bool
+	authServID, authServProfile                                                string
+	authServHops                                                               int
+	dkimFallback                                                               bool
 }
 
 func (c *cli) mailboxCommand() *cobra.Command {
@@ -44,7 +47,8 @@ func (c *cli) mailboxCommand() *cobra.Command {
 
 ` + aboutURLs,
 		Example: `  gateway mailbox edit support@example.com --imap-password-file ./new-password
-  gateway mailbox edit support@example.com --smtp smtps://support%40example.com@relay.example.com`,
+  gateway mailbox edit support@example.com --smtp smtps://support%40example.com@relay.example.com
+  gateway mailbox edit support@example.com --authserv-id mx.example.com --authserv-hops 1`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.mailboxEdit(cmd, args[0], f) },
 	}
 	for _, cmd := range []*cobra.Command{add, edit} {
@@ -57,6 +61,10 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
 		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
+		fl.StringVar(&f.authServID, "authserv-id", "", "the name under which your mail server writes Authentication-Results; its dmarc=pass proves a sender")
+		fl.StringVar(&f.authServProfile, "authserv-profile", string(desk.RFC8601), "how it writes them: rfc8601, or m365 (Microsoft 365, which leaves its name out)")
+		fl.IntVar(&f.authServHops, "authserv-hops", 0, "how many Received lines stand above what it writes, at most")
+		fl.BoolVar(&f.dkimFallback, "dkim-fallback", false, "where it writes nothing, verify DKIM signatures of the sender's own domain here")
 		fl.BoolVar(&f.noCheck, "no-check", false, "store it without trying to reach it")
 	}
 	must(add.MarkFlagRequired("address"))
@@ -81,7 +89,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(add, edit, list, test, c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again, from where it was left", false))
+	cmd.AddCommand(add, edit, list, test, c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again, from where it was left", false))
 	return cmd
 }
 
@@ -202,6 +210,9 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) err
 			}
 			mb.Aliases = append(mb.Aliases, alias)
 		}
+	}
+	if err := f.changeReceiver(&mb.Receiver, given); err != nil {
+		return err
 	}
 	former := mb.Secrets
 	if given("imap") {
@@ -352,13 +363,14 @@ func mailboxByAddress(org *store.Organisation, address string) (desk.Mailbox, er
 }
 
 type mailboxLine struct {
-	ID      desk.ID      `json:"id"`
-	Address string       `json:"address"`
-	Aliases []string     `json:"aliases"`
-	IMAP    string       `json:"imap"`
-	SMTP    string       `json:"smtp"`
-	Since   *time.Time   `json:"since"`
-	Paused  bool         `json:"paused"`
+	ID      desk.ID    `json:"id"`
+	Address string     `json:"address"`
+	Aliases []string   `json:"aliases"`
+	IMAP    string     `json:"imap"`
+	SMTP    string     `json:"smtp"`
+	Since   *time.Time `json:"since"`
+	Paused  bool       `json:"paused"`
+	receiverLine
 	Folders []folderLine `json:"folders"`
 }
 
@@ -381,7 +393,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		from := "all"
 		if !m.Since.IsZero() {
 			l.Since, from = &m.Since, m.Since.Local().Format(time.DateTime)
@@ -400,7 +412,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 			read = append(read, "paused")
 		}
 		items = append(items, l)
-		rows = append(rows, []string{m.Address, from, strings.Join(read, ", "), m.IMAP, m.SMTP})
+		rows = append(rows, []string{m.Address, from, strings.Join(read, ", "), provedBy(m.Receiver), m.IMAP, m.SMTP})
 	}
-	return c.list(items, []string{"address", "since", "read so far", "imap", "smtp"}, rows)
+	return c.list(items, []string{"address", "since", "read so far", "senders proved by", "imap", "smtp"}, rows)
 }
