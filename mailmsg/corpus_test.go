@@ -100,7 +100,43 @@ func TestCorpusOfPeoplesMailIsNoMachines(t *testing.T) {
 	}
 }
 
-// TestCorpusOfRepliesIsFolded reports how many of the expectations hold; what has to hold is that nothing gets lost.
+// expected is what people say of a reply: all that is new in it, or what the new part holds, begins with or lacks.
+type expected struct {
+	Reply    *string `json:"reply_text"`
+	Starts   string  `json:"reply_starts_with"`
+	Contains texts   `json:"reply_contains"`
+	Lacks    texts   `json:"reply_not_contains"`
+}
+
+// texts is a list of texts, or one.
+type texts []string
+
+// UnmarshalJSON reads either.
+func (ts *texts) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*ts = texts{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(ts))
+}
+
+func (e expected) holds(reply string) bool {
+	reply = words(reply)
+	for _, s := range e.Contains {
+		if !strings.Contains(reply, words(s)) {
+			return false
+		}
+	}
+	for _, s := range e.Lacks {
+		if strings.Contains(reply, words(s)) {
+			return false
+		}
+	}
+	return strings.HasPrefix(reply, words(e.Starts)) && (e.Reply == nil || reply == words(*e.Reply))
+}
+
+// TestCorpusOfRepliesIsFolded: nearly all expectations hold, and nothing gets lost.
 func TestCorpusOfRepliesIsFolded(t *testing.T) {
 	t.Parallel()
 	files := corpus(t, "replies")
@@ -112,9 +148,7 @@ func TestCorpusOfRepliesIsFolded(t *testing.T) {
 		for line := range bytes.Lines(lines) {
 			var row struct {
 				File   string
-				Expect struct {
-					ReplyText *string `json:"reply_text"`
-				}
+				Expect expected
 			}
 			if err := json.Unmarshal(line, &row); err != nil {
 				t.Fatal(err)
@@ -127,17 +161,17 @@ func TestCorpusOfRepliesIsFolded(t *testing.T) {
 			text := strings.ReplaceAll(decodeText(raw, ""), "\r\n", "\n")
 			f := Fold(text, nil)
 			checkFolded(t, text, f)
-			if row.Expect.ReplyText == nil {
-				continue
-			}
 			total++
-			if words(f.Reply) == words(*row.Expect.ReplyText) {
+			if row.Expect.holds(f.Reply) {
 				right++
-			} else if os.Getenv("POSTERN_SHOW") != "" {
-				t.Logf("%s\n--- got\n%s\n--- want\n%s\n", row.File, f.Reply, *row.Expect.ReplyText)
+			} else {
+				t.Logf("%s\n--- got\n%s\n--- want\n%+v\n", row.File, f.Reply, row.Expect)
 			}
 		}
 		t.Logf("%s: %d of %d", name, right, total)
+		if right*100 < total*95 {
+			t.Errorf("%s: only %d of %d hold", name, right, total)
+		}
 	}
 }
 

@@ -27,8 +27,8 @@ const (
 )
 
 // Fold tells what is new in a text from what is quoted and from the signature. spans are what safehtml.Read found, for text
-// that comes from HTML, else nil. Answers written between the lines of a quote fold nothing, because they mean nothing
-// without it; and if nothing new would be left, all of it is the reply.
+// that comes from HTML, else nil. Of a quote with answers between its lines only what stands below the last answer is folded,
+// because they mean nothing without the rest; and if nothing new would be left, all of it is the reply.
 func Fold(text string, spans []safehtml.Span) Folded {
 	f := folding{lines: strings.Split(text, "\n")}
 	f.parts = make([]part, len(f.lines))
@@ -40,6 +40,7 @@ func Fold(text string, spans []safehtml.Span) Folded {
 		f.parts[i] = inQuote
 	}
 	f.signature()
+	f.tail()
 	if !f.anyReply() {
 		return Folded{Reply: trimBlank(text)}
 	}
@@ -123,8 +124,8 @@ func (f *folding) upOverRule(i int) int {
 	return i
 }
 
-// runs folds the lines before end that are marked as quotes, with their introductions, unless the answer stands between
-// them.
+// runs folds the lines before end that are marked as quotes, with their introductions, but for those above answers that stand
+// between them.
 func (f *folding) runs(end int) {
 	type run struct{ from, to int }
 	var found []run
@@ -153,6 +154,24 @@ func (f *folding) runs(end int) {
 	for _, r := range found {
 		for i := r.from; i < r.to; i++ {
 			f.parts[i] = inQuote
+		}
+	}
+}
+
+// tail folds the quotes below the last words of an answer, if they were not folded before.
+func (f *folding) tail() {
+	last := len(f.lines)
+	for i := len(f.lines) - 1; i >= 0; i-- {
+		switch {
+		case f.quoted[i]:
+			last = f.introductionAbove(i)
+		case f.parts[i] == inReply && !blank(f.lines[i]) && i < last:
+			for k := last; k < len(f.lines); k++ {
+				if f.parts[k] == inReply {
+					f.parts[k] = inQuote
+				}
+			}
+			return
 		}
 	}
 }
@@ -370,7 +389,8 @@ func (f *folding) signature() {
 	}
 	for n := len(rows) - 1; n > 0 && n >= len(rows)-maxSignature; n-- {
 		line := strings.TrimSpace(f.lines[rows[n]])
-		if closing(line) && f.shortFrom(rows[n+1:]) || len(line) > 1 && strings.Trim(line, "_") == "" {
+		// A closing and a name are two lines of the letter; with more below it is a signature.
+		if closing(line) && len(rows)-n > 2 && f.shortFrom(rows[n+1:]) || len(line) > 1 && strings.Trim(line, "_") == "" {
 			f.sign(rows[n:])
 			rows = rows[:n]
 			break
