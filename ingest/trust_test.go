@@ -173,6 +173,10 @@ func TestA7_DKIMIsVerifiedWhereTheReceiverWritesNothing(t *testing.T) {
 		r.wantTrust(r.arrives(found("fail", "customer.example", signed(t, "customer.example", write(ann, "5@customer.example")))), desk.V0, "dmarc=fail")
 
 		asked.Store(0)
+		r.sends(signed(t, "customer.example", write(ann, "8@customer.example")))
+		if n := asked.Load(); n != 0 {
+			r.t.Errorf("%d keys are looked up for a mail in Sent", n)
+		}
 		away.Store(true)
 		waits := r.arrives(signed(t, "customer.example", write(ann, "6@customer.example")))
 		r.want(waits, desk.NewTicket)

@@ -75,7 +75,7 @@ func verify(t *testing.T, raw string, z *zone) desk.DKIM {
 
 func TestA7_OnlyAWholeSignatureOfTheFromLinesDomainHolds(t *testing.T) {
 	t.Parallel()
-	const own, other = "customer.example", "mailer.example"
+	const own, other, below = "customer.example", "mailer.example", "x._domainkey.customer.example"
 	mail := func(from string) string {
 		return "From: Ann <" + from + ">\r\nReply-To: eve@evil.example\r\nSubject: Printer\r\n\r\nIt is broken.\r\n"
 	}
@@ -97,6 +97,7 @@ func TestA7_OnlyAWholeSignatureOfTheFromLinesDomainHolds(t *testing.T) {
 		"another domain's":               {others, newZone("", own, other), false, "no DKIM signature of customer.example"},
 		"the parent's":                   {signedMail(t, mail("ann@mail.customer.example"), own), newZone("", own), false, "no DKIM signature of mail.customer.example"},
 		"none":                           {mail("ann@customer.example"), newZone("", own), false, "no DKIM signature"},
+		"a name below its keys":          {signedMail(t, strings.Replace(good, "broken", "fine", 1), below), newZone("", own, below), false, "does not hold"},
 		"another text":                   {strings.Replace(good, "broken", "fine", 1), newZone("", own), false, "does not hold"},
 		"another subject":                {strings.Replace(good, "Printer", "Invoice", 1), newZone("", own), false, "does not hold"},
 		"another person of the domain":   {strings.Replace(good, "ann@", "bob@", 1), newZone("", own), false, "does not hold"},

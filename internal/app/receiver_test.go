@@ -154,6 +154,14 @@ func TestA5_AMailboxIsCalibratedWhereAForgedResultCanBeToldApart(t *testing.T) {
 	if !strings.Contains(out, "mx.acme.example (calibrated)") {
 		t.Errorf("the list: %s", out)
 	}
+	b.gateway(0, "mailbox", "edit", "support@acme.example", "--no-check", "--dkim-fallback")
+	if r := b.mailbox().Receiver; r.CalibratedAt.IsZero() || !r.DKIM {
+		t.Errorf("after a change of something else: %+v", r)
+	}
+	b.gateway(0, "mailbox", "edit", "support@acme.example", "--no-check", "--authserv-hops", "2")
+	if r := b.mailbox().Receiver; !r.CalibratedAt.IsZero() {
+		t.Errorf("what was set by hand counts as calibrated: %+v", r)
+	}
 }
 
 func TestA5_NothingIsTrustedWhereAForgedResultCantBeToldApart(t *testing.T) {
