@@ -103,3 +103,36 @@ func TestM12_HeldItemsAreDecidedAbout(t *testing.T) {
 		c.want(409, "GET", path(0), nil, nil)
 	})
 }
+
+func TestTicketsAreMergedAndSplit(t *testing.T) {
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		c.arrives(mailFrom("Ann <ann@acme.example>", "1@acme.example", "it is broken"), mailFrom("Bob <bob@acme.example>", "2@acme.example", "mine too"))
+		var ticket struct {
+			ID           string
+			Number       int64
+			Participants []struct{ Address, Role string }
+		}
+		c.want(422, "POST", "/api/v1/tickets/1/merge", map[string]any{"into": "1"}, nil)
+		c.want(404, "POST", "/api/v1/tickets/1/merge", map[string]any{"into": "9"}, nil)
+		c.want(200, "POST", "/api/v1/tickets/2/merge", map[string]any{"into": "1"}, &ticket)
+		if ticket.Number != 1 || len(ticket.Participants) != 2 {
+			t.Errorf("merged: %+v", ticket)
+		}
+		c.want(200, "GET", "/api/v1/tickets/2", nil, &ticket)
+		if ticket.Number != 1 {
+			t.Errorf("#2 leads to %+v", ticket)
+		}
+		var said items[struct{ ID, Text string }]
+		c.want(200, "GET", "/api/v1/tickets/1/messages", nil, &said)
+		if len(said.Items) != 2 {
+			t.Fatalf("%+v", said.Items)
+		}
+		c.want(422, "POST", "/api/v1/tickets/1/split", map[string]any{"messages": []string{said.Items[0].ID, said.Items[1].ID}}, nil)
+		c.want(404, "POST", "/api/v1/tickets/1/split", map[string]any{"messages": []string{string(store.NewID())}}, nil)
+		c.want(201, "POST", "/api/v1/tickets/1/split", map[string]any{"messages": []string{said.Items[0].ID}, "subject": "Bob's"}, &ticket)
+		if ticket.Number != 3 {
+			t.Errorf("split: %+v", ticket)
+		}
+	})
+}

@@ -51,6 +51,8 @@ func (s *server) routes(h huma.API) {
 	handle(s, h, get("get-ticket", "/tickets/{id}", "Read a ticket, by id or number"), desk.ScopeRead, s.ticket)
 	handle(s, h, post("add-ticket", "/tickets", "Enter a ticket for a contact"), desk.ScopeWrite, s.addTicket)
 	handle(s, h, patch("change-ticket", "/tickets/{id}", "Change a ticket"), desk.ScopeWrite, s.changeTicket)
+	handle(s, h, decide("merge-ticket", "/tickets/{id}/merge", "Have another ticket take over all that this one has"), desk.ScopeWrite, s.mergeTicket)
+	handle(s, h, post("split-ticket", "/tickets/{id}/split", "Make some messages a ticket of their own"), desk.ScopeWrite, s.splitTicket)
 	handle(s, h, get("list-messages", "/tickets/{id}/messages", "List a ticket's messages"), desk.ScopeRead, s.messages)
 	handle(s, h, post("add-message", "/tickets/{id}/messages", "Answer a ticket, or add an internal note"), desk.ScopeWrite, s.addMessage)
 	handle(s, h, get("get-file", "/files/{id}", "Read an attachment's bytes"), desk.ScopeRead, s.file)
@@ -271,6 +273,43 @@ func (s *server) changeTicket(ctx context.Context, in *ticketPatch) (*output[tic
 		return nil, err
 	}
 	t, err = s.Desk.Change(ctx, desk.ScopeOfProgram(), t.ID, tickets.Change{Status: in.Body.Status, Subject: in.Body.Subject, Properties: in.Body.Properties})
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+type merging struct {
+	IDParam
+	Body struct {
+		Into string `json:"into" minLength:"1" maxLength:"36" doc:"The id or number of the ticket that stays. Who takes part in the one takes part in the other, and reads all of it."`
+	}
+}
+
+func (s *server) mergeTicket(ctx context.Context, in *merging) (*output[ticketView], error) {
+	from, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	into, err := s.find(ctx, in.Body.Into)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.Desk.Merge(ctx, from.ID, into.ID)
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+type splittingTicket struct {
+	IDParam
+	Body struct {
+		Messages []desk.ID `json:"messages" minItems:"1" maxItems:"200" doc:"The ids of the messages that move. One at least stays."`
+		Subject  string    `json:"subject,omitempty" maxLength:"1000" doc:"Left out: that of the first message."`
+	}
+}
+
+func (s *server) splitTicket(ctx context.Context, in *splittingTicket) (*output[ticketView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err = s.Desk.Split(ctx, t.ID, in.Body.Messages, in.Body.Subject)
 	return &output[ticketView]{viewTicket(t)}, err
 }
 

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"html/template"
+	"net/http"
 	"net/url"
 	"path"
 	"strconv"
@@ -155,6 +156,10 @@ func (p *portal) thread(c *gin.Context, who desk.Contact) error {
 	ticket, err := p.ticket(c, who)
 	if err != nil {
 		return err
+	}
+	if c.Param("number") != strconv.FormatInt(ticket.Number, 10) { // it was merged into another one
+		c.Redirect(http.StatusSeeOther, ticketPath(ticket.Number))
+		return nil
 	}
 	return p.showThread(c, who, ticket, &form{}, nil)
 }

@@ -98,3 +98,57 @@ func (tx *Tx) Refile(ctx context.Context, ticket, other desk.ID) error {
 	}
 	return tx.exec(ctx, `DELETE FROM tickets WHERE id = $1`, ticket)
 }
+
+// MergeTicket has a ticket take over all that another one has; who took part in that one takes part in this. The other one's
+// id, number and reply addresses lead here from now on.
+func (tx *Tx) MergeTicket(ctx context.Context, from, into desk.ID) error {
+	for _, statement := range []string{
+		`UPDATE ledger SET ticket_id = $2 WHERE outcome = 'held' AND ticket_id = $1`,
+		`UPDATE ledger SET ticket_id = $2 WHERE id IN (SELECT ledger_id FROM messages WHERE ticket_id = $1)`,
+		`UPDATE conversations SET ticket_id = $2 WHERE ticket_id = $1`,
+		`UPDATE messages SET ticket_id = $2 WHERE ticket_id = $1`,
+		`UPDATE outbox SET ticket_id = $2 WHERE ticket_id = $1`,
+		`INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id, seen, ours, people)
+			SELECT mailbox_id, mid, $2, subject_id, seen, ours, people FROM message_ids WHERE ticket_id = $1
+			ON CONFLICT (mailbox_id, mid, ticket_id) DO UPDATE SET seen = TRUE, subject_id = excluded.subject_id, ours = excluded.ours WHERE excluded.seen AND NOT message_ids.seen`,
+		`INSERT INTO participants (ticket_id, email, contact_id, name, role)
+			SELECT $2, email, contact_id, name, CASE WHEN role = 'requester' THEN 'copied' ELSE role END FROM participants WHERE ticket_id = $1
+			ON CONFLICT (ticket_id, email) DO UPDATE SET role = excluded.role, contact_id = excluded.contact_id WHERE participants.role = 'mentioned' AND excluded.role <> 'mentioned'`,
+		`UPDATE tickets SET last_customer = (SELECT f.last_customer FROM tickets f WHERE f.id = $1), last_activity_at = (SELECT f.last_activity_at FROM tickets f WHERE f.id = $1)
+			WHERE id = $2 AND last_activity_at < (SELECT f.last_activity_at FROM tickets f WHERE f.id = $1)`,
+		`UPDATE tickets SET merged_into = $2 WHERE id = $1 OR merged_into = $1`,
+	} {
+		if err := tx.exec(ctx, statement, from, into); err != nil {
+			return err
+		}
+	}
+	return tx.exec(ctx, `DELETE FROM message_ids WHERE ticket_id = $1`, from)
+}
+
+// MoveMessages takes messages out of a ticket into another one, into its conversation. The transaction fails with NotFound if
+// the ticket does not have them all, here or when it commits.
+func (tx *Tx) MoveMessages(ctx context.Context, from, into, conversation desk.ID, messages []desk.ID) error {
+	list := placeholders(4, len(messages))
+	args := append([]any{from, into, conversation}, anys(messages)...)
+	all := func(n int64) error {
+		if int(n) != len(messages) {
+			return desk.Missing("message of the ticket")
+		}
+		return nil
+	}
+	if err := tx.x.later(ctx, all, `UPDATE messages SET ticket_id = $2, conversation_id = $3 WHERE ticket_id = $1 AND id IN (`+list+`)`, args...); err != nil {
+		return err
+	}
+	list = placeholders(3, len(messages))
+	args = append([]any{from, into}, anys(messages)...)
+	for _, statement := range []string{
+		`UPDATE ledger SET ticket_id = $2 WHERE ticket_id = $1 AND id IN (SELECT ledger_id FROM messages WHERE id IN (` + list + `))`,
+		`UPDATE outbox SET ticket_id = $2 WHERE ticket_id = $1 AND subject_id IN (` + list + `)`,
+		`UPDATE message_ids SET ticket_id = $2 WHERE ticket_id = $1 AND subject_id IN (` + list + `)`,
+	} {
+		if err := tx.exec(ctx, statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

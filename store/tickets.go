@@ -44,10 +44,11 @@ func ticketFields(t *desk.Ticket) []any {
 	}
 }
 
-// Ticket finds a ticket in scope, with its participants. One that is out of scope is NotFound, as one that never was.
+// Ticket finds a ticket in scope, with its participants; for one that was merged into another, that one. One that is out of
+// scope is NotFound, as one that never was.
 func (r reads) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticket, error) {
 	cond, arg := scoped(s, 2)
-	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = $1 AND `+cond, id, arg))
+	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND `+cond, id, arg))
 	if err != nil {
 		return one("ticket", t, err)
 	}
@@ -55,10 +56,13 @@ func (r reads) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticke
 	return t, err
 }
 
+// current is the ticket that has what a ticket had.
+const current = `CASE WHEN merged_into <> '' THEN merged_into ELSE id END`
+
 // TicketByNumber is Ticket by the number people use.
 func (r reads) TicketByNumber(ctx context.Context, s desk.Scope, number int64) (desk.Ticket, error) {
 	cond, arg := scoped(s, 2)
-	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.number = $1 AND `+cond, number, arg))
+	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE number = $1) AND `+cond, number, arg))
 	if err != nil {
 		return one("ticket", t, err)
 	}
@@ -98,7 +102,7 @@ func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Partici
 // Tickets lists the tickets in scope, newest first, with their participants.
 func (r reads) Tickets(ctx context.Context, s desk.Scope, p Page) ([]desk.Ticket, error) {
 	cond, arg := scoped(s, 1)
-	ts, err := collect(ctx, r.x, scanTicket, `SELECT `+ticketColumns+` FROM tickets t WHERE `+cond+` AND t.id < $2 ORDER BY t.id DESC LIMIT $3`,
+	ts, err := collect(ctx, r.x, scanTicket, `SELECT `+ticketColumns+` FROM tickets t WHERE `+cond+` AND t.merged_into = '' AND t.id < $2 ORDER BY t.id DESC LIMIT $3`,
 		arg, p.before(), p.limit())
 	if err != nil {
 		return nil, err
@@ -123,6 +127,7 @@ type TicketLine struct {
 // only those with (true) or without (false) one of the statuses; nil statuses: every ticket.
 func (r reads) TicketLines(ctx context.Context, s desk.Scope, statuses []string, closed bool, offset, limit int) ([]TicketLine, int, error) {
 	cond, arg := scoped(s, 1)
+	cond += ` AND t.merged_into = ''`
 	args := []any{arg}
 	if len(statuses) > 0 {
 		not := ` NOT`
@@ -153,7 +158,7 @@ func (r reads) TicketLines(ctx context.Context, s desk.Scope, statuses []string,
 func (r reads) CountWithStatus(ctx context.Context, s desk.Scope, status string) (int, error) {
 	cond, arg := scoped(s, 1)
 	var n int
-	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond+` AND t.status = $2`, arg, status).Scan(&n)
+	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond+` AND t.merged_into = '' AND t.status = $2`, arg, status).Scan(&n)
 	return n, err
 }
 
@@ -188,7 +193,7 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 		t.Properties = map[string]string{}
 	}
 	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
-		created_at, last_activity_at, last_customer) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		created_at, last_activity_at, last_customer, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '')`,
 		t.ID, t.Number, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
 		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +14,7 @@ import (
 )
 
 func (c *cli) ticketCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ticket", Short: "Enter tickets for customers", Args: cobra.NoArgs, RunE: help}
+	cmd := &cobra.Command{Use: "ticket", Short: "Enter, show, merge and split tickets", Args: cobra.NoArgs, RunE: help}
 	var contact, subject, text, mailbox string
 	var mail bool
 	add := &cobra.Command{
@@ -55,7 +57,107 @@ func (c *cli) ticketCommand() *cobra.Command {
 	for _, name := range []string{"contact", "subject", "text"} {
 		must(add.MarkFlagRequired(name))
 	}
-	cmd.AddCommand(add)
+	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
+	return cmd
+}
+
+func (c *cli) ticketShowCommand() *cobra.Command {
+	return c.listFlag(&cobra.Command{
+		Use: "show NUMBER", Short: "List a ticket's messages, oldest first", Args: cobra.ExactArgs(1), Example: "  gateway ticket show 1042",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.ticketShow(ctx, p, args[0]) })
+		},
+	})
+}
+
+// messageLine is a message in a list.
+type messageLine struct {
+	ID        desk.ID         `json:"id"`
+	CreatedAt time.Time       `json:"created_at"`
+	Kind      desk.AuthorKind `json:"kind"`
+	Author    string          `json:"author"`
+	Internal  bool            `json:"internal"`
+	Trust     string          `json:"trust"`
+	Reply     string          `json:"reply"`
+	Reasons   []string        `json:"reasons"`
+}
+
+func (c *cli) ticketShow(ctx context.Context, p *parts, number string) error {
+	t, err := ticketNumbered(ctx, p, number)
+	if err != nil {
+		return err
+	}
+	ms, err := p.db.Messages(ctx, desk.ScopeOfProgram(), t.ID)
+	if err != nil {
+		return err
+	}
+	items, rows := []messageLine{}, [][]string{}
+	for _, m := range ms {
+		author := desk.Address{Name: m.Author.Name, Email: m.Author.Email}.String()
+		items = append(items, messageLine{m.ID, m.CreatedAt, m.Author.Kind, author, m.Internal, m.Trust.String(), m.Reply, nonNil(m.Reasons)})
+		line, _, _ := strings.Cut(m.Reply, "\n")
+		if m.Internal {
+			line = "(internal) " + line
+		}
+		rows = append(rows, []string{string(m.ID), m.CreatedAt.Local().Format("2006-01-02 15:04"), author, m.Trust.String(), line})
+	}
+	return c.list(items, []string{"id", "written", "by", "trust", "says"}, rows)
+}
+
+func (c *cli) ticketMergeCommand() *cobra.Command {
+	var into string
+	cmd := &cobra.Command{
+		Use: "merge NUMBER", Short: "Have another ticket take over all that this one has", Args: cobra.ExactArgs(1), Example: "  gateway ticket merge 1043 --into 1042",
+		Long: `Who takes part in the one ticket takes part in the other from then on, and reads all of it in the portal. The former
+number and what answers its mails lead to the ticket that stays. This can't be undone, but messages can be split off again.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				from, err := ticketNumbered(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				to, err := ticketNumbered(ctx, p, into)
+				if err != nil {
+					return err
+				}
+				t, err := p.desk.Merge(ctx, from.ID, to.ID)
+				if err == nil {
+					c.say("ticket %d has it all now", t.Number)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&into, "into", "", "the number of the ticket that stays (required)")
+	must(cmd.MarkFlagRequired("into"))
+	return cmd
+}
+
+func (c *cli) ticketSplitCommand() *cobra.Command {
+	var subject string
+	cmd := &cobra.Command{
+		Use: "split NUMBER MESSAGE_ID…", Short: "Make some messages a ticket of their own; prints its number", Args: cobra.MinimumNArgs(2),
+		Long:    "What answers those messages goes to the new ticket too. gateway ticket show NUMBER lists the messages' ids.",
+		Example: "  gateway ticket split 1042 019f… --subject \"The other printer\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				t, err := ticketNumbered(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				var ids []desk.ID
+				for _, id := range args[1:] {
+					ids = append(ids, desk.ID(id))
+				}
+				t, err = p.desk.Split(ctx, t.ID, ids, subject)
+				if err == nil {
+					c.say("%d", t.Number)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&subject, "subject", "", "what the new ticket is about (default: the first message's subject)")
 	return cmd
 }
 

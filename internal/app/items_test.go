@@ -144,6 +144,24 @@ func TestM12_HeldFromTheCommandLine(t *testing.T) {
 	d.want(0, "", "verify")
 }
 
+func TestTicketsAreMergedAndSplitFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.arrives([4]string{"Ann <ann@acme.example>", "1@acme.example", "", "it is broken"}, [4]string{"Ann <ann@acme.example>", "2@acme.example", "", "still broken"})
+	d.settles()
+	d.want(1, "both are ticket #1", "ticket", "merge", "1", "--into", "#1")
+	d.want(0, "ticket 1 has it all now", "ticket", "merge", "2", "--into", "1")
+	out, told, code := d.gateway("ticket", "show", "2", "--json")
+	var list struct{ Items []messageLine }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 || len(list.Items) != 2 || list.Items[1].Reply != "still broken" {
+		t.Fatalf("%v, %d, %q, %q", err, code, out, told)
+	}
+	d.want(0, "still broken", "ticket", "show", "1")
+	d.want(0, "3\n", "ticket", "split", "1", string(list.Items[1].ID), "--subject", "The other printer")
+	d.want(1, "one message at least has to stay", "ticket", "split", "1", string(list.Items[0].ID))
+	d.want(0, "", "verify")
+}
+
 func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)

@@ -155,10 +155,12 @@ CREATE TABLE tickets (
     properties       TEXT NOT NULL,
     created_at       BIGINT NOT NULL,
     last_activity_at BIGINT NOT NULL,
-    last_customer    BOOLEAN NOT NULL
+    last_customer    BOOLEAN NOT NULL,
+    merged_into      TEXT NOT NULL -- the ticket that has what this one had; empty: none
 );
 CREATE INDEX tickets_contact ON tickets (contact_id, last_activity_at);
 CREATE INDEX tickets_activity ON tickets (last_activity_at, id);
+CREATE INDEX tickets_merged ON tickets (merged_into) WHERE merged_into <> '';
 CREATE TABLE participants (
     ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
     email      TEXT NOT NULL,
