@@ -19,6 +19,8 @@ type Facts struct {
 	Verified  bool   // From is proved (tier V1), by Receiver.Vouches
 	Vouched   string // why it is, or why not
 
+	Flood bool // its sender has opened MostTickets within an hour
+
 	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to
 	Token   string  // for whom that token was made
 	ByRef   *Ticket // the ticket that has a mail this one answers
@@ -39,6 +41,13 @@ type Decision struct {
 
 // LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
 const LiveFor = 30 * time.Minute
+
+// Beyond these a mail is held: how many tickets an address may open by live mail within an hour, and through how many servers
+// a mail may have gone (REQUIREMENTS L10, L8). Beyond that they are a loop's, or a flood's.
+const (
+	MostTickets = 10
+	MostHops    = 50
+)
 
 // Decide tells where an inbound mail belongs (ARCHITECTURE section 3, REQUIREMENTS M7 and M12). A mail joins a ticket by a
 // token or a reference that only somebody who has its mail can know, and only if its sender has a part in the ticket;
@@ -92,6 +101,10 @@ func decideInbox(f Facts) Decision {
 		return d.as(Held, "it says it comes from our own address, but it is not in the Sent folder")
 	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
 		return d.as(Held, "it does not say clearly who it is from")
+	case f.Mail.Hops > MostHops:
+		return d.as(Held, fmt.Sprintf("it went through more than %d servers, as in a loop", MostHops))
+	case t == nil && f.Flood:
+		return d.as(Held, fmt.Sprintf("its sender has opened %d tickets within an hour", MostTickets))
 	case t == nil:
 		if f.Verified {
 			d.Trust = V1

@@ -31,7 +31,20 @@ func Accept(f Facts, t Ticket, a Acceptance) Decision {
 	if f.FromOurs && d.Author == Customer {
 		d.Author = Agent
 	}
-	d.Reasons = append(slices.Clone(d.Reasons), d.Reason, reason, "sender not verified")
+	d.Reasons = append(slices.Clone(d.Reasons), d.Reason, reason)
+	return d.vouched(f)
+}
+
+// vouched gives a decision that an agent has taken its trust.
+func (d Decision) vouched(f Facts) Decision {
+	if f.Vouched != "" {
+		d.Reasons = append(d.Reasons, f.Vouched)
+	}
+	if f.Verified {
+		d.Trust = V1
+	} else {
+		d.Reasons = append(d.Reasons, "sender not verified")
+	}
 	return d
 }
 
@@ -45,5 +58,5 @@ func Split(f Facts, by string) (Decision, error) {
 		return Decision{}, Refuse("id", "it does not say clearly who it is from, so there is nobody to open a ticket for; accept or discard it")
 	}
 	reason := "made a ticket of its own by " + by
-	return Decision{Outcome: NewTicket, Author: Customer, Reason: reason, Reasons: append(slices.Clone(f.Mail.Reasons), reason, "sender not verified")}, nil
+	return Decision{Outcome: NewTicket, Author: Customer, Reason: reason, Reasons: append(slices.Clone(f.Mail.Reasons), reason)}.vouched(f), nil
 }

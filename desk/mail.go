@@ -40,6 +40,7 @@ type Mail struct {
 	Signers        []string      // whose DKIM signatures it has: the domains they name, in lower case
 	DKIM           DKIM          // not read from the bytes alone: keys are looked up
 	Date           time.Time     // zero if there is none that can be read
+	Hops           int           // how many servers passed it on, by its Received fields
 
 	MessageID   MessageID
 	InReplyTo   []MessageID

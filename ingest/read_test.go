@@ -130,10 +130,10 @@ func TestINV1_TwoReadersSettleEachOf500MailsOnce(t *testing.T) {
 		const n = 500
 		var raws []string
 		for i := range n { // new tickets, answers to them, copies of them
-			raw := mail(fmt.Sprintf("c%d@customer.example", i%40), support, fmt.Sprintf("%d@customer.example", i), fmt.Sprintf("mail %d", i))
+			raw := mail(fmt.Sprintf("c%d@customer.example", i%100), support, fmt.Sprintf("%d@customer.example", i), fmt.Sprintf("mail %d", i))
 			switch i % 5 {
 			case 3:
-				raw = mail(fmt.Sprintf("c%d@customer.example", (i-3)%40), support, fmt.Sprintf("%d@customer.example", i), "answer", answering(fmt.Sprintf("%d@customer.example", i-3)))
+				raw = mail(fmt.Sprintf("c%d@customer.example", (i-3)%100), support, fmt.Sprintf("%d@customer.example", i), "answer", answering(fmt.Sprintf("%d@customer.example", i-3)))
 			case 4:
 				raw = raws[i-4]
 			}
@@ -166,8 +166,8 @@ func TestINV1_TwoReadersSettleEachOf500MailsOnce(t *testing.T) {
 				r.t.Errorf("%s: %d, want %d (%v, %v)", o, counts[o], w, counts, err)
 			}
 		}
-		if got := len(r.effects(desk.WelcomeMail)); got != 24 {
-			r.t.Errorf("%d welcome mails for 24 people", got)
+		if got := len(r.effects(desk.WelcomeMail)); got != 60 {
+			r.t.Errorf("%d welcome mails for 60 people", got)
 		}
 		r.clean()
 	})

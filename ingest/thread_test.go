@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,46 @@ func TestM9_TicketsThatPeopleHaveSeenStay(t *testing.T) {
 			}
 		}
 		r.clean()
+	})
+}
+
+func TestL10_AFloodOfTicketsIsHeldAndAnImportIsNone(t *testing.T) {
+	both(t, func(r *rig) {
+		var old []string
+		for i := range desk.MostTickets + 2 {
+			old = append(old, mail(ann, support, fmt.Sprintf("old%d@customer.example", i), "import"))
+		}
+		r.imports(old...)
+		if r.tickets() != len(old) {
+			r.t.Errorf("%d tickets of %d imported mails", r.tickets(), len(old))
+		}
+		var last desk.LedgerEntry
+		for i := range desk.MostTickets {
+			last = r.arrives(mail(bob, support, fmt.Sprintf("%d@customer.example", i), "flood"))
+			r.want(last, desk.NewTicket)
+		}
+		more := r.arrives(mail(bob, support, "more@customer.example", "and more"))
+		r.want(more, desk.Held)
+		r.want(r.arrives(mail(bob, support, "answer@customer.example", "an answer", answering("1@customer.example"))), desk.Appended)
+		r.want(r.arrives(mail(ann, support, "new@customer.example", "somebody else")), desk.NewTicket)
+		if _, err := r.g.SplitHeld(r.t.Context(), more.ID, desk.Address{}, "Mette"); err != nil {
+			r.t.Error(err)
+		}
+		r.clean()
+	})
+}
+
+func TestL8_AMailOfALoopIsHeld(t *testing.T) {
+	both(t, func(r *rig) {
+		hops := func(n int) []string {
+			var fields []string
+			for i := range n {
+				fields = append(fields, fmt.Sprintf("Received: from a by b%d", i))
+			}
+			return []string{strings.Join(fields, "\r\n")}
+		}
+		r.want(r.arrives(mail(ann, support, "1@customer.example", "far", hops(desk.MostHops)...)), desk.NewTicket)
+		r.want(r.arrives(mail(ann, support, "2@customer.example", "round and round", hops(desk.MostHops+1)...)), desk.Held)
 	})
 }
 

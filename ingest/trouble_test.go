@@ -131,7 +131,7 @@ func TestI7_ManyMailsWhoseBytesCantBeReadAreTriedAFewAtATime(t *testing.T) {
 		for i := range locked {
 			raws = append(raws, scattered(ann, fmt.Sprintf("%d@customer.example", i), fmt.Sprintf("Subject: %d", i)))
 		}
-		its := r.keep(r.mb.ID, desk.Inbox, time.Now(), raws...)
+		its := r.keep(r.mb.ID, desk.Inbox, time.Now().Add(-time.Hour), raws...)
 		var all []desk.LedgerEntry
 		for _, it := range its {
 			all = append(all, r.entry(it))

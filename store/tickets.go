@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"postern/desk"
@@ -159,6 +160,13 @@ func (r reads) CountWithStatus(ctx context.Context, s desk.Scope, status string)
 	cond, arg := scoped(s, 1)
 	var n int
 	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond+` AND t.merged_into = '' AND t.status = $2`, arg, status).Scan(&n)
+	return n, err
+}
+
+// OpenedSince counts the tickets that a contact has opened since a time.
+func (r reads) OpenedSince(ctx context.Context, contact desk.ID, since time.Time) (int, error) {
+	var n int
+	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets WHERE contact_id = $1 AND last_activity_at >= $2 AND created_at >= $2`, contact, ms(since)).Scan(&n)
 	return n, err
 }
 

@@ -42,6 +42,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return err
 	}
 	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
+	if facts.Flood, err = flood(ctx, tx, k, mb, e, facts); err != nil {
+		return err
+	}
 	decision := desk.Decide(facts)
 	e.Outcome, e.Reason, e.Subject, e.From = decision.Outcome, decision.Reason, mail.Subject, mail.From.Email
 	if decision.Ticket != nil {
@@ -202,10 +205,25 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	return t.ID, err
 }
 
+// flood tells whether the sender of a mail that belongs to no ticket has opened too many of late. What is imported does not
+// count.
+func flood(ctx context.Context, tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) (bool, error) {
+	sender, known := k.senders[f.Mail.From.Email]
+	if !known || f.ByToken != nil || f.ByRef != nil || f.ByTie != nil || !live(tx.Now(), mb, e) {
+		return false, nil
+	}
+	n, err := tx.OpenedSince(ctx, sender.ID, tx.Now().Add(-time.Hour))
+	return n >= desk.MostTickets, err
+}
+
+// live tells whether a mail has just come; others belong to an import or a resync (REQUIREMENTS L11).
+func live(now time.Time, mb desk.Mailbox, e desk.LedgerEntry) bool {
+	return now.Sub(e.InternalDate) < desk.LiveFor && !e.InternalDate.Before(mb.Since)
+}
+
 // mayAnswer tells whether a mail may cause automatic mail (REQUIREMENTS L1, L2, L4, L11).
 func mayAnswer(now time.Time, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) bool {
-	live := now.Sub(e.InternalDate) < desk.LiveFor && !e.InternalDate.Before(mb.Since)
-	return live && mail.Class.AnswersAllowed() && !mail.SuppressAnswers && !mail.NullReturnPath
+	return live(now, mb, e) && mail.Class.AnswersAllowed() && !mail.SuppressAnswers && !mail.NullReturnPath
 }
 
 // participants are the requester, and those a customer merely named in Cc or To.

@@ -23,7 +23,7 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err := tx.ForgetHeldID(ctx, e, mail.MessageID); err != nil {
 		return e, err
 	}
-	decision := desk.Accept(desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}, t, a)
+	decision := desk.Accept(heldFacts(org, mb, mail), t, a)
 	if a.AddSender {
 		if err := d.addSender(ctx, tx, org, &t, mail.From, arrived(e)); err != nil {
 			return e, err
@@ -35,6 +35,12 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 		return e, err
 	}
 	return e, tx.SettleHeld(ctx, e)
+}
+
+func heldFacts(org *store.Organisation, mb desk.Mailbox, mail desk.Mail) desk.Facts {
+	f := desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}
+	f.Verified, f.Vouched = mb.Receiver.Vouches(mail)
+	return f
 }
 
 // addSender gives the sender of an accepted mail a part in the ticket.
@@ -65,7 +71,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	if !ok {
 		return e, desk.Missing("mailbox of item " + string(e.ID))
 	}
-	decision, err := desk.Split(desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}, by)
+	decision, err := desk.Split(heldFacts(org, mb, mail), by)
 	if err != nil {
 		return e, err
 	}
