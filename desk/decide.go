@@ -26,6 +26,9 @@ type Facts struct {
 	ByRef   *Ticket // the ticket that has a mail this one answers
 	ByTie   *Ticket // a ticket that names a mail which this one names too, or is
 	Ref     MessageID
+
+	At     time.Time // when it arrived
+	Closed bool      // that ticket is closed
 }
 
 // Decision says where an inbound mail belongs, and why.
@@ -48,6 +51,10 @@ const (
 	MostTickets = 10
 	MostHops    = 50
 )
+
+// ReopenFor is how long after its last message a mail still joins a closed ticket; a later one opens a new one (REQUIREMENTS
+// M14).
+const ReopenFor = 90 * 24 * time.Hour
 
 // Decide tells where an inbound mail belongs (ARCHITECTURE section 3, REQUIREMENTS M7 and M12). A mail joins a ticket by a
 // token or a reference that only somebody who has its mail can know, and only if its sender has a part in the ticket;
@@ -112,6 +119,11 @@ func decideInbox(f Facts) Decision {
 		return d.as(NewTicket, "it belongs to no ticket yet")
 	case !TakesPart(t.Participants, f.Mail.From.Email):
 		return d.as(Held, fmt.Sprintf("its sender has no part in ticket #%d", t.Number))
+	case f.Closed && f.At.Sub(t.LastActivityAt) > ReopenFor:
+		if d.Ticket = nil; f.Verified {
+			d.Trust = V1
+		}
+		return d.as(NewTicket, fmt.Sprintf("ticket #%d, which it answers, has been closed for more than %d days", t.Number, ReopenFor/(24*time.Hour)))
 	}
 	d.Trust = trust(f, t)
 	if d.Trust == V0 {

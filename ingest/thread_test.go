@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/mailmsg"
+	"postern/tickets"
 )
 
 // import puts mails into the INBOX that are days old, and reads them.
@@ -164,4 +166,58 @@ func TestL6_AReportIsAboutAMailOfOurs(t *testing.T) {
 		}
 		r.clean()
 	})
+}
+
+// TestM5_AMailThatAServerRenamedIsAnsweredUnderBothNames: the server that takes our mail gives it another Message-ID, and keeps
+// ours in a field of its own.
+func TestM5_AMailThatAServerRenamedIsAnsweredUnderBothNames(t *testing.T) {
+	both(t, func(r *rig) {
+		for _, field := range []string{"X-Microsoft-Original-Message-ID", "X-Google-Original-Message-ID"} {
+			n := len(field)
+			first := r.arrives(mail(ann, support, fmt.Sprintf("%d.1@customer.example", n), "it is broken"))
+			answer := r.agentAnswers(first.TicketID, "try again")
+			renamed := mail("support@acme.example", "ann@customer.example", fmt.Sprintf("%d@prod.outlook.example", n), "try again", field+": <"+string(answer.MessageID)+">")
+			fingerprint, err := mailmsg.Fingerprint(strings.NewReader(renamed))
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			effects := r.effects(desk.ReplyMail)
+			effects[0].Fingerprint = fingerprint // as composing it would have noted
+			if err := r.db.NoteComposed(r.t.Context(), effects[:1]); err != nil {
+				r.t.Fatal(err)
+			}
+			r.want(r.sends(renamed), desk.OwnCopy)
+			for i, id := range []string{fmt.Sprintf("%d@prod.outlook.example", n), string(answer.MessageID)} {
+				if e := r.arrives(mail(ann, support, fmt.Sprintf("%d.2.%d@customer.example", n, i), "thanks", answering(id))); e.Outcome != desk.Appended || e.TicketID != first.TicketID {
+					r.t.Errorf("%s: an answer to %s: %+v", field, id, e)
+				}
+			}
+		}
+		r.clean()
+	})
+}
+
+func TestM14_ALateAnswerToAClosedTicketOpensANewOne(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.entry(r.keepOld(mail(ann, support, "1@customer.example", "it is broken"), 100*24*time.Hour))
+		closed := desk.Closed
+		if _, err := r.desk.Change(r.t.Context(), desk.ScopeOfProgram(), first.TicketID, tickets.Change{Status: &closed}); err != nil {
+			r.t.Fatal(err)
+		}
+		late := r.arrives(mail(ann, support, "2@customer.example", "broken again", answering("1@customer.example")))
+		r.want(late, desk.NewTicket)
+		more := r.arrives(mail(ann, support, "3@customer.example", "and again", answering("2@customer.example")))
+		if more.Outcome != desk.Appended || more.TicketID != late.TicketID || late.TicketID == first.TicketID {
+			r.t.Errorf("%+v after %+v", more, late)
+		}
+		r.clean()
+	})
+}
+
+// keepOld files a mail that is of some age.
+func (r *rig) keepOld(raw string, age time.Duration) item {
+	r.t.Helper()
+	it := r.keep(r.mb.ID, desk.Inbox, time.Now().Add(-age), raw)[0]
+	r.read()
+	return it
 }

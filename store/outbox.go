@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,16 +166,25 @@ func (db *DB) Release(ctx context.Context, es []desk.Effect) error {
 	})
 }
 
-// OwnMail tells whether a mail with this Message-ID and content was written by us for the mailbox.
-func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.MessageID, fingerprint string) (bool, error) {
+// Own names what a mail of ours carries.
+type Own struct {
+	TicketID  desk.ID // empty: no ticket
+	SubjectID desk.ID
+}
+
+// OwnMail tells whether a mail with one of these Message-IDs and this content was written by us for the mailbox, and what it
+// carries.
+func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.MessageID, fingerprint string) (own Own, found bool, err error) {
 	mids = usableIDs(mids)
 	if len(mids) == 0 || fingerprint == "" {
-		return false, nil
+		return own, false, nil
 	}
-	var n int
-	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`)`,
-		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&n)
-	return n > 0, err
+	err = r.x.QueryRowContext(ctx, `SELECT ticket_id, subject_id FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`) LIMIT 1`,
+		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&own.TicketID, &own.SubjectID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return own, false, nil
+	}
+	return own, err == nil, err
 }
 
 // Effects lists outbox rows, newest first; an empty state lists all.

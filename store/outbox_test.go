@@ -212,7 +212,15 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
 		e := addEffects(t, db, 1, func(_ int, e *desk.Effect) { e.MailboxID = m.ID })[0]
-		if got := must[bool](t)(db.OwnMail(t.Context(), m.ID, []desk.MessageID{e.MessageID}, "")); got {
+		own := func(mailbox desk.ID, mids []desk.MessageID, fingerprint string) bool {
+			t.Helper()
+			carries, found, err := db.OwnMail(t.Context(), mailbox, mids, fingerprint)
+			if err != nil || found && carries != (Own{e.TicketID, e.SubjectID}) {
+				t.Errorf("%v %q: carries %+v, %v", mids, fingerprint, carries, err)
+			}
+			return found
+		}
+		if got := own(m.ID, []desk.MessageID{e.MessageID}, ""); got {
 			t.Error("a mail that was not composed yet is known by nothing")
 		}
 		e.Fingerprint, e.Wording = "f1 f3", "words"
@@ -235,7 +243,7 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 			{m.ID, []desk.MessageID{"x@example.com"}, "f1", false},
 			{other.ID, []desk.MessageID{e.MessageID}, "f1", false},
 		} {
-			if got := must[bool](t)(db.OwnMail(t.Context(), c.mailbox, c.mids, c.fingerprint)); got != c.want {
+			if got := own(c.mailbox, c.mids, c.fingerprint); got != c.want {
 				t.Errorf("%v %q: %t", c.mids, c.fingerprint, got)
 			}
 		}

@@ -45,6 +45,10 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if facts.Flood, err = flood(ctx, tx, k, mb, e, facts); err != nil {
 		return err
 	}
+	facts.At = arrived(e)
+	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie} {
+		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
+	}
 	decision := desk.Decide(facts)
 	e.Outcome, e.Reason, e.Subject, e.From = decision.Outcome, decision.Reason, mail.Subject, mail.From.Email
 	if decision.Ticket != nil {
@@ -58,6 +62,8 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, m)
 	case desk.Ignored:
 		err = tx.AddOrphan(ctx, e, ids(mail))
+	case desk.OwnCopy:
+		err = th.alias(ctx, tx, mb, mail.MessageID)
 	}
 	if err != nil {
 		return err
@@ -72,7 +78,7 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email)}
 	var th thread
 	var err error
-	if f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
+	if th.own, f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, th, err
 	}
 	if f.Duplicate, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || f.Duplicate {

@@ -12,7 +12,8 @@ import (
 type thread struct {
 	named  []desk.MessageID // what it answers, as ids gives it
 	known  []store.KnownID
-	people []string // whom it is from and to, but for us
+	people []string  // whom it is from and to, but for us
+	own    store.Own // what it carries, if we wrote it
 }
 
 // mostReferences is how many ids of a chain count (REQUIREMENTS M9).
@@ -32,6 +33,14 @@ func threadOf(ctx context.Context, tx *store.Tx, org *store.Organisation, mb des
 	}
 	th.known, err = tx.KnownIDs(ctx, mb.ID, append(slices.Clone(th.named), mail.MessageID))
 	return th, err
+}
+
+// alias notes under which Message-ID a mail of ours has come back: some servers give it another one (REQUIREMENTS M5).
+func (th thread) alias(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mid desk.MessageID) error {
+	if th.own.TicketID == "" {
+		return nil
+	}
+	return tx.AddMessageIDs(ctx, mb.ID, th.own.TicketID, th.own.SubjectID, true, mid)
 }
 
 // place is a ticket that a mail may belong to, and the id that says so.
