@@ -205,6 +205,15 @@ func (r reads) LedgerCounts(ctx context.Context) (map[desk.Outcome]int64, error)
 	return counts, err
 }
 
+// UIDs lists the UIDs that have rows of a folder as it is now, in ascending order.
+func (r reads) UIDs(ctx context.Context, f desk.Folder) ([]uint32, error) {
+	return collect(ctx, r.x, func(row scanner) (uid uint32, err error) {
+		err = row.Scan(&uid)
+		return uid, err
+	}, `SELECT uid FROM ledger WHERE form_id = '' AND mailbox_id = $1 AND folder = $2 AND generation = $3 AND uidvalidity = $4 ORDER BY uid`,
+		f.MailboxID, f.Name, f.Generation, int64(f.UIDValidity))
+}
+
 // Raws reads the compressed bytes of rows that have them in the database, by id.
 func (r reads) Raws(ctx context.Context, ids []desk.ID) (map[desk.ID][]byte, error) {
 	out := make(map[desk.ID][]byte, len(ids))

@@ -12,16 +12,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"postern/desk"
+	"postern/ingest/imap"
 	"postern/store"
 )
 
 func (c *cli) verifyCommand() *cobra.Command {
+	var againstServer bool
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Check that nothing was lost and nothing doubled", Args: cobra.NoArgs,
 		Long: `Checks the ledger and the outbox against what Postern promises: every mail a server has shown has one ledger row with one
 outcome, every ticket has its messages, every file is there, no row is sent twice. Lists the outbox rows that were
-unknown once: only these can have reached somebody twice. Exit status 1 if a promise is broken, or if there is nothing.`,
-		Example: "  gateway verify --json",
+unknown once: only these can have reached somebody twice. Exit status 1 if a promise is broken, or if there is nothing.
+With --against-server it asks the mail servers which mails they have, and compares that with the ledger too.`,
+		Example: "  gateway verify --json\n  gateway verify --against-server",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.config(cmd)
 			if err != nil {
@@ -30,9 +33,10 @@ unknown once: only these can have reached somebody twice. Exit status 1 if a pro
 			if _, err := os.Stat(databaseFile(cfg)); cfg.DatabaseURL == "" && errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("there is no Postern in the data folder %s, so there is nothing to verify", cfg.Data)
 			}
-			return c.with(cmd, c.verify)
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.verify(ctx, p, againstServer) })
 		},
 	}
+	cmd.Flags().BoolVar(&againstServer, "against-server", false, "compare with the mail servers too")
 	return c.listFlag(cmd)
 }
 
@@ -45,7 +49,7 @@ type unknownLine struct {
 	Unknowns  int              `json:"unknowns"`
 }
 
-func (c *cli) verify(ctx context.Context, p *parts) error {
+func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 	step, done := c.progress("looking for files", -1)
 	r, err := p.db.Verify(ctx, func(ctx context.Context, sha256 string) (bool, error) {
 		step()
@@ -55,6 +59,12 @@ func (c *cli) verify(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
+	folders := []comparedFolder{}
+	if againstServer {
+		if folders, err = c.compare(ctx, p, &r); err != nil {
+			return err
+		}
+	}
 	unknown := []unknownLine{}
 	for _, e := range r.Unknown {
 		unknown = append(unknown, unknownLine{e.ID, e.Kind, e.State, e.MessageID, e.Recipient, e.Unknowns})
@@ -63,12 +73,16 @@ func (c *cli) verify(ctx context.Context, p *parts) error {
 		err = printJSON(c.env.Stdout, struct {
 			store.Report
 			Unknown []unknownLine `json:"unknown"`
-		}{r, unknown})
+			Folders []comparedFolder  `json:"folders"`
+		}{r, unknown, folders})
 	} else {
 		c.sayCounts("inbound items", r.Ledger)
 		c.sayCounts("outbox rows", r.Outbox)
 		for _, u := range unknown {
 			c.say("unknown once: %s %s to %s <%s>, now %s", u.Kind, u.ID, u.Recipient, u.MessageID, u.State)
+		}
+		for _, f := range folders {
+			c.say("%s of %s: %d mails on the server, %d of them with a row, %d not read yet; %d rows of mails that are gone", f.Folder, f.Mailbox, f.Server, f.Server-f.Waiting-f.Missing, f.Waiting, f.Gone)
 		}
 		for _, n := range r.Notes {
 			c.say("note: %s", n)
@@ -84,6 +98,90 @@ func (c *cli) verify(ctx context.Context, p *parts) error {
 		c.say("ok: every mail that was seen has one outcome, and every outcome what belongs to it")
 	}
 	return err
+}
+
+// comparedFolder is how a folder on a server compares with the ledger.
+type comparedFolder struct {
+	Mailbox string `json:"mailbox"`
+	Folder  string `json:"folder"`
+	Server  int    `json:"on_server"`
+	Waiting int    `json:"not_read_yet"`
+	Missing int    `json:"without_row"`
+	Gone    int    `json:"gone"` // rows of mails that the server no longer has
+}
+
+// compare asks the mail servers which mails they have. A mail that was passed over breaks a promise; one behind the cursor is
+// still to come; one that only the ledger has was moved or deleted since.
+func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]comparedFolder, error) {
+	org, err := p.db.FreshOrganisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := p.db.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []comparedFolder{}
+	step, done := c.progress("asking the mail servers", len(org.Mailboxes))
+	defer done()
+	for _, mb := range org.Mailboxes {
+		var folders []desk.Folder
+		var names []string
+		for _, f := range watched {
+			if f.MailboxID == mb.ID {
+				folders, names = append(folders, f), append(names, f.Name)
+			}
+		}
+		listings, err := imap.List(ctx, mb, names)
+		if err != nil {
+			return nil, fmt.Errorf("ask the server of %s: %w", mb.Address, err)
+		}
+		for _, f := range folders {
+			rows, err := p.db.UIDs(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			line, missing := against(f, listings[f.Name], rows)
+			line.Mailbox = mb.Address
+			out = append(out, line)
+			if listings[f.Name].UIDValidity != f.UIDValidity {
+				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s was replaced on the server; the gateway reads it anew", f.Name, mb.Address))
+			}
+			for _, uid := range missing[:min(len(missing), 100)] {
+				r.Violations = append(r.Violations, fmt.Sprintf("INV1: the mail with UID %d in %s of %s has no ledger row", uid, f.Name, mb.Address))
+			}
+		}
+		step()
+	}
+	return out, nil
+}
+
+// against compares a folder's rows with what the server has; missing are the UIDs that were passed over.
+func against(f desk.Folder, l imap.Listing, rows []uint32) (line comparedFolder, missing []uint32) {
+	line = comparedFolder{Folder: f.Name, Server: len(l.UIDs)}
+	if l.UIDValidity != f.UIDValidity {
+		line.Waiting = len(l.UIDs)
+		return line, nil
+	}
+	there := make(map[uint32]bool, len(l.UIDs))
+	for _, uid := range l.UIDs {
+		there[uid] = true
+		if _, found := slices.BinarySearch(rows, uid); found {
+			continue
+		}
+		if uid > f.LastUID {
+			line.Waiting++
+		} else {
+			missing = append(missing, uid)
+		}
+	}
+	for _, uid := range rows {
+		if !there[uid] {
+			line.Gone++
+		}
+	}
+	line.Missing = len(missing)
+	return line, missing
 }
 
 func (c *cli) sayCounts(what string, counts any) {

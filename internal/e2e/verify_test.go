@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"postern/internal/mailtest"
+)
+
+// TestINV1_VerifyAgainstTheServer has mails come and go behind the gateway's back, and a row vanish.
+func TestINV1_VerifyAgainstTheServer(t *testing.T) {
+	t.Parallel()
+	numbered := func(i int) []byte {
+		return mailFrom(fmt.Sprintf("c%d@customer.example", i), support, fmt.Sprintf("Matter %d", i), fmt.Sprintf("m%d@customer.example", i), "", "Text.")
+	}
+	in := installWith(t, modes[0], "all", func(d *mailtest.DovecotServer) { d.SeedMaildir("support", "INBOX", 10, numbered, nil) })
+	in.start()
+	in.until("all are filed", func() (bool, error) {
+		out, _, err := in.try("verify", "--json")
+		var report struct{ Ledger map[string]int }
+		return err == nil && json.Unmarshal([]byte(out), &report) == nil && report.Ledger["new-ticket"] == 10, nil
+	})
+	in.stopAll(syscall.SIGTERM)
+
+	compared := func() (counts [4]int, violations []string) {
+		t.Helper()
+		out, told, _ := in.try("verify", "--against-server", "--json") // the exit status is for later
+		var report struct {
+			Violations []string
+			Folders    []struct {
+				Folder  string
+				Server  int `json:"on_server"`
+				Waiting int `json:"not_read_yet"`
+				Missing int `json:"without_row"`
+				Gone    int
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatalf("%v: %s%s", err, out, told)
+		}
+		for _, f := range report.Folders {
+			if f.Folder == "INBOX" {
+				counts = [4]int{f.Server, f.Waiting, f.Missing, f.Gone}
+			}
+		}
+		return counts, report.Violations
+	}
+	if got, broken := compared(); got != [4]int{10, 0, 0, 0} || len(broken) != 0 {
+		t.Errorf("at first: %v, %q", got, broken)
+	}
+	c := in.dovecot.Dial("support")
+	_, err := c.Select("INBOX", nil).Wait()
+	ok(t, err)
+	ok(t, c.Store(imap.UIDSetNum(2, 3), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close())
+	ok(t, c.Expunge().Close())
+	ok(t, c.Logout().Wait())
+	in.dovecot.SeedMaildir("support", "INBOX", 3, func(i int) []byte { return numbered(100 + i) }, func(int) time.Time { return time.Now() })
+	if got, broken := compared(); got != [4]int{11, 3, 0, 2} || len(broken) != 0 {
+		t.Errorf("after two went and three came: %v, %q", got, broken)
+	}
+
+	for _, kv := range in.env {
+		data, found := strings.CutPrefix(kv, "POSTERN_DATA=")
+		if !found {
+			continue
+		}
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "postern.db"))
+		ok(t, err)
+		_, err = db.ExecContext(t.Context(), `DELETE FROM ledger WHERE uid = 7`)
+		ok(t, err)
+		ok(t, db.Close())
+	}
+	got, broken := compared()
+	if got != [4]int{11, 3, 1, 2} || !strings.Contains(strings.Join(broken, "\n"), "UID 7 in INBOX of "+support+" has no ledger row") {
+		t.Errorf("after a row vanished: %v, %q", got, broken)
+	}
+	if out, _, err := in.try("verify", "--against-server"); exitCode(err) != 1 || !strings.Contains(out, "INBOX of "+support+": 11 mails on the server, 7 of them with a row, 3 not read yet; 2 rows of mails that are gone") {
+		t.Errorf("it says %q, %v", out, err)
+	}
+	in.dovecot.Kill()
+	if _, told, err := in.try("verify", "--against-server"); exitCode(err) != 1 || !strings.Contains(told, "ask the server of "+support) {
+		t.Errorf("with the server away: %q, %v", told, err)
+	}
+}
