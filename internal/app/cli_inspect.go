@@ -14,10 +14,12 @@ import (
 )
 
 func (c *cli) inspectCommand() *cobra.Command {
-	return &cobra.Command{
+	var explain bool
+	cmd := &cobra.Command{
 		Use: "inspect FILE…", Short: "Read mails and print what Postern sees in them", Args: cobra.MinimumNArgs(1),
-		Long:    `Reads mails (- is standard input) without touching a database and prints one JSON object a line. Exit status 1 if one could not be read.`,
-		Example: "  gateway inspect mail.eml | jq .reply\n  gateway inspect - < mail.eml",
+		Long: `Reads mails (- is standard input) without touching a database and prints one JSON object a line, or with --explain an
+account for people of what was seen and why. Exit status 1 if one could not be read.`,
+		Example: "  gateway inspect mail.eml | jq .reply\n  gateway inspect --explain - < mail.eml",
 		RunE: func(_ *cobra.Command, files []string) error {
 			enc := json.NewEncoder(c.env.Stdout)
 			enc.SetEscapeHTML(false)
@@ -27,7 +29,15 @@ func (c *cli) inspectCommand() *cobra.Command {
 			for _, name := range files {
 				mail, err := c.inspect(name)
 				step()
-				if err != nil {
+				switch {
+				case explain && err != nil:
+					bad++
+					c.say("%s can't be read: %v\n", name, err)
+					continue
+				case explain:
+					c.explain(name, mail)
+					continue
+				case err != nil:
 					bad++
 					if err := enc.Encode(unreadable{name, err.Error()}); err != nil {
 						return err
@@ -44,6 +54,8 @@ func (c *cli) inspectCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&explain, "explain", false, "print an account for people, not JSON")
+	return cmd
 }
 
 type unreadable struct {

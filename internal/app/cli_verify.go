@@ -72,8 +72,8 @@ func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 	if c.asJSON {
 		err = printJSON(c.env.Stdout, struct {
 			store.Report
-			Unknown []unknownLine `json:"unknown"`
-			Folders []comparedFolder  `json:"folders"`
+			Unknown []unknownLine    `json:"unknown"`
+			Folders []comparedFolder `json:"folders"`
 		}{r, unknown, folders})
 	} else {
 		c.sayCounts("inbound items", r.Ledger)

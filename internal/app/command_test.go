@@ -96,6 +96,26 @@ func TestInspectPrintsWhatIsSeen(t *testing.T) {
 	}
 }
 
+func TestInspectExplainsToPeople(t *testing.T) {
+	t.Parallel()
+	const mail = "Received: from a by b\r\nAuthentication-Results: mx.desk.example; dmarc=pass header.from=acme.example\r\nFrom: Ann <ann@acme.example>\r\nTo: support@desk.example\r\n" +
+		"Subject: Prin\x1b[2Jter\r\nMessage-ID: <2@acme.example>\r\nIn-Reply-To: <1@acme.example>\r\nAuto-Submitted: auto-replied\r\n\r\nNew words.\r\n\r\nOn Sat, 7 Nov 2026 at 10:00, Bob wrote:\r\n> Old words.\r\n"
+	var out, told bytes.Buffer
+	missing := filepath.Join(t.TempDir(), "missing.eml")
+	code := Gateway(t.Context(), []string{"inspect", "--explain", "-", missing}, Env{Stdin: strings.NewReader(mail), Stdout: &out, Stderr: &told}, nil)
+	if code != 1 || strings.Contains(out.String(), "\x1b") {
+		t.Errorf("exit status %d, %q", code, out.String())
+	}
+	for _, want := range []string{
+		"Ann <ann@acme.example>", "answers      1@acme.example", "class        automatic", "because Auto-Submitted: auto-replied", "no automatic mail answers it",
+		"mx.desk.example says dmarc=pass, below 1 Received lines", "what is new:\n    | New words.\n", "earlier mail:\n    | On Sat", "    | > Old words.", missing + " can't be read",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestSince(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 4, 3, 2, 1, 500, time.UTC)
