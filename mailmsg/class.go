@@ -22,19 +22,50 @@ func (p *parser) classify(h header) {
 }
 
 func (p *parser) class(h header) (desk.Class, string) {
-	m := &p.mail
+	class, why := p.reportClass(h)
+	switch class {
+	case desk.Bounce:
+		p.original(string(p.reports.enclosed))
+		if hit := textID.FindStringSubmatch(p.explanation()); hit != nil {
+			p.original(hit[1])
+		}
+		p.original(h.get("in-reply-to"))
+	case desk.Receipt, desk.Complaint:
+		p.original(string(p.reports.enclosed))
+	default:
+		// Whatever reports a mail encloses that is none, they are about somebody else's mail.
+		p.mail.Bounced, p.mail.BouncedMessageID = nil, ""
+	}
+	if class != "" {
+		return class, why
+	}
+	return p.writtenClass(h)
+}
+
+// reportClass finds reports about another mail; the class is empty if this is none.
+func (p *parser) reportClass(h header) (desk.Class, string) {
 	switch r := p.reports; {
-	case r.abuse || r.typ == "feedback-report":
+	case r.abuse:
 		return desk.Complaint, "it holds a feedback report"
 	case r.receipt || r.typ == "disposition-notification":
 		return desk.Receipt, "it holds a disposition notification"
-	case r.dsn || r.typ == "delivery-status":
+	case r.typ == "delivery-status" || r.dsn && (r.typ != "" || p.fromMailSystem(h)):
+		p.settleGroups(p.late())
+		if len(p.mail.Bounced) == 0 {
+			p.textBounce(h)
+		}
 		return desk.Bounce, "it holds a delivery report"
-	case p.plainBounce(h):
+	case p.textBounce(h):
 		return desk.Bounce, "it is from a mail system and says that a mail was not delivered"
 	case r.typ != "":
 		return desk.Automatic, "it is a multipart/report"
 	}
+	return "", ""
+}
+
+// writtenClass is about mail that is no report: what its header says of the hand or the program that wrote it.
+func (p *parser) writtenClass(h header) (desk.Class, string) {
+	m := &p.mail
 	if why := automatic(h); why != "" {
 		return desk.Automatic, why
 	}

@@ -100,6 +100,39 @@ func TestCorpusOfPeoplesMailIsNoMachines(t *testing.T) {
 	}
 }
 
+func TestCorpusOfReportsIsRead(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"mail/flanker/bounce", "mail/enmime/dsn", "mail/ruby_mail/multipart_report_emails"} {
+		for name, raw := range corpus(t, folder) {
+			m := parse(t, string(raw))
+			if m.Class != desk.Bounce || len(m.Bounced) == 0 {
+				t.Errorf("%s: %s of %q", name, m.Class, m.Bounced)
+			}
+			for _, b := range m.Bounced {
+				if late := strings.HasPrefix(filepath.Base(name), "delayed") || strings.Contains(b.Diagnostic, "452 4.2.2"); b.Status == "" || late && b.Action != "delayed" {
+					t.Errorf("%s: %+v", name, b)
+				}
+			}
+		}
+	}
+	for name, raw := range corpus(t, "mail/flanker/complaint") {
+		if m := parse(t, string(raw)); m.Class != desk.Complaint || m.BouncedMessageID == "" {
+			t.Errorf("%s: %s about %q", name, m.Class, m.BouncedMessageID)
+		}
+	}
+}
+
+// TestCorpusOfPeoplesMailHasNoFalseBounce: what is called a bounce there was written by a mail system and says so.
+func TestCorpusOfPeoplesMailHasNoFalseBounce(t *testing.T) {
+	t.Parallel()
+	for name, raw := range corpus(t, "bulk/spamassassin/data/easy-ham-2") {
+		m := parse(t, string(raw))
+		if m.Class == desk.Bounce && desk.LocalPart(m.From.Email) != "mailer-daemon" || m.Class == desk.Complaint || m.Class == desk.Receipt {
+			t.Errorf("%s by %s is called %s: %q", name, m.From, m.Class, m.Reasons)
+		}
+	}
+}
+
 // expected is what people say of a reply: all that is new in it, or what the new part holds, begins with or lacks.
 type expected struct {
 	Reply    *string `json:"reply_text"`

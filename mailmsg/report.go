@@ -2,9 +2,12 @@ package mailmsg
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"postern/desk"
 )
@@ -19,6 +22,8 @@ const (
 type reports struct {
 	typ                 string // the report-type of a multipart/report
 	dsn, receipt, abuse bool
+	groups              []statusGroup  // of the delivery reports
+	enclosed            desk.MessageID // of the first mail that is enclosed
 }
 
 func (r *reports) kind(reportType string) {
@@ -56,15 +61,16 @@ func (p *parser) report(r io.Reader, mediaType string, file desk.Attachment) err
 		p.reports.receipt = true
 		p.original(p.block(src).get("original-message-id"))
 	case "message/feedback-report":
-		p.reports.abuse = true
-		h := p.block(src)
-		for _, v := range h.all("original-rcpt-to") {
-			p.bounced(desk.BouncedRecipient{Address: reportAddress(v), Action: "complained"})
-		}
+		p.feedback(p.block(src))
 	default:
 		h := p.block(src)
-		if p.reports.typ != "" {
-			p.original(h.get("message-id"))
+		if id, ok := ParseMessageID(h.get("message-id")); ok && p.reports.enclosed == "" {
+			p.reports.enclosed = id
+		}
+		// Hotmail's reports have no feedback-report, but this field in the mail they enclose.
+		if to := reportAddress(h.get("x-hmxmroriginalrecipient")); to != "" {
+			p.reports.abuse = true
+			p.bounced(desk.BouncedRecipient{Address: to, Action: actionComplained})
 		}
 		last := &p.mail.Attachments[len(p.mail.Attachments)-1]
 		if subject := headerLine(h.get("subject")); subject != "" && file.Name == "" && mediaType != "text/rfc822-headers" {
@@ -73,6 +79,24 @@ func (p *parser) report(r io.Reader, mediaType string, file desk.Attachment) err
 	}
 	return nil
 }
+
+// feedback reads a report of RFC 5965. Of its types (section 7.3, RFC 6591), two complain about nothing: that a mail is no spam,
+// and that somebody's authentication failed.
+func (p *parser) feedback(h header) {
+	switch firstToken(h.get("feedback-type")) {
+	case "not-spam", "auth-failure", "dmarc":
+		return
+	}
+	p.reports.abuse = true
+	for _, name := range []string{"original-rcpt-to", "removal-recipient"} {
+		for _, v := range h.all(name) {
+			p.bounced(desk.BouncedRecipient{Address: reportAddress(v), Action: actionComplained})
+		}
+	}
+}
+
+// actionComplained is what we write for a recipient who called a mail spam; reports of delivery have no such action.
+const actionComplained = "complained"
 
 // teeReader keeps the beginning of what passes through.
 type teeReader struct {
@@ -112,34 +136,125 @@ func (p *parser) bounced(b desk.BouncedRecipient) {
 	p.mail.Bounced = append(p.mail.Bounced, b)
 }
 
-// deliveryStatus reads the blocks of RFC 3464: one about the mail, then one about each recipient.
+// deliveryStatus reads the blocks of RFC 3464: one about the mail, then one about each recipient. Real ones forget the empty
+// line between two recipients, or put one between a recipient and its fate.
 func (p *parser) deliveryStatus(s *source) {
+	var groups []statusGroup
 	for n := 0; n < 2*maxRecipients && s.pos < s.end; n++ {
 		h := p.block(s)
 		if len(h) == 0 {
 			if len(s.peekLine(1)) == 0 {
-				return
+				break
 			}
 			continue
 		}
 		p.original(h.get("x-original-message-id"))
-		address := reportAddress(h.get("final-recipient"))
-		if original := reportAddress(h.get("original-recipient")); original != "" {
-			address = original // the one we wrote to
+		p.original(h.get("original-message-id"))
+		for _, g := range statusGroups(h) {
+			if last := len(groups) - 1; last >= 0 && !g.names() && groups[last].names() && groups[last].action+groups[last].status == "" {
+				groups[last].action, groups[last].status = g.action, g.status
+				groups[last].diagnostic = cmp.Or(groups[last].diagnostic, g.diagnostic)
+				continue
+			}
+			groups = append(groups, g)
 		}
-		p.bounced(desk.BouncedRecipient{
-			Address:    address,
-			Action:     firstToken(h.get("action")),
-			Status:     statusCode(h.get("status")),
-			Diagnostic: diagnostic(h.get("diagnostic-code")),
-		})
+	}
+	p.reports.groups = append(p.reports.groups, groups...)
+	if len(p.reports.groups) > maxRecipients {
+		p.reports.groups = p.reports.groups[:maxRecipients]
 	}
 }
 
-// reportAddress reads "rfc822; ann@example.com".
+// statusGroup is what a delivery report says about one recipient, as it came.
+type statusGroup struct {
+	final, original, actual    string
+	action, status, diagnostic string
+}
+
+func (g *statusGroup) names() bool { return g.final+g.original+g.actual != "" }
+
+// slot is where the value of a field goes, by what the field is called in reports of all sorts; nil if nothing asks for it.
+func (g *statusGroup) slot(name string) *string {
+	switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(name) {
+	case "finalrecipient", "failedrecipient", "xfailedrecipient", "recipient", "recipientaddress":
+		return &g.final
+	case "originalrecipient", "xoriginalrecipient":
+		return &g.original
+	case "xactualrecipient", "actualrecipient":
+		return &g.actual
+	case "action":
+		return &g.action
+	case "status":
+		return &g.status
+	case "diagnosticcode", "diagnostic", "diagnosticinformation", "xdiagnosticcode", "xsupplementaryinfo", "smtpremoteresponse":
+		return &g.diagnostic
+	}
+	return nil
+}
+
+// statusGroups takes a block apart: where a field comes a second time, the next recipient begins.
+func statusGroups(h header) (groups []statusGroup) {
+	var g statusGroup
+	for _, f := range h {
+		switch at := g.slot(f.name); {
+		case at == nil || strings.TrimSpace(f.value) == "":
+		case *at != "" && at != &g.diagnostic:
+			groups = append(groups, g)
+			g = statusGroup{}
+			*g.slot(f.name) = f.value
+		case *at == "":
+			*at = f.value
+		}
+	}
+	if g != (statusGroup{}) {
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// settleGroups makes recipients of what the delivery reports said. late tells that the text speaks of a mail that is still
+// being tried, for reports that don't say what became of it.
+func (p *parser) settleGroups(late bool) {
+	for _, g := range p.reports.groups {
+		// The original recipient is the one we wrote to; the final one is where a forward led (RFC 3464 section 2.3.1).
+		address := cmp.Or(reportAddress(g.original), reportAddress(g.final), reportAddress(g.actual))
+		why := diagnostic(g.diagnostic)
+		status := cmp.Or(enhanced(g.status), enhanced(why), statusOfReply(g.status), statusOfReply(why))
+		p.bounced(desk.BouncedRecipient{Address: address, Action: actionOf(firstToken(g.action), status, late), Status: status, Diagnostic: why})
+	}
+}
+
+// actionOf gives one of RFC 3464's actions. Where a report forgets it, its status tells: a 4 says that it is tried again.
+func actionOf(said, status string, late bool) string {
+	for _, known := range []struct{ begins, action string }{
+		{"fail", actionFailed}, {"delay", actionDelayed}, {"defer", actionDelayed}, {"deliver", "delivered"}, {"relay", "relayed"}, {"expand", "expanded"},
+	} {
+		if strings.HasPrefix(said, known.begins) {
+			return known.action
+		}
+	}
+	switch {
+	case late || strings.HasPrefix(status, "4"):
+		return actionDelayed
+	case strings.HasPrefix(status, "2"):
+		return "delivered"
+	}
+	return actionFailed
+}
+
+// The actions that Postern itself tells apart.
+const (
+	actionFailed  = "failed"
+	actionDelayed = "delayed"
+)
+
+// reportAddress reads "rfc822; ann@example.com", and "utf-8; ann@\\x{e4}.example" (RFC 6533 section 3).
 func reportAddress(v string) string {
 	if kind, rest, ok := strings.Cut(v, ";"); ok && !strings.Contains(kind, "@") {
 		v = rest
+		if strings.EqualFold(strings.TrimSpace(kind), "utf-8") {
+			v = utf8Xtext.ReplaceAllStringFunc(v, fromXtext)
+		}
 	}
 	if v = strings.TrimSpace(v); len(v) > maxReportAddress {
 		return ""
@@ -149,6 +264,16 @@ func reportAddress(v string) string {
 		return ""
 	}
 	return list[0].Email
+}
+
+var utf8Xtext = regexp.MustCompile(`\\x\{([0-9A-Fa-f]{2,6})\}`)
+
+func fromXtext(s string) string {
+	n, err := strconv.ParseUint(s[len(`\x{`):len(s)-1], 16, 32)
+	if err != nil || n < ' ' || n > utf8.MaxRune {
+		return s
+	}
+	return string(rune(n))
 }
 
 // diagnostic gives the text of "smtp; 550 no such user".
@@ -161,79 +286,4 @@ func diagnostic(v string) string {
 		v = strings.ToValidUTF8(v[:1000], "")
 	}
 	return v
-}
-
-var enhancedStatus = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
-
-// statusCode finds an enhanced status code (RFC 3463).
-func statusCode(v string) string { return enhancedStatus.FindString(v) }
-
-var (
-	qmailRecipient = regexp.MustCompile(`(?m)^<([^<>\s]{1,200}@[^<>\s]{1,200})>:?[ \t]*\n(.{0,500})`)
-	replyCode      = regexp.MustCompile(`\b[45]\d\d\b`)
-	textID         = regexp.MustCompile(`(?im)^\s*message-id:\s*(<[^<>\n]{1,500}>)`)
-)
-
-// plainBounce reads a bounce that has no machine-readable part, from the header Exim writes or the text qmail writes.
-func (p *parser) plainBounce(h header) bool {
-	m := &p.mail
-	text := m.Text
-	if len(text) > 64<<10 {
-		text = text[:64<<10]
-	}
-	failed := addressField(h, "x-failed-recipients")
-	found := len(failed) > 0
-	if found {
-		status, why := statusCode(text), bounceLine(text)
-		for _, a := range failed {
-			p.bounced(desk.BouncedRecipient{Address: a.Email, Action: "failed", Status: status, Diagnostic: why})
-		}
-	}
-	if !found && fromDaemon(m.From.Email, m.NullReturnPath) && bounceWords(m.Subject, text) {
-		found = true
-		for _, hit := range qmailRecipient.FindAllStringSubmatch(text, 100) {
-			if list, _ := parseAddresses(hit[1]); len(list) == 1 {
-				p.bounced(desk.BouncedRecipient{Address: list[0].Email, Action: "failed", Status: statusCode(hit[2]), Diagnostic: diagnostic(hit[2])})
-			}
-		}
-	}
-	if found {
-		if hit := textID.FindStringSubmatch(text); hit != nil {
-			p.original(hit[1])
-		}
-	}
-	return found
-}
-
-// bounceLine gives the line of a bounce that says why.
-func bounceLine(text string) string {
-	for line := range strings.SplitSeq(text, "\n") {
-		if replyCode.MatchString(line) {
-			return diagnostic(strings.TrimSpace(line))
-		}
-	}
-	return ""
-}
-
-func fromDaemon(email string, nullReturnPath bool) bool {
-	local := desk.LocalPart(email)
-	return local == "mailer-daemon" || local == "postmaster" || local == "mail-daemon" || nullReturnPath
-}
-
-// bounceWords tells whether subject or text speak of a mail that was not delivered.
-func bounceWords(subject, text string) bool {
-	if strings.Contains(text, "This is the qmail-send program") || strings.Contains(text, "This message was created automatically by mail delivery software") {
-		return true
-	}
-	subject = strings.ToLower(subject)
-	for _, words := range []string{
-		"undeliver", "delivery failure", "delivery status notification", "mail delivery failed", "delivery failed", "returned mail", "failure notice",
-		"unzustellbar", "nicht zugestellt", "non remis", "non distribu", "no se puede entregar", "no entregado", "mancato recapito", "não entregue",
-		"onbestelbaar", "niet bezorgd", "niedostarczon", "nedoruč", "не доставлено", "недоставлен", "配信不能", "配信できません", "退信",
-	} {
-		if strings.Contains(subject, words) {
-			return true
-		}
-	}
-	return false
 }
