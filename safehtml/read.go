@@ -124,7 +124,12 @@ func (r *reader) write(word string) {
 	r.out.WriteString(strings.ReplaceAll(word, "\x00", ""))
 }
 
-func (r *reader) block(lines int) { r.breaks, r.blank = max(r.breaks, lines), false }
+// block has the next word begin so many lines below. An element within a line, which asks for none, keeps the blank before it.
+func (r *reader) block(lines int) {
+	if lines > 0 {
+		r.breaks, r.blank = max(r.breaks, lines), false
+	}
+}
 
 func (r *reader) start(tag atom.Atom) {
 	switch tag {

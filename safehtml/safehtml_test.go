@@ -122,6 +122,7 @@ func TestRead(t *testing.T) {
 		"table":      {"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc"},
 		"hidden":     {`<div style="display: none">x</div><style>y</style><title>z</title>a`, "a"},
 		"head":       {`<html><head><title>t</title><meta x><body>a</body></html>`, "a"},
+		"in a line":  {"<p>a <b>b</b> <i>c</i>d<span> e</span></p>", "a b cd e"},
 		"pre":        {"<pre>a  b\n c</pre>", "a  b\n c"},
 		"entities":   {"a&nbsp;&amp;&lt;b", "a\u00a0&<b"},
 	} {
