@@ -12,7 +12,8 @@ func TestFixtures(t *testing.T) {
 	want := map[string]string{
 		"reply-with-token.eml": `human ["support+abcdefghijklmnopqrstuvwxyz23@example.com"] "2@example.net" ["m.abc@example.com"] "It works again – thank you!" [] ""`,
 		"vacation.eml":         `automatic [] "away-1@example.org" [] "I am away until Friday." [] ""`,
-		"bounce.eml":           `bounce [] "bounce-1@mx.example.net" [] "Your mail could not be delivered." [{"gone@example.net" "failed" "5.1.1" "550 5.1.1 no such user"}] "m.abc@example.com"`,
+		"bounce.eml":           `bounce [] "bounce-1@mx.example.net" [] "Your mail could not be delivered." [{"gone@example.net" "failed" "5.1.1" "550 5.1.1 no such user"}] "m.abc@example.com" "attachment.txt" "attachment.eml"`,
+		"winmail.eml":          `human [] "tnef-1@example.net" [] "hello world" [] "" "Angebot für Büro.txt"`,
 	}
 	files, err := filepath.Glob(filepath.Join("testdata", "*.eml"))
 	if err != nil || len(files) != len(want) {
@@ -24,7 +25,11 @@ func TestFixtures(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := parse(t, string(raw))
-		if got := fmt.Sprintf("%s %q %q %q %q %q %q", m.Class, m.DeliveredTo, m.MessageID, m.InReplyTo, m.Reply, m.Bounced, m.BouncedMessageID); got != want[filepath.Base(file)] {
+		got := fmt.Sprintf("%s %q %q %q %q %q %q", m.Class, m.DeliveredTo, m.MessageID, m.InReplyTo, m.Reply, m.Bounced, m.BouncedMessageID)
+		for _, a := range m.Attachments {
+			got += fmt.Sprintf(" %q", a.Name)
+		}
+		if got != want[filepath.Base(file)] {
 			t.Errorf("%s\n got %s\nwant %s", file, got, want[filepath.Base(file)])
 		}
 		if len(m.Defects) > 0 {

@@ -130,6 +130,7 @@ type parser struct {
 	work    int // bytes of headers and reports read so far
 	reports reports
 	failed  map[desk.BouncedRecipient]bool // those in mail.Bounced
+	spare   []piece                        // shown where the mail has no text of its own
 	// textOnly leaves out what the fingerprint does not need: the HTML and what is new in the text.
 	textOnly bool
 }
@@ -158,7 +159,7 @@ func (p *parser) read() error {
 	if p.src.err != nil {
 		return p.src.err
 	}
-	p.compose(merge(pieces))
+	p.compose(p.orSpare(merge(pieces)))
 	p.classify(h)
 	p.mail.Fingerprint = fingerprint(p.mail)
 	return nil
@@ -470,6 +471,8 @@ func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, er
 	}
 	attached := firstToken(disposition.main) == "attachment"
 	switch {
+	case isTNEF(mediaType, name):
+		return nil, p.tnefPart(r, file)
 	case text && !attached && (name == "" || parent == ""):
 		return p.textPart(r, ct, mediaType, file)
 	case reportType(mediaType):
@@ -493,15 +496,7 @@ func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Att
 		// Cut at the end of a line, or at least of a character.
 		cut := bytes.LastIndexByte(raw, '\n') + 1
 		if cut < len(raw)/2 {
-			cut = len(raw)
-			for k := 1; k < utf8.UTFMax && k < len(raw); k++ {
-				if utf8.RuneStart(raw[len(raw)-k]) {
-					if !utf8.FullRune(raw[len(raw)-k:]) {
-						cut = len(raw) - k
-					}
-					break
-				}
-			}
+			cut = runeEnd(raw)
 		}
 		rest := bytes.Clone(raw[cut:])
 		raw = raw[:cut]
@@ -529,6 +524,19 @@ func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Att
 		}
 	}
 	return []piece{{text: text}}, nil
+}
+
+// runeEnd gives the length of b without the piece of a character that may stand at its end.
+func runeEnd(b []byte) int {
+	for k := 1; k < utf8.UTFMax && k < len(b); k++ {
+		if utf8.RuneStart(b[len(b)-k]) {
+			if !utf8.FullRune(b[len(b)-k:]) {
+				return len(b) - k
+			}
+			break
+		}
+	}
+	return len(b)
 }
 
 // decoded makes text of bytes, with "\n" at the end of lines.
@@ -590,6 +598,24 @@ func (p *parser) compose(body piece) {
 	}
 	f := Fold(m.Text, spans)
 	m.Reply, m.Quoted, m.Signature = f.Reply, f.Quoted, f.Signature
+}
+
+// spareText notes what a file says, for a mail that has no text of its own; the same thing once.
+func (p *parser) spareText(x piece) {
+	if !slices.Contains(p.spare, x) {
+		p.spare = append(p.spare, x)
+	}
+}
+
+// orSpare gives the mail's body, or what its files say if that shows nothing.
+func (p *parser) orSpare(body piece) piece {
+	if len(p.spare) == 0 || strings.TrimSpace(body.text) != "" {
+		return body
+	}
+	if body.html != "" && (strings.TrimSpace(safehtml.Text(body.html)) != "" || strings.Contains(strings.ToLower(body.html), "<img")) {
+		return body
+	}
+	return merge(p.spare)
 }
 
 // attach keeps a file.
