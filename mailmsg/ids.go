@@ -44,3 +44,26 @@ func TokenIn(address, mailboxAddress string) (string, bool) {
 	}
 	return strings.ToLower(local[plus+1:]), true
 }
+
+// RenamedTo gives the Message-ID under which a server that has just taken a mail passes it on, if its reply to the end of the
+// data tells (REQUIREMENTS M5). Microsoft's names it in angle brackets. Amazon's says "Ok" and the left side; the right side
+// goes by the server's region (Amazon SES Developer Guide, "Amazon SES SMTP endpoints").
+func RenamedTo(reply, host string) (desk.MessageID, bool) {
+	if from := strings.IndexByte(reply, '<'); from >= 0 {
+		end := strings.IndexByte(reply[from:], '>')
+		if end < 0 || !strings.Contains(reply[from:from+end], "@") {
+			return "", false
+		}
+		return ParseMessageID(reply[from : from+end+1])
+	}
+	region, ses := strings.CutPrefix(strings.ToLower(host), "email-smtp.")
+	region, amazon := strings.CutSuffix(region, ".amazonaws.com")
+	words := strings.Fields(reply)
+	if !ses || !amazon || len(words) != 2 || !strings.EqualFold(words[0], "ok") {
+		return "", false
+	}
+	if region == "us-east-1" {
+		region = "email"
+	}
+	return ParseMessageID("<" + words[1] + "@" + region + ".amazonses.com>")
+}

@@ -139,3 +139,19 @@ func FuzzToken(f *testing.F) {
 		}
 	})
 }
+
+func TestM5_RenamedTo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ reply, host, want string }{
+		{"OK <DB7PR01@EURPRD01.PROD.OUTLOOK.example> [Hostname=x]", "smtp.office365.example", "DB7PR01@EURPRD01.PROD.OUTLOOK.example"},
+		{"Ok 0102018f-0000-1111", "email-smtp.eu-west-1.amazonaws.com", "0102018f-0000-1111@eu-west-1.amazonses.com"},
+		{"Ok 0100018f-0000-1111", "Email-SMTP.us-east-1.amazonaws.com", "0100018f-0000-1111@email.amazonses.com"},
+		{"Ok 0100018f-0000-1111", "mx.example", ""},
+		{"Ok: queued as 4F2A", "email-smtp.eu-west-1.amazonaws.com", ""},
+		{"queued as <4F2A>", "mx.example", ""}, {"queued <a@b", "mx.example", ""}, {"", "mx.example", ""}, {"ok <> x@y", "mx.example", ""},
+	} {
+		if got, ok := RenamedTo(c.reply, c.host); string(got) != c.want || ok != (c.want != "") {
+			t.Errorf("%q of %s: %q, %t", c.reply, c.host, got, ok)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -458,8 +459,30 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 			return nil
 		}
 	}
-	_, err = w.Submitter.Submit(ctx, j.mb, j.mb.Address, j.row.Recipient, j.write)
+	reply, err := w.Submitter.Submit(ctx, j.mb, j.mb.Address, j.row.Recipient, j.write)
+	if err == nil {
+		w.learn(ctx, j, reply)
+	}
 	return err
+}
+
+// learn notes under which Message-ID the server passes a mail on, so that what answers it there finds its ticket. The mail is
+// sent whatever becomes of this: the References of the answer lead there too.
+func (w *Worker) learn(ctx context.Context, j job, reply string) {
+	server, err := url.Parse(j.mb.SMTP)
+	if err != nil || j.row.TicketID == "" {
+		return
+	}
+	mid, told := mailmsg.RenamedTo(reply, server.Hostname())
+	if !told || mid == j.row.MessageID || string(mid) == j.row.Recipient || string(mid) == j.mb.Address {
+		return
+	}
+	err = w.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.AddMessageIDs(ctx, j.mb.ID, j.row.TicketID, j.row.SubjectID, true, mid)
+	})
+	if err != nil {
+		w.Log.WarnContext(ctx, "a mail's other Message-ID can't be noted", slog.String("outbox_id", string(j.row.ID)), slog.String("error", err.Error()))
+	}
 }
 
 // recovered makes a panic an error of one row: no row may end the program, and with it the work on all others. It is

@@ -2,6 +2,7 @@ package outbound_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type server struct {
 	maybe   []bool                // what Append was told about a copy being there
 	answers func(to string) error // before the mail is taken
 	after   func(to string) error // once it is taken
+	reply   string                // to the end of the data; empty: one that says nothing
 }
 
 // Submit takes a mail.
@@ -60,7 +62,7 @@ func (s *server) Submit(_ context.Context, _ desk.Mailbox, _, to string, body fu
 	if s.after != nil {
 		return "", s.after(to)
 	}
-	return "250 ok", nil
+	return cmp.Or(s.reply, "ok"), nil
 }
 
 // Append takes a mail.
@@ -628,4 +630,22 @@ func TestF4_MailSentWhileTheDatabaseDiesIsNotSentAgain(t *testing.T) {
 	if e := r.row(desk.ReplyMail); e.State != desk.EffectSent || e.Unknowns != 0 || len(r.sent()) != 1 {
 		t.Errorf("%d copies, %+v", len(r.sent()), e)
 	}
+}
+
+// TestM5_TheServersReplyTellsAnotherMessageID: an answer that names only that one finds its ticket.
+func TestM5_TheServersReplyTellsAnotherMessageID(t *testing.T) {
+	both(t, func(r *rig) {
+		for _, reply := range []string{"queued as 4F2A", "accepted for <ann@customer.example>", "OK <abc123@prod.outlook.example> [Hostname=mx]"} {
+			r.server.reply = reply
+			m := r.answer("try "+reply, false)
+			r.drain(desk.QueueMail)
+			known, err := r.db.KnownIDs(r.t.Context(), r.mb.ID, []desk.MessageID{"abc123@prod.outlook.example", "ann@customer.example"})
+			if told := strings.HasPrefix(reply, "OK"); err != nil || told != (len(known) == 1) {
+				r.t.Errorf("%q: %+v, %v", reply, known, err)
+			}
+			if len(known) == 1 && (known[0].TicketID != m.TicketID || !known[0].Ours || !known[0].Seen) {
+				r.t.Errorf("%q: %+v", reply, known)
+			}
+		}
+	})
 }
