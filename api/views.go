@@ -27,10 +27,12 @@ type contactView struct {
 	Username  string    `json:"username"`
 	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"created_at"`
+
+	Suppressed []desk.Suppression `json:"suppressed" doc:"Addresses that get no automatic mail. Reason is an open set: bounced (until mail comes from there, or the contact is changed), complained."`
 }
 
 func viewContact(c desk.Contact) contactView {
-	return contactView{c.ID, c.Name, orEmpty(c.Addresses), orNull(c.PrimaryCompany()), orEmpty(c.Companies), c.Language, c.Username, c.Disabled, c.CreatedAt}
+	return contactView{c.ID, c.Name, orEmpty(c.Addresses), orNull(c.PrimaryCompany()), orEmpty(c.Companies), c.Language, c.Username, c.Disabled, c.CreatedAt, orEmpty(c.Suppressed)}
 }
 
 type ticketView struct {

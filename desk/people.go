@@ -23,7 +23,26 @@ type Contact struct {
 	Username  string   // what the contact may sign in with beside the address; empty: none
 	Disabled  bool
 	CreatedAt time.Time
+	// Suppressed tells which of the addresses get no automatic mail, and why. It is not stored with the contact.
+	Suppressed []Suppression
 }
+
+// Suppression says why no automatic mail goes to an address (REQUIREMENTS L4). What people write goes there all the same.
+type Suppression struct {
+	Address string            `json:"address"`
+	Reason  SuppressionReason `json:"reason"`
+	Status  string            `json:"status"` // of the bounce (RFC 3463); empty if it tells none
+	At      time.Time         `json:"at"`
+}
+
+// SuppressionReason is why an address is suppressed. It is an open set.
+type SuppressionReason string
+
+// Bounced holds until mail comes from the address or an operator edits the contact; Complained (RFC 5965) for good.
+const (
+	Bounced    SuppressionReason = "bounced"
+	Complained SuppressionReason = "complained"
+)
 
 // PrimaryCompany is the company the contact's tickets are put with, or "".
 func (c Contact) PrimaryCompany() ID {

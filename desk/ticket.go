@@ -145,7 +145,7 @@ type Message struct {
 	CreatedAt      time.Time
 }
 
-// Delivery sums up the mails that carry a message: the worst state of them, and its reason.
+// Delivery sums up the mails that carry a message: the worst state of them, and its reason. One that bounced has failed.
 type Delivery struct {
 	State EffectState // empty: nothing to deliver
 	Error string

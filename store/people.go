@@ -170,7 +170,10 @@ func (r reads) contactParts(ctx context.Context, c desk.Contact) (desk.Contact, 
 	if c.Addresses, err = collect(ctx, r.x, scanString, `SELECT email FROM contact_addresses WHERE contact_id = $1 ORDER BY position`, c.ID); err != nil {
 		return c, err
 	}
-	c.Companies, err = collect(ctx, r.x, scanID, `SELECT company_id FROM contact_companies WHERE contact_id = $1 ORDER BY position`, c.ID)
+	if c.Companies, err = collect(ctx, r.x, scanID, `SELECT company_id FROM contact_companies WHERE contact_id = $1 ORDER BY position`, c.ID); err != nil {
+		return c, err
+	}
+	c.Suppressed, err = r.suppressions(ctx, c.ID)
 	return c, err
 }
 

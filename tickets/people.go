@@ -177,7 +177,17 @@ func (d *Desk) ChangeContact(ctx context.Context, id desk.ID, change ContactChan
 				return err
 			}
 		}
-		return tx.ChangeContact(ctx, c)
+		// Whoever edits the contact has looked at its addresses.
+		for _, email := range c.Addresses {
+			if err := tx.Reached(ctx, email, tx.Now()); err != nil {
+				return err
+			}
+		}
+		if err := tx.ChangeContact(ctx, c); err != nil {
+			return err
+		}
+		c, err = tx.Contact(ctx, id)
+		return err
 	})
 	return c, err
 }

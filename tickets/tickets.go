@@ -145,6 +145,9 @@ func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	case full && !w.Enabled, !full && !(w.Enabled && w.NeutralEnabled):
 		return false, nil
 	}
+	if suppressed, err := tx.Suppressed(ctx, email); err != nil || suppressed {
+		return false, err
+	}
 	first, err := tx.Welcomed(ctx, email)
 	if err != nil || !first {
 		return false, err

@@ -122,6 +122,8 @@ type contactLine struct {
 	Companies []desk.ID `json:"companies"`
 	Language  string    `json:"language"`
 	Disabled  bool      `json:"disabled"`
+
+	Suppressed []desk.Suppression `json:"suppressed"`
 }
 
 func (c *cli) contactList(ctx context.Context, p *parts) error {
@@ -131,10 +133,13 @@ func (c *cli) contactList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []contactLine{}, [][]string{}
 	for _, co := range cs {
-		items = append(items, contactLine{co.ID, co.Name, nonNil(co.Addresses), co.Username, co.PrimaryCompany(), nonNil(co.Companies), co.Language, co.Disabled})
+		items = append(items, contactLine{co.ID, co.Name, nonNil(co.Addresses), co.Username, co.PrimaryCompany(), nonNil(co.Companies), co.Language, co.Disabled, nonNil(co.Suppressed)})
 		state := ""
 		if co.Disabled {
 			state = "disabled"
+		}
+		for _, s := range co.Suppressed {
+			state = strings.TrimPrefix(state+", "+s.Address+" "+string(s.Reason), ", ")
 		}
 		rows = append(rows, []string{string(co.ID), co.Name, strings.Join(co.Addresses, ", "), co.Username, string(co.PrimaryCompany()), state})
 	}

@@ -274,6 +274,22 @@ CREATE TABLE templates (
     subject TEXT NOT NULL,
     body    TEXT NOT NULL
 );
+-- What mails of ours bounced: a server that took one (outbox.state is sent) has told so later.
+CREATE TABLE bounces (
+    message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    recipient  TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (message_id, recipient)
+);
+-- Addresses that get no automatic mail.
+CREATE TABLE suppressions (
+    email  TEXT NOT NULL,
+    reason TEXT NOT NULL, -- bounced or complained
+    status TEXT NOT NULL,
+    at     BIGINT NOT NULL,
+    PRIMARY KEY (email, reason)
+);
 CREATE TABLE welcomes (
     email TEXT PRIMARY KEY,
     at    BIGINT NOT NULL
@@ -313,6 +329,8 @@ DROP TABLE sessions;
 DROP TABLE one_time;
 DROP TABLE passwords;
 DROP TABLE welcomes;
+DROP TABLE suppressions;
+DROP TABLE bounces;
 DROP TABLE templates;
 DROP TABLE outbox;
 DROP TABLE reply_tokens;

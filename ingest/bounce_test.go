@@ -1,0 +1,147 @@
+package ingest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/desk"
+	"postern/tickets"
+)
+
+// reports is a delivery report about a mail of ours.
+func reports(id string, about desk.MessageID, recipient, action, status string) string {
+	return mail("MAILER-DAEMON@mx.example", support, id, "--b\r\nContent-Type: text/plain\r\n\r\nA report.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"+
+		"Reporting-MTA: dns; mx.example\r\n\r\nFinal-Recipient: rfc822; "+recipient+"\r\nAction: "+action+"\r\nStatus: "+status+"\r\nDiagnostic-Code: smtp; 550 no such user\r\n\r\n"+
+		"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <"+string(about)+">\r\n\r\n.\r\n--b--", `Content-Type: multipart/report; report-type=delivery-status; boundary="b"`)
+}
+
+// complains is a feedback report about a mail of ours.
+func complains(id string, about desk.MessageID, recipient string) string {
+	return mail("abuse@mx.example", support, id, "--b\r\nContent-Type: text/plain\r\n\r\nA complaint.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n"+recipient+
+		"\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <"+string(about)+">\r\n\r\n.\r\n--b--", `Content-Type: multipart/report; report-type=feedback-report; boundary="b"`)
+}
+
+// handsOver has a worker begin to send all mail that waits.
+func (r *rig) handsOver() {
+	r.t.Helper()
+	if _, err := r.db.Claim(r.t.Context(), desk.QueueMail, "test", 100, time.Hour); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// wantSuppressed checks why the contact with the address gets no automatic mail.
+func (r *rig) wantSuppressed(email string, want ...string) {
+	r.t.Helper()
+	var got []string
+	for _, s := range r.contact(email).Suppressed {
+		got = append(got, strings.TrimSpace(s.Address+" "+string(s.Reason)+" "+s.Status))
+		if s.At.IsZero() {
+			r.t.Errorf("%s: no time", s.Address)
+		}
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("suppressed %q, want %q", got, want)
+	}
+}
+
+func TestL6_ABounceMarksTheMailAndTheAddress(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		answer := r.agentAnswers(first.TicketID, "try again")
+		delivery := func() desk.Delivery {
+			ms := r.messages(first.TicketID, "")
+			return ms[slices.IndexFunc(ms, func(m desk.Message) bool { return m.ID == answer.ID })].Delivery
+		}
+		nothing := func(what string) {
+			r.t.Helper()
+			if d := delivery(); d.State == desk.EffectFailed {
+				r.t.Errorf("%s: %+v", what, d)
+			}
+			r.wantSuppressed("ann@customer.example")
+		}
+		r.arrives(reports("2@mx.example", answer.MessageID, "ann@customer.example", "failed", "5.1.1"))
+		nothing("a bounce of what nobody has sent")
+		r.handsOver()
+		for i, raw := range []string{
+			reports("3@mx.example", answer.MessageID, "ann@customer.example", "delayed", "4.4.1"),
+			reports("4@mx.example", answer.MessageID, "ann@customer.example", "delivered", "2.0.0"),
+			reports("5@mx.example", answer.MessageID, "bob@customer.example", "failed", "5.1.1"),
+			reports("6@mx.example", "1@customer.example", "ann@customer.example", "failed", "5.1.1"),
+			reports("7@mx.example", "guessed@acme.example", "ann@customer.example", "failed", "5.1.1"),
+			mail("MAILER-DAEMON@mx.example", support, "8@mx.example", "<ann@customer.example>:\r\n550 no such user", "Subject: failure notice"),
+			mail(bob, support, "9@customer.example", "Your mail could not be delivered.\r\n\r\n<ann@customer.example>:\r\n550 no\r\n\r\nMessage-ID: <"+string(answer.MessageID)+">"),
+		} {
+			r.arrives(raw)
+			nothing([]string{"a delay", "a delivery", "another recipient", "Ann's own mail", "a mail that is none", "no mail", "a person"}[i])
+		}
+
+		r.arrives(reports("10@mx.example", answer.MessageID, "Ann@Customer.example", "failed", "5.1.1"))
+		if d := delivery(); d.State != desk.EffectFailed || d.Error != "bounced: ann@customer.example: 5.1.1 550 no such user" {
+			r.t.Errorf("delivery %+v", d)
+		}
+		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced 5.1.1")
+		for _, e := range r.effects(desk.ReplyMail) {
+			if e.State == desk.EffectFailed {
+				r.t.Errorf("the outbox forgot that a server took the mail: %+v", e)
+			}
+		}
+		r.agentAnswers(first.TicketID, "are you there?") // a human's answer goes all the same
+		if n := len(r.effects(desk.ReplyMail)); n != 2 {
+			r.t.Errorf("%d answers", n)
+		}
+
+		r.imports(mail(ann, support, "11@customer.example", "older than the bounce"))
+		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced 5.1.1")
+		r.arrives(mail(ann, support, "12@customer.example", "it works again"))
+		r.wantSuppressed("ann@customer.example")
+		r.clean()
+	})
+}
+
+func TestL4_NoAutomaticMailToWhatBounced(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		r.want(r.sends(mail(support, "ann@customer.example, gone@customer.example", "s1@acme.example", "both of you", answering("1@customer.example"))), desk.Appended)
+		r.arrives(reports("2@mx.example", "s1@acme.example", "gone@customer.example", "failed", "5.1.1"))
+		if ms := r.messages(first.TicketID, ""); !slices.ContainsFunc(ms, func(m desk.Message) bool { return m.Text == "both of you" && m.Delivery.State == desk.EffectFailed }) {
+			r.t.Errorf("the agent's mail did not bounce: %+v", ms)
+		}
+		for email, want := range map[string]bool{"gone@customer.example": false, "here@customer.example": true} {
+			c, welcomed, err := r.desk.AddContact(r.t.Context(), tickets.NewContact{Addresses: []string{email}, Welcome: true})
+			if err != nil || welcomed != want {
+				r.t.Errorf("%s welcomed: %t, %v", email, welcomed, err)
+			}
+			if want {
+				continue
+			}
+			r.wantSuppressed(email, email+" bounced 5.1.1")
+			name := "Gone"
+			if c, err = r.desk.ChangeContact(r.t.Context(), c.ID, tickets.ContactChange{Name: &name}); err != nil || len(c.Suppressed) > 0 {
+				r.t.Errorf("after an operator's edit: %+v, %v", c, err)
+			}
+		}
+		r.clean()
+	})
+}
+
+func TestL7_AComplaintSuppressesForGood(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		answer := r.agentAnswers(first.TicketID, "try again")
+		r.handsOver()
+		r.arrives(complains("2@mx.example", answer.MessageID, "Original-Rcpt-To: <bob@customer.example>\r\n"))
+		r.arrives(complains("3@mx.example", "guessed@acme.example", "Original-Rcpt-To: <ann@customer.example>\r\n"))
+		r.wantSuppressed("ann@customer.example")
+		r.arrives(complains("4@mx.example", answer.MessageID, "")) // who it was is left out, but it went to one alone
+		r.wantSuppressed("ann@customer.example", "ann@customer.example complained")
+		r.arrives(mail(ann, support, "5@customer.example", "still broken"))
+		name := "Ann"
+		if _, err := r.desk.ChangeContact(r.t.Context(), r.contact("ann@customer.example").ID, tickets.ContactChange{Name: &name}); err != nil {
+			r.t.Fatal(err)
+		}
+		r.wantSuppressed("ann@customer.example", "ann@customer.example complained")
+		r.clean()
+	})
+}
