@@ -14,6 +14,8 @@ func TestFixtures(t *testing.T) {
 		"vacation.eml":         `automatic [] "away-1@example.org" [] "I am away until Friday." [] ""`,
 		"bounce.eml":           `bounce [] "bounce-1@mx.example.net" [] "Your mail could not be delivered." [{"gone@example.net" "failed" "5.1.1" "550 5.1.1 no such user"}] "m.abc@example.com" "attachment.txt" "attachment.eml"`,
 		"winmail.eml":          `human [] "tnef-1@example.net" [] "hello world" [] "" "Angebot für Büro.txt"`,
+		"invitation.eml":       `human [] "invitation-1@example.net" [] "Invitation: Drucker, Büro\nWhen: 2026-03-02 10:00 – 10:30 (W. Europe Standard Time)\nWhere: 2. Stock\nOrganiser: Ann Müller <ann@example.net>" [] "" "attachment.ics"`,
+		"forward-as-file.eml":  `human [] "forward-1@example.net" [] "Attached mail: Printer\nSender: Bob Ray <bob@example.org>\nDate: 2026-03-01 10:00 +0000" [] "" "Printer.eml"`,
 	}
 	files, err := filepath.Glob(filepath.Join("testdata", "*.eml"))
 	if err != nil || len(files) != len(want) {

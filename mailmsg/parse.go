@@ -475,6 +475,10 @@ func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, er
 		return nil, p.tnefPart(r, file)
 	case text && !attached && (name == "" || parent == ""):
 		return p.textPart(r, ct, mediaType, file)
+	case isCalendar(mediaType, name):
+		return nil, p.calendarPart(r, ct, file)
+	case mediaType == "message/rfc822" || mediaType == "message/global":
+		return nil, p.enclosedMail(r, mediaType, file)
 	case reportType(mediaType):
 		return nil, p.report(r, mediaType, file)
 	}
