@@ -13,11 +13,10 @@ import (
 )
 
 const (
-	// maxTNEF is how many bytes of a TNEF file lie in memory; a longer one is kept as it is. One less than a power of two, so that
-	// readUpTo never has room for twice as much.
-	maxTNEF      = 16<<20 - 1
-	maxTNEFDepth = 8       // of messages in each other, in one TNEF file
-	maxTNEFName  = 4 << 10 // bytes of a name, type or content id that are read
+	maxTNEF      = 16 << 20 // bytes of a TNEF file that lie in memory; a longer one is kept as it is
+	smallTNEF    = 1 << 20  // bytes for which a buffer grows
+	maxTNEFDepth = 8        // of messages in each other, in one TNEF file
+	maxTNEFName  = 4 << 10  // bytes of a name, type or content id that are read
 )
 
 // What TNEF calls its attributes (MS-OXTNEF section 2.1.3.2) and MAPI its properties (MS-OXPROPS section 2).
@@ -91,7 +90,7 @@ func isTNEF(mediaType, name string) bool {
 // tnefPart reads a part that is TNEF (MS-OXTNEF): it keeps the files in it, and its text for a mail that has no other. The
 // part itself is kept too where it is not read to its end, or gives nothing.
 func (p *parser) tnefPart(r io.Reader, file desk.Attachment) error {
-	raw, over, err := readUpTo(r, maxTNEF)
+	raw, over, err := tnefBytes(r)
 	if err != nil {
 		return err
 	}
@@ -108,6 +107,22 @@ func (p *parser) tnefPart(r io.Reader, file desk.Attachment) error {
 		file.Name = "winmail.dat"
 	}
 	return p.attach(io.MultiReader(bytes.NewReader(raw), r), file)
+}
+
+// tnefBytes reads a TNEF file; over tells that there is more of it. One that is not small gets its room at once: of that, only
+// what is written to takes memory, where a buffer that grows leaves as much again behind.
+func tnefBytes(r io.Reader) (raw []byte, over bool, err error) {
+	raw, over, err = readUpTo(r, smallTNEF)
+	if err != nil || !over {
+		return raw, over, err
+	}
+	all := make([]byte, maxTNEF+1)
+	n := copy(all, raw)
+	more, err := io.ReadFull(r, all[n:])
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return all[:n+more], false, nil
+	}
+	return all, err == nil, err
 }
 
 // tnefFiles keeps what a TNEF file holds, and tells whether that is all of it. inner counts the messages around it in the

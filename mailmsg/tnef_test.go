@@ -116,6 +116,18 @@ func TestM8_FilesInTNEF(t *testing.T) {
 	}
 }
 
+func TestM8_LargeTNEF(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{smallTNEF - 200, smallTNEF, 3 * smallTNEF} {
+		w := newTNEF()
+		data := strings.Repeat("x", size)
+		w.file("a.bin", []byte(data))
+		if list, files := names(t, tnefMail("x", w.Bytes())); len(list) != 1 || files[0] != data {
+			t.Errorf("%d bytes: %q", size, list)
+		}
+	}
+}
+
 func TestM8_TextInTNEFIsShownWhereThereIsNoOther(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
