@@ -271,7 +271,7 @@ func TestTicketsHaveTheFieldsThatArePromised(t *testing.T) {
 				}
 			}
 		}
-		has("a contact", ann, "id name addresses company_id companies language")
+		has("a contact", ann, "id name addresses suppressed company_id companies language")
 		has("a ticket", ticket, "id number subject status mailbox_id contact_id company_id created_at last_activity_at participants properties")
 		if ticket["mailbox_id"] != nil || ticket["status"] != "open" || ticket["number"] != 1.0 {
 			t.Errorf("the ticket is %v", ticket)

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -135,7 +136,7 @@ func decideInbox(f Facts) Decision {
 // decideMachine is about mail that no human wrote: it never opens a ticket.
 func decideMachine(f Facts, d Decision) Decision {
 	if d.Ticket == nil {
-		return d.as(Automated, fmt.Sprintf("%s mail that belongs to no ticket", f.Mail.Class))
+		return d.as(Automated, fmt.Sprintf("%s mail that belongs to no ticket", sortOf(f.Mail)))
 	}
 	d.Author, d.Internal = System, true
 	if f.Mail.Class == Automatic {
@@ -144,8 +145,11 @@ func decideMachine(f Facts, d Decision) Decision {
 		}
 		d.Author = Customer
 	}
-	return d.as(Appended, fmt.Sprintf("%s mail about this ticket, for agents only", f.Mail.Class))
+	return d.as(Appended, fmt.Sprintf("%s mail about this ticket, for agents only", sortOf(f.Mail)))
 }
+
+// sortOf says what a machine's mail is, as closely as it is known.
+func sortOf(m Mail) string { return cmp.Or(string(m.Kind), string(m.Class)) }
 
 func (d Decision) as(o Outcome, reason string) Decision {
 	d.Outcome, d.Reason = o, reason

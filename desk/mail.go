@@ -18,6 +18,16 @@ const (
 	List      Class = "list"
 )
 
+// AutomaticKind says what an automatic mail is for, where its header tells; empty where it does not.
+type AutomaticKind string
+
+// The kinds: somebody is away; a program has got our mail; something happened somewhere.
+const (
+	Away            AutomaticKind = "out-of-office"
+	Acknowledgement AutomaticKind = "acknowledgement"
+	Notification    AutomaticKind = "notification"
+)
+
 // AnswersAllowed tells whether automatic mail may be sent because of a mail of this class (REQUIREMENTS INV3).
 func (c Class) AnswersAllowed() bool { return c == Human }
 
@@ -58,8 +68,10 @@ type Mail struct {
 	Attachments []Attachment
 
 	Class            Class
-	Reasons          []string // why it has this class
-	SuppressAnswers  bool     // nothing answers it automatically: X-Auto-Response-Suppress asks so, or its subject may be a machine's
+	Kind             AutomaticKind // of an automatic mail
+	Spam             string        // the field by which the server that received it calls it spam; empty: none does
+	Reasons          []string      // why it has this class
+	SuppressAnswers  bool          // nothing answers it automatically: X-Auto-Response-Suppress asks so, its subject may be a machine's, or it is taken for spam
 	Bounced          []BouncedRecipient
 	BouncedMessageID MessageID // the mail that bounced, if the report says
 

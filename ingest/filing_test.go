@@ -307,6 +307,7 @@ func TestL9_WelcomeOnceEverAndNeutral(t *testing.T) {
 		for i, m := range []string{ // L1, L2, L4
 			mail("list@lists.example", support, "4@lists.example", "news", "List-Id: <x.lists.example>"),
 			mail("quiet@customer.example", support, "5@customer.example", "hush", "X-Auto-Response-Suppress: All"),
+			mail("spam@customer.example", support, "5s@customer.example", "buy", "X-Spam-Flag: YES"),
 			mail("null@customer.example", support, "6@customer.example", "no way back", "Return-Path: <>"),
 			mail("postmaster@customer.example", support, "7@customer.example", "a human after all"),
 		} {

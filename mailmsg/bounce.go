@@ -13,7 +13,10 @@ import (
 // system sends them, they say that something was not delivered, name the recipients one to a line or within that sentence,
 // and have the server's reply near by. So that is what is read here, and not one format after the other.
 
-const maxExplanation = 64 << 10 // bytes of a text that are read as a bounce's
+const (
+	maxExplanation = 64 << 10 // bytes of a text that are read as a bounce's
+	maxPlaces      = 200      // at which it may name somebody
+)
 
 // address is one in running text; what may not stand in it is what people put around it.
 const address = `([^\s<>()\[\]:;,="'@]{1,200}@[^\s<>()\[\]:;,="'@]{1,200})`
@@ -120,15 +123,15 @@ func (p *parser) late() bool {
 // textBounce reads a bounce from the header that Exim and Gmail write, and from its text. The subject counts only beside a
 // recipient that the text names.
 func (p *parser) textBounce(h header) bool {
+	if !p.fromMailSystem(h) {
+		return false
+	}
 	m := &p.mail
 	said, about := p.explanation(), ""
 	if at := copyBegins.FindStringIndex(said); at != nil {
 		said, about = said[:at[0]], said[at[0]:]
 	}
 	failed := addressField(h, "x-failed-recipients")
-	if len(failed) == 0 && !p.fromMailSystem(h) {
-		return false
-	}
 	late := speaksOf(said, delayWords)
 	found := textRecipients(said, append(slices.Clone(m.To), m.From))
 	words := late || speaksOf(said, failureWords)
@@ -144,9 +147,14 @@ func (p *parser) textBounce(h header) bool {
 			return !slices.ContainsFunc(failed, func(a desk.Address) bool { return a.Email == b.Address })
 		})
 	}
+	var shared desk.BouncedRecipient // what the text says of them all; read once, for there may be many
+	if len(failed) > 0 {
+		shared = because("", said, hintsIn(said))
+	}
 	for _, a := range failed {
 		if !slices.ContainsFunc(found, func(b desk.BouncedRecipient) bool { return a.Email == b.Address }) {
-			found = append(found, because(a.Email, said, said))
+			shared.Address = a.Email
+			found = append(found, shared)
 		}
 	}
 	for _, b := range found {
@@ -180,7 +188,7 @@ func textRecipients(text string, but []desk.Address) []desk.BouncedRecipient {
 		}
 		add := func(to *[]place, hit []int, from int) {
 			email, ok := desk.NormalizeEmail(strings.TrimRight(line[hit[2]:hit[3]], ".!?"))
-			if !ok || daemon(email) || len(*to) == maxRecipients || slices.ContainsFunc(but, func(a desk.Address) bool { return a.Email == email }) {
+			if !ok || daemon(email) || len(*to) == maxPlaces || slices.ContainsFunc(but, func(a desk.Address) bool { return a.Email == email }) {
 				return
 			}
 			*to = append(*to, place{email, from, begin})
@@ -219,9 +227,9 @@ func textRecipients(text string, but []desk.Address) []desk.BouncedRecipient {
 	}
 	var out []desk.BouncedRecipient
 	index := map[string]int{}
-	whole := text
-	if slices.ContainsFunc(places, func(pl place) bool { return pl.email != places[0].email }) {
-		whole = "" // what it says may be about another one
+	var whole hints
+	if !slices.ContainsFunc(places, func(pl place) bool { return pl.email != places[0].email }) { // else it may be about another one
+		whole = hintsIn(text)
 	}
 	for i, pl := range places {
 		end := len(text)
@@ -246,7 +254,7 @@ func textRecipients(text string, but []desk.Address) []desk.BouncedRecipient {
 
 // because gives a recipient with the reason that is said about it: the first paragraph that has a code in it, else the
 // first. Where it has no code, the whole text may have one, if it is about nobody else.
-func because(email, said, whole string) desk.BouncedRecipient {
+func because(email, said string, whole hints) desk.BouncedRecipient {
 	said = said[:min(len(said), 4<<10)]
 	why, found := "", false
 	for part := range strings.SplitSeq(said, "\n\n") {
@@ -260,12 +268,17 @@ func because(email, said, whole string) desk.BouncedRecipient {
 		}
 	}
 	if !found {
-		if line := codedLine(whole); line != "" {
-			why = line
-		}
+		why = cmp.Or(whole.line, why)
 	}
 	why = diagnostic(strings.ToValidUTF8(why, ""))
-	return desk.BouncedRecipient{Address: email, Diagnostic: why, Status: cmp.Or(enhanced(why), enhanced(whole), statusOfReply(why), statusOfReply(whole), statusOfWords(why), statusOfWords(whole))}
+	return desk.BouncedRecipient{Address: email, Diagnostic: why, Status: cmp.Or(enhanced(why), whole.enhanced, statusOfReply(why), whole.reply, statusOfWords(why), whole.words)}
+}
+
+// hints are what a whole text tells, for those about whom it says nothing closer.
+type hints struct{ line, enhanced, reply, words string }
+
+func hintsIn(text string) hints {
+	return hints{codedLine(text), enhanced(text), statusOfReply(text), statusOfWords(text)}
 }
 
 // codedLine gives the line of a text that has a server's reply in it.

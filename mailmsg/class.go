@@ -19,6 +19,13 @@ func (p *parser) classify(h header) {
 	if why != "" {
 		m.Reasons = append(m.Reasons, why)
 	}
+	if m.Class == desk.Automatic {
+		m.Kind = automaticKind(h, m.Subject)
+	}
+	if m.Spam = spamVerdict(h); m.Spam != "" {
+		m.SuppressAnswers = true
+		m.Reasons = append(m.Reasons, "the server that received it calls it spam: "+m.Spam)
+	}
 }
 
 func (p *parser) class(h header) (desk.Class, string) {

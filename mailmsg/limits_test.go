@@ -89,6 +89,8 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 		"results":              fields("Authentication-Results", "mx.example; a=b c.d=e "+fill("(", 400)) + "\n",
 		"results in one":       "Authentication-Results: mx.example" + fill("; a=\"b\" c . d = e (f)", 1<<20-500) + "\n\n",
 		"signatures in header": fields("DKIM-Signature", fill("d=; ", 400)) + "\n",
+		"failed, and words":    "From: mailer-daemon@b.example\nX-Failed-Recipients: " + strings.TrimSuffix(fill("someone@b.example, ", 100_000), ", ") + "\n\n" + fill("could not be delivered to <x@b.example>: 550 5.1.1 no\n", 64<<10),
+		"recipients in text":   "From: mailer-daemon@b.example\n\ncould not be delivered\n" + fill("<x@b.example>\n 550 5.1.1 no\n", 64<<10),
 		"delivery reports":     parts(300, "Content-Type: message/delivery-status\n\n"+recipients(999)+fill("Final-Recipient: rfc822;r998@b.example\n\n", 100_000)),
 		"reported addresses":   parts(60, "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822; x,"+fill(" ", 120_000)+"@"+fill(":", 120_000)+"\n"),
 		"nested mails":         parts(300, "Content-Type: message/rfc822\n\nSubject: "+fill("=?a?x? ", 100_000)),
