@@ -68,6 +68,21 @@ func (r reads) Suppressed(ctx context.Context, email string) (bool, error) {
 	return n > 0, err
 }
 
+// BouncedAmong tells to which of the addresses mail bounced.
+func (r reads) BouncedAmong(ctx context.Context, emails []string) (map[string]bool, error) {
+	out := map[string]bool{}
+	for part := range parts(emails) {
+		found, err := collect(ctx, r.x, scanString, `SELECT email FROM suppressions WHERE reason = 'bounced' AND email IN (`+placeholders(1, len(part))+`)`, anys(part)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, email := range found {
+			out[email] = true
+		}
+	}
+	return out, nil
+}
+
 func (r reads) suppressions(ctx context.Context, contact desk.ID) ([]desk.Suppression, error) {
 	return collect(ctx, r.x, func(row scanner) (s desk.Suppression, err error) {
 		err = row.Scan(&s.Address, &s.Reason, &s.Status, millis{&s.At})

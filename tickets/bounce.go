@@ -12,18 +12,18 @@ import (
 
 // reached notes what a mail tells of who can be reached by mail: a report about a mail of ours that it failed, anything else
 // that its sender's address works again.
-func reached(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) error {
+func reached(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) error {
 	if e.Role != desk.Inbox || decision.Outcome == desk.Duplicate || decision.Outcome == desk.OwnCopy {
 		return nil
 	}
 	switch mail.Class {
 	case desk.Bounce, desk.Complaint:
-		return landReport(ctx, tx, e, mail)
+		return landReport(ctx, tx, k, e, mail)
 	case desk.Receipt, desk.List:
 		return nil
 	case desk.Human, desk.Automatic:
 	}
-	if mail.From.Email == "" || mail.FromUnsure {
+	if mail.FromUnsure || !k.bounced[mail.From.Email] {
 		return nil
 	}
 	return tx.Reached(ctx, mail.From.Email, arrived(e))
@@ -31,7 +31,7 @@ func reached(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail desk.Ma
 
 // landReport marks what a bounce or a complaint is about. It counts only if it names a mail of ours and somebody whom that mail
 // was sent to: anybody can write a report (REQUIREMENTS L6), and only who has the mail knows both.
-func landReport(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail desk.Mail) error {
+func landReport(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry, mail desk.Mail) error {
 	sent, err := tx.SentAs(ctx, e.MailboxID, mail.BouncedMessageID)
 	if err != nil || len(sent) == 0 {
 		return err
@@ -57,6 +57,7 @@ func landReport(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail desk
 			if err := tx.Suppress(ctx, desk.Suppression{Address: s.Recipient, Reason: desk.Bounced, Status: b.Status, At: at}); err != nil {
 				return err
 			}
+			k.bounced[s.Recipient] = true
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return err
 	}
-	if err := reached(ctx, tx, e, mail, decision); err != nil {
+	if err := reached(ctx, tx, k, e, mail, decision); err != nil {
 		return err
 	}
 	if err := th.keep(ctx, tx, e, mail.MessageID); err != nil {

@@ -13,6 +13,7 @@ import (
 // they are filed.
 type known struct {
 	senders map[string]desk.Contact // by address
+	bounced map[string]bool         // the addresses to which mail of ours bounced
 	before  map[store.Likeness]store.Seen
 	noted   map[desk.MessageID][]noted // what these mails have added to that
 }
@@ -36,6 +37,9 @@ func lookUp(ctx context.Context, tx *store.Tx, mails []ReadMail) (*known, error)
 	}
 	var err error
 	if k.senders, err = tx.Senders(ctx, addresses); err != nil {
+		return nil, err
+	}
+	if k.bounced, err = tx.BouncedAmong(ctx, addresses); err != nil {
 		return nil, err
 	}
 	k.before, err = tx.SeenBefore(ctx, mails[0].Entry.MailboxID, likenesses)
