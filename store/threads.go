@@ -72,6 +72,21 @@ func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.Messag
 	return out, nil
 }
 
+// Mentioned tells which of the ids belong to tickets of the mailbox in any way.
+func (r reads) Mentioned(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) (map[desk.MessageID]bool, error) {
+	out := map[desk.MessageID]bool{}
+	for part := range parts(usableIDs(mids)) {
+		found, err := collect(ctx, r.x, scanString, `SELECT mid FROM message_ids WHERE mailbox_id = $1 AND mid IN (`+placeholders(2, len(part))+`)`, append([]any{mailbox}, anys(part)...)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, mid := range found {
+			out[desk.MessageID(mid)] = true
+		}
+	}
+	return out, nil
+}
+
 // Imported tells how many messages a ticket has, and whether all of it came from mails that were old when they came, so that
 // nobody has been told of it or has worked on it.
 func (r reads) Imported(ctx context.Context, ticket desk.ID) (messages int, all bool, err error) {

@@ -71,7 +71,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err := reached(ctx, tx, k, e, mail, decision); err != nil {
 		return err
 	}
-	if err := th.keep(ctx, tx, e, mail.MessageID); err != nil {
+	if err := th.keep(ctx, tx, k, e, mail.MessageID); err != nil {
 		return err
 	}
 	return tx.Settle(ctx, e)
@@ -90,7 +90,7 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
 		return f, th, err
 	}
-	if th, err = threadOf(ctx, tx, org, mb, mail); err == nil {
+	if th, err = threadOf(ctx, tx, org, k, mb, mail); err == nil {
 		err = th.find(ctx, tx, &f)
 	}
 	return f, th, err

@@ -15,7 +15,9 @@ type known struct {
 	senders map[string]desk.Contact // by address
 	bounced map[string]bool         // the addresses to which mail of ours bounced
 	before  map[store.Likeness]store.Seen
-	noted   map[desk.MessageID][]noted // what these mails have added to that
+	// mentioned are their own Message-IDs that a ticket has or names.
+	mentioned map[desk.MessageID]bool
+	noted     map[desk.MessageID][]noted // what these mails have added to that
 }
 
 type noted struct {
@@ -31,12 +33,17 @@ func lookUp(ctx context.Context, tx *store.Tx, mails []ReadMail) (*known, error)
 	}
 	var addresses []string
 	var likenesses []store.Likeness
+	var own []desk.MessageID
 	for _, m := range mails {
 		addresses = append(addresses, m.Mail.From.Email)
 		likenesses = append(likenesses, likeness(m.Mail))
+		own = append(own, m.Mail.MessageID)
 	}
 	var err error
 	if k.senders, err = tx.Senders(ctx, addresses); err != nil {
+		return nil, err
+	}
+	if k.mentioned, err = tx.Mentioned(ctx, mails[0].Entry.MailboxID, own); err != nil {
 		return nil, err
 	}
 	if k.bounced, err = tx.BouncedAmong(ctx, addresses); err != nil {

@@ -20,7 +20,7 @@ type thread struct {
 const mostReferences = 50
 
 // threadOf looks up the mails that a mail answers, and the mail itself: another one may have named it before.
-func threadOf(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, mail desk.Mail) (th thread, err error) {
+func threadOf(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, mail desk.Mail) (th thread, err error) {
 	th.named = ids(mail)
 	th.named = th.named[:min(len(th.named), mostReferences)]
 	for _, a := range slices.Concat([]desk.Address{mail.From}, mail.To, mail.Cc) {
@@ -30,6 +30,9 @@ func threadOf(ctx context.Context, tx *store.Tx, org *store.Organisation, mb des
 	}
 	if mail.List != "" {
 		th.people = append(th.people, mail.List)
+	}
+	if len(th.named) == 0 && !k.mentioned[mail.MessageID] {
+		return th, nil
 	}
 	th.known, err = tx.KnownIDs(ctx, mb.ID, append(slices.Clone(th.named), mail.MessageID))
 	return th, err
@@ -130,14 +133,15 @@ func join(ctx context.Context, tx *store.Tx, ticket, other desk.ID) (desk.ID, er
 
 // keep notes what a mail names, so that others that name the same find its ticket; a held mail itself too, which has no
 // message.
-func (th thread) keep(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, own desk.MessageID) error {
+func (th thread) keep(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry, own desk.MessageID) error {
 	if e.TicketID == "" {
 		return nil
 	}
 	var unknown []desk.MessageID
 	for _, mid := range th.named {
-		if !slices.ContainsFunc(th.known, func(k store.KnownID) bool { return k.MessageID == mid && k.TicketID == e.TicketID }) && !slices.Contains(unknown, mid) {
+		if !slices.ContainsFunc(th.known, func(id store.KnownID) bool { return id.MessageID == mid && id.TicketID == e.TicketID }) && !slices.Contains(unknown, mid) {
 			unknown = append(unknown, mid)
+			k.mentioned[mid] = true
 		}
 	}
 	if e.Outcome == desk.Held {
