@@ -42,9 +42,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return err
 	}
 	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
-	if facts.Flood, err = flood(ctx, tx, k, mb, e, facts); err != nil {
-		return err
-	}
+	facts.Flood = flood(tx, k, mb, e, facts)
 	facts.At = arrived(e)
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie} {
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
@@ -194,6 +192,9 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if err != nil {
 		return "", err
 	}
+	if tx.Now().Sub(t.CreatedAt) < time.Hour {
+		k.opened[c.ID]++
+	}
 	t.Participants = participants(org, c, mail)
 	if err := tx.AddTicket(ctx, t); err != nil {
 		return "", err
@@ -216,13 +217,8 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 
 // flood tells whether the sender of a mail that belongs to no ticket has opened too many of late. What is imported does not
 // count.
-func flood(ctx context.Context, tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) (bool, error) {
-	sender, known := k.senders[f.Mail.From.Email]
-	if !known || f.ByToken != nil || f.ByRef != nil || f.ByTie != nil || !live(tx.Now(), mb, e) {
-		return false, nil
-	}
-	n, err := tx.OpenedSince(ctx, sender.ID, tx.Now().Add(-time.Hour))
-	return n >= desk.MostTickets, err
+func flood(tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) bool {
+	return k.opened[k.senders[f.Mail.From.Email].ID] >= desk.MostTickets && f.ByToken == nil && f.ByRef == nil && f.ByTie == nil && live(tx.Now(), mb, e)
 }
 
 // live tells whether a mail has just come; others belong to an import or a resync (REQUIREMENTS L11).

@@ -15,6 +15,7 @@ type known struct {
 	senders map[string]desk.Contact // by address
 	bounced map[string]bool         // the addresses to which mail of ours bounced
 	before  map[store.Likeness]store.Seen
+	opened  map[desk.ID]int // how many tickets these senders have opened of late
 	// mentioned are their own Message-IDs that a ticket has or names.
 	mentioned map[desk.MessageID]bool
 	noted     map[desk.MessageID][]noted // what these mails have added to that
@@ -41,6 +42,13 @@ func lookUp(ctx context.Context, tx *store.Tx, mails []ReadMail) (*known, error)
 	}
 	var err error
 	if k.senders, err = tx.Senders(ctx, addresses); err != nil {
+		return nil, err
+	}
+	var contacts []desk.ID
+	for _, c := range k.senders {
+		contacts = append(contacts, c.ID)
+	}
+	if k.opened, err = tx.OpenedSince(ctx, contacts, tx.Now().Add(-time.Hour)); err != nil {
 		return nil, err
 	}
 	if k.mentioned, err = tx.Mentioned(ctx, mails[0].Entry.MailboxID, own); err != nil {
