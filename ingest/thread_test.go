@@ -94,12 +94,23 @@ func TestM9_TicketsThatPeopleHaveSeenStay(t *testing.T) {
 		old := r.entry(r.imports(mail(bob, support, "2@customer.example", "old", answering("y@elsewhere.example")))[0])
 		worked := r.entry(r.imports(mail("Chris <chris@customer.example>", support, "3@customer.example", "worked on", answering("z@elsewhere.example")))[0])
 		r.agentAnswers(worked.TicketID, "we are on it")
-		all := []string{"References: <x@elsewhere.example> <y@elsewhere.example> <z@elsewhere.example>", "Cc: ann@customer.example, bob@customer.example, chris@customer.example"}
+		decided := r.entry(r.imports(mail("Dora <dora@customer.example>", support, "5@customer.example", "closed", answering("w@elsewhere.example")))[0])
+		closed := desk.Closed
+		if _, err := r.desk.Change(r.t.Context(), desk.ScopeOfProgram(), decided.TicketID, tickets.Change{Status: &closed}); err != nil {
+			r.t.Fatal(err)
+		}
+		taken := r.entry(r.imports(mail("Emil <emil@customer.example>", support, "6@customer.example", "joined by an agent", answering("v@elsewhere.example")))[0])
+		stranger := r.entry(r.imports(mail(eve, support, "7@evil.example", "me too", answering("6@customer.example")))[0])
+		if _, err := r.g.AcceptHeld(r.t.Context(), stranger.ID, "", desk.Acceptance{By: "Mette"}); err != nil {
+			r.t.Fatal(err)
+		}
+		all := []string{"References: <v@elsewhere.example> <w@elsewhere.example> <x@elsewhere.example> <y@elsewhere.example> <z@elsewhere.example>",
+			"Cc: ann@customer.example, bob@customer.example, chris@customer.example, dora@customer.example, emil@customer.example"}
 		tie := r.arrives(mail(ann, support, "4@customer.example", "all one matter", all...))
 		if e := r.ledger(old.ID); e.Outcome != desk.Held || e.TicketID != tie.TicketID {
 			r.t.Errorf("what was imported is %s of ticket %q, want it held for %q", e.Outcome, e.TicketID, tie.TicketID)
 		}
-		for _, e := range []desk.LedgerEntry{live, worked} {
+		for _, e := range []desk.LedgerEntry{live, worked, decided, taken} {
 			if now := r.ledger(e.ID); now.Outcome != desk.NewTicket || now.TicketID != e.TicketID {
 				r.t.Errorf("%s ticket: %+v", e.Subject, now)
 			}

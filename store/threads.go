@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -92,9 +93,14 @@ func (r reads) Mentioned(ctx context.Context, mailbox desk.ID, mids []desk.Messa
 func (r reads) Imported(ctx context.Context, ticket desk.ID) (messages int, all bool, err error) {
 	var live int
 	err = r.x.QueryRowContext(ctx, `SELECT count(*), COALESCE(SUM(CASE WHEN l.id IS NULL OR l.received_at - l.internal_date < $2 THEN 1 ELSE 0 END), 0)
-			+ (SELECT count(*) FROM outbox WHERE ticket_id = $1)
+			+ (SELECT count(*) FROM outbox WHERE ticket_id = $1) + (SELECT count(*) FROM tickets WHERE id = $1 AND worked)
 		FROM messages m LEFT JOIN ledger l ON l.id = m.ledger_id WHERE m.ticket_id = $1`, ticket, desk.LiveFor.Milliseconds()).Scan(&messages, &live)
 	return messages, messages > 0 && live == 0, err
+}
+
+// MarkWorked notes that somebody has decided something about a ticket: it is not taken apart any more.
+func (tx *Tx) MarkWorked(ctx context.Context, ticket desk.ID) error {
+	return tx.exec(ctx, `UPDATE tickets SET worked = TRUE WHERE id = $1`, ticket)
 }
 
 // Refile takes a ticket apart whose mails turn out to belong to another one. What it had, and what was held for it, waits to
@@ -137,7 +143,10 @@ func (tx *Tx) MergeTicket(ctx context.Context, from, into desk.ID) error {
 			return err
 		}
 	}
-	return tx.exec(ctx, `DELETE FROM message_ids WHERE ticket_id = $1`, from)
+	if err := tx.exec(ctx, `DELETE FROM message_ids WHERE ticket_id = $1`, from); err != nil {
+		return err
+	}
+	return tx.MarkWorked(ctx, into)
 }
 
 // MoveMessages takes messages out of a ticket into another one, into its conversation. The transaction fails with NotFound if
@@ -165,5 +174,5 @@ func (tx *Tx) MoveMessages(ctx context.Context, from, into, conversation desk.ID
 			return err
 		}
 	}
-	return nil
+	return cmp.Or(tx.MarkWorked(ctx, from), tx.MarkWorked(ctx, into))
 }

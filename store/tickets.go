@@ -213,7 +213,7 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 		t.Properties = map[string]string{}
 	}
 	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
-		created_at, last_activity_at, last_customer, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '')`,
+		created_at, last_activity_at, last_customer, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE, '')`,
 		t.ID, t.Number, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
 		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer); err != nil {
 		return err

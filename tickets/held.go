@@ -34,7 +34,15 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err := d.fileAppended(ctx, tx, org, mb, &t, messageOf(e, mail, decision)); err != nil {
 		return e, err
 	}
-	return e, tx.SettleHeld(ctx, e)
+	return e, settleHeld(ctx, tx, e)
+}
+
+// settleHeld writes down what an agent has decided about an item, and that the ticket it went to is an agent's work.
+func settleHeld(ctx context.Context, tx *store.Tx, e desk.LedgerEntry) error {
+	if err := tx.MarkWorked(ctx, e.TicketID); err != nil {
+		return err
+	}
+	return tx.SettleHeld(ctx, e)
 }
 
 func heldFacts(org *store.Organisation, mb desk.Mailbox, mail desk.Mail) desk.Facts {
@@ -87,7 +95,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, messageOf(e, mail, decision)); err != nil {
 		return e, err
 	}
-	return e, tx.SettleHeld(ctx, e)
+	return e, settleHeld(ctx, tx, e)
 }
 
 // SplitHeldForm makes a ticket of a held form post; it is otherwise as SplitHeld.
@@ -98,7 +106,7 @@ func (d *Desk) SplitHeldForm(ctx context.Context, tx *store.Tx, org *store.Organ
 		return e, err
 	}
 	e.Reason += ", made a ticket by " + by
-	return e, tx.SettleHeld(ctx, e)
+	return e, settleHeld(ctx, tx, e)
 }
 
 // DiscardHeld takes a held item off the list; its bytes stay. It fails with Conflict if somebody else has decided about it.

@@ -421,6 +421,9 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 				delete(t.Properties, k)
 			}
 		}
+		if err := tx.MarkWorked(ctx, t.ID); err != nil {
+			return err
+		}
 		return tx.ChangeTicket(ctx, t)
 	})
 	return t, err

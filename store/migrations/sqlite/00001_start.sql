@@ -156,6 +156,7 @@ CREATE TABLE tickets (
     created_at       BIGINT NOT NULL,
     last_activity_at BIGINT NOT NULL,
     last_customer    BOOLEAN NOT NULL,
+    worked           BOOLEAN NOT NULL, -- somebody has decided something about it
     merged_into      TEXT NOT NULL -- the ticket that has what this one had; empty: none
 );
 CREATE INDEX tickets_contact ON tickets (contact_id, last_activity_at);
