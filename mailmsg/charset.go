@@ -3,6 +3,7 @@ package mailmsg
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"io"
 	"strings"
 	"unicode/utf16"
@@ -31,7 +32,11 @@ func decodeText(b []byte, declared string) string {
 		}
 		return stripNUL(string(b))
 	}
-	return stripNUL(strings.ToValidUTF8(decodeBytes(b, name), "\uFFFD"))
+	s := decodeBytes(b, name)
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return stripNUL(s)
 }
 
 func decodeBytes(b []byte, name string) string {
@@ -134,19 +139,17 @@ func stateful(name string) bool {
 }
 
 func ascii(b []byte) bool {
+	if bytes.IndexByte(b, 0x1b) >= 0 {
+		return false
+	}
 	for len(b) >= 8 {
-		if (uint64(b[0])|uint64(b[1])|uint64(b[2])|uint64(b[3])|uint64(b[4])|uint64(b[5])|uint64(b[6])|uint64(b[7]))&0x80 != 0 {
+		if binary.NativeEndian.Uint64(b)&0x8080808080808080 != 0 {
 			return false
-		}
-		for _, c := range b[:8] {
-			if c == 0x1b {
-				return false
-			}
 		}
 		b = b[8:]
 	}
 	for _, c := range b {
-		if c >= 0x80 || c == 0x1b {
+		if c >= utf8.RuneSelf {
 			return false
 		}
 	}

@@ -13,68 +13,108 @@ func decoder(r *body, encoding string, text bool) (io.Reader, bool) {
 		if text && r.s.plainWords() {
 			return r, true
 		}
-		return &base64Reader{r: r, text: text}, true
+		return &decodedReader{r: r, by: &base64Decoder{text: text}}, true
 	case "quoted-printable":
-		return &quotedReader{r: r}, true
+		return &decodedReader{r: r, by: &quotedDecoder{}}, true
 	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "none":
 		return r, true
 	case "x-uuencode", "x-uue", "uuencode", "uue":
-		return &uuReader{lines: lineReader{r: r}}, true
+		return &decodedReader{r: r, by: &uuDecoder{}}, true
 	}
 	return r, false
 }
 
-// base64Reader decodes base64 as it comes: what is not of the alphabet is skipped, padding may be missing or stand in
-// the middle.
-type base64Reader struct {
+// decoding undoes one of the ways in which a part's bytes are written. It gets them piece by piece, and an empty piece at the
+// end; it appends what they stand for to out.
+type decoding interface {
+	decode(out, in []byte) []byte
+}
+
+// decodedReader gives what a body stands for.
+type decodedReader struct {
 	r    *body
+	by   decoding
+	keep []byte // what out is a piece of
+	out  []byte // decoded and not yet read
+	done bool
+}
+
+// next gives what is decoded and not yet read; nothing at the end.
+func (d *decodedReader) next() []byte {
+	for len(d.out) == 0 && !d.done {
+		in := d.r.next(sourceBuffer)
+		d.done = len(in) == 0
+		if cap(d.keep) < len(in) {
+			d.keep = make([]byte, 0, len(in)+64)
+		}
+		d.keep = d.by.decode(d.keep[:0], in)
+		d.out = d.keep
+	}
+	return d.out
+}
+
+// Read gives the decoded bytes.
+func (d *decodedReader) Read(p []byte) (int, error) {
+	n := copy(p, d.next())
+	d.out = d.out[n:]
+	if n == 0 && len(p) > 0 {
+		return 0, d.r.end()
+	}
+	return n, nil
+}
+
+// WriteTo writes all decoded bytes; with it io.Copy needs no buffer.
+func (d *decodedReader) WriteTo(w io.Writer) (written int64, err error) {
+	for len(d.next()) > 0 {
+		n, err := w.Write(d.out)
+		d.out = d.out[n:]
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, d.r.s.err
+}
+
+// base64Decoder decodes base64 as it comes: what is not of the alphabet is skipped, padding may be missing or stand in
+// the middle.
+type base64Decoder struct {
 	text bool
 	end  bool // the padding was seen
 	tail bool // what follows is no base64, such as the footer of a mailing list
 	hold []byte
 	out  []byte
-	keep []byte
 	acc  uint32
 	n    int
-	done bool
 }
 
-func (d *base64Reader) Read(p []byte) (int, error) {
-	for len(d.out) == 0 {
-		if d.done {
-			if d.r.s.err != nil {
-				return 0, d.r.s.err
-			}
-			return 0, io.EOF
+func (d *base64Decoder) decode(out, in []byte) []byte {
+	d.out = out
+	if len(in) == 0 {
+		if d.hold != nil {
+			d.decide()
 		}
-		chunk := d.r.next(sourceBuffer)
-		if d.keep == nil {
-			d.keep = make([]byte, 0, 8<<10)
-		}
-		d.out = d.keep[:0]
-		if len(chunk) == 0 {
-			d.done = true
-			if d.hold != nil {
-				d.decide()
-			}
-			d.flush()
-			break
-		}
-		d.decode(chunk)
-		d.keep = d.out[:0]
+		d.flush()
 	}
-	n := copy(p, d.out)
-	d.out = d.out[n:]
-	if n == 0 && len(p) > 0 && d.done {
-		return 0, io.EOF
-	}
-	return n, nil
+	d.piece(in)
+	return d.out
 }
 
-func (d *base64Reader) decode(chunk []byte) {
+func (d *base64Decoder) piece(chunk []byte) {
 	for i := 0; i < len(chunk); i++ {
+		// nearly all of it: characters of the alphabet, four at a time
+		for d.n == 0 && !d.end && !d.tail && d.hold == nil && i+4 <= len(chunk) {
+			four := chunk[i : i+4]
+			a, b, c, e := base64Value[four[0]], base64Value[four[1]], base64Value[four[2]], base64Value[four[3]]
+			if a|b|c|e >= 64 {
+				break
+			}
+			d.out = append(d.out, a<<2|b>>4, b<<4|c>>2, c<<6|e)
+			if i += 4; i == len(chunk) {
+				return
+			}
+		}
 		c := chunk[i]
-		// nearly all of it: characters of the alphabet
 		if v := base64Value[c]; v < 64 && !d.end && !d.tail && d.hold == nil {
 			d.acc = d.acc<<6 | uint32(v)
 			if d.n++; d.n == 4 {
@@ -95,7 +135,7 @@ func (d *base64Reader) decode(chunk []byte) {
 				continue
 			}
 			if d.decide(); d.tail {
-				d.decode(chunk[i:])
+				d.piece(chunk[i:])
 				return
 			}
 			d.take(c)
@@ -112,7 +152,7 @@ func (d *base64Reader) decode(chunk []byte) {
 const maxHold = 100
 
 // take decodes one character.
-func (d *base64Reader) take(c byte) {
+func (d *base64Decoder) take(c byte) {
 	v := base64Value[c]
 	if v >= 64 {
 		if c == '=' {
@@ -129,7 +169,7 @@ func (d *base64Reader) take(c byte) {
 }
 
 // decide tells whether the line behind the padding begins another piece of base64, or plain words.
-func (d *base64Reader) decide() {
+func (d *base64Decoder) decide() {
 	held := d.hold
 	d.hold = nil
 	for _, c := range held {
@@ -165,7 +205,7 @@ func (s *source) plainWords() bool {
 }
 
 // flush gives what a group that is not full holds.
-func (d *base64Reader) flush() {
+func (d *base64Decoder) flush() {
 	switch d.n {
 	case 2:
 		d.out = append(d.out, byte(d.acc>>4))
@@ -190,7 +230,7 @@ func base64Values() (t [256]byte) {
 
 // cleanBase64 decodes a short text the same way.
 func cleanBase64(s string) []byte {
-	d := base64Reader{}
+	d := base64Decoder{}
 	d.out = make([]byte, 0, len(s)*3/4+3)
 	for i := range len(s) {
 		v := base64Value[s[i]]
@@ -210,46 +250,20 @@ func cleanBase64(s string) []byte {
 	return d.out
 }
 
-// quotedReader decodes quoted-printable; what is none is left as it is.
-type quotedReader struct {
-	r    *body
-	in   []byte // not yet decoded: at most an escape or a line's trailing blanks
-	out  []byte
-	keep []byte
-	done bool
-}
-
-func (d *quotedReader) Read(p []byte) (int, error) {
-	for len(d.out) == 0 {
-		if d.done {
-			if d.r.s.err != nil {
-				return 0, d.r.s.err
-			}
-			return 0, io.EOF
-		}
-		chunk := d.r.next(sourceBuffer)
-		if len(chunk) == 0 {
-			d.done = true
-		}
-		if len(d.in) > 0 {
-			chunk = append(d.in, chunk...)
-			d.in = d.in[:0]
-		}
-		if cap(d.keep) < len(chunk) {
-			d.keep = make([]byte, 0, len(chunk))
-		}
-		d.out = d.decode(d.keep[:0], chunk)
-		d.keep = d.out[:0]
-	}
-	n := copy(p, d.out)
-	d.out = d.out[n:]
-	return n, nil
+// quotedDecoder decodes quoted-printable; what is none is left as it is.
+type quotedDecoder struct {
+	hold []byte // at most an escape or a line's trailing blanks
 }
 
 // maxTrailing is how many blanks after a "=" may be held back for the line end that could follow.
 const maxTrailing = 256
 
-func (d *quotedReader) decode(out, in []byte) []byte {
+func (d *quotedDecoder) decode(out, in []byte) []byte {
+	last := len(in) == 0
+	if len(d.hold) > 0 {
+		in = append(d.hold, in...)
+		d.hold = nil
+	}
 	for len(in) > 0 {
 		i := bytes.IndexByte(in, '=')
 		if i < 0 {
@@ -274,11 +288,11 @@ func (d *quotedReader) decode(out, in []byte) []byte {
 			in = in[k+1:]
 		case k+1 < len(in) && in[k] == '\r' && in[k+1] == '\n':
 			in = in[k+2:]
-		case !d.done && (k == len(in) || k+1 == len(in)) && k < maxTrailing:
+		case !last && (k == len(in) || k+1 == len(in)) && k < maxTrailing:
 			// It may go on with the next bytes.
-			d.in = append([]byte(nil), in...)
+			d.hold = bytes.Clone(in)
 			return out
-		case d.done && k == len(in):
+		case last && k == len(in):
 			in = nil // a soft break at the very end
 		default:
 			out = append(out, '=')
@@ -288,68 +302,50 @@ func (d *quotedReader) decode(out, in []byte) []byte {
 	return out
 }
 
-// lineReader gives the lines of a body; one longer than 8 KB comes in pieces.
-type lineReader struct {
-	r    *body
-	rest []byte
-	line []byte
-}
+// maxUULine is how much of a line of uuencoded bytes is kept: it has 61 characters.
+const maxUULine = 8 << 10
 
-func (l *lineReader) next() ([]byte, bool) {
-	l.line = l.line[:0]
-	for {
-		if i := bytes.IndexByte(l.rest, '\n'); i >= 0 {
-			l.line = append(l.line, l.rest[:i+1]...)
-			l.rest = l.rest[i+1:]
-			return l.line, true
-		}
-		l.line = append(l.line, l.rest...)
-		l.rest = nil
-		if len(l.line) > 8<<10 {
-			return l.line, true
-		}
-		chunk := l.r.next(4 << 10)
-		if len(chunk) == 0 {
-			return l.line, len(l.line) > 0
-		}
-		l.rest = append([]byte(nil), chunk...)
-	}
-}
-
-// uuReader decodes a part that is uuencoded as a whole.
-type uuReader struct {
-	lines lineReader
-	out   []byte
+// uuDecoder decodes a part that is uuencoded as a whole.
+type uuDecoder struct {
+	line  []byte // the beginning of a line whose end has not come
 	begun bool
-	done  bool
+	ended bool
 }
 
-func (d *uuReader) Read(p []byte) (int, error) {
-	for len(d.out) == 0 {
-		if d.done {
-			return 0, io.EOF
-		}
-		line, ok := d.lines.next()
-		if !ok {
-			d.done = true
-			continue
-		}
-		line = bytes.TrimRight(line, "\r\n")
-		switch {
-		case !d.begun:
-			d.begun = bytes.HasPrefix(line, []byte("begin "))
-		case string(line) == "end":
-			d.done = true
-			for ok {
-				_, ok = d.lines.next()
-			}
-		default:
-			d.out = uuLine(d.out[:0], line)
-		}
+func (d *uuDecoder) decode(out, in []byte) []byte {
+	if len(in) == 0 {
+		return d.take(out, d.line)
 	}
-	n := copy(p, d.out)
-	d.out = d.out[n:]
-	return n, nil
+	for !d.ended {
+		i := bytes.IndexByte(in, '\n')
+		if i < 0 {
+			d.line = append(d.line, in[:min(len(in), maxUULine-len(d.line))]...)
+			break
+		}
+		line := in[:i]
+		if len(d.line) > 0 {
+			line = append(d.line, line[:min(len(line), maxUULine-len(d.line))]...)
+			d.line = d.line[:0]
+		}
+		out = d.take(out, line)
+		in = in[i+1:]
+	}
+	return out
+}
+
+// take decodes one line.
+func (d *uuDecoder) take(out, line []byte) []byte {
+	line = bytes.TrimRight(line, "\r\n")
+	switch {
+	case d.ended:
+	case !d.begun:
+		d.begun = bytes.HasPrefix(line, []byte("begin "))
+	case string(line) == "end":
+		d.ended = true
+	default:
+		out = uuLine(out, line)
+	}
+	return out
 }
 
 // uuLine decodes a line of uuencoded bytes.

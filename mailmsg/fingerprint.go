@@ -44,35 +44,49 @@ func fingerprint(m desk.Mail) string {
 
 // hashWords writes the words of a text with one blank after each.
 func hashWords(h hash.Hash, s string) {
-	var buf [1024]byte
-	n, inWord := 0, false
-	for i := 0; i < len(s); {
-		if n > len(buf)-utf8.UTFMax-1 {
-			h.Write(buf[:n])
-			n = 0
+	var buf [4096]byte
+	word := 0 // 1: what was written last belongs to a word
+	for s != "" {
+		// A piece with room for all of it and for the blank after the last word.
+		piece := s[:min(len(s), len(buf)-utf8.UTFMax)]
+		n, i := 0, 0
+		for i < len(piece) {
+			if c := piece[i]; c < utf8.RuneSelf {
+				// Words are short, and a branch at each of their ends would cost more than all else.
+				in := inWord[c]
+				buf[n] = wordOrBlank[c]
+				n += in | word
+				word = in
+				i++
+				continue
+			}
+			r, size := utf8.DecodeRuneInString(s[i:])
+			if !unicode.IsSpace(r) {
+				n += copy(buf[n:], s[i:i+size])
+				word = 1
+			} else {
+				buf[n] = ' '
+				n += word
+				word = 0
+			}
+			i += size
 		}
-		c := s[i]
-		if c > ' ' && c < utf8.RuneSelf {
-			buf[n] = c
-			n++
-			i++
-			inWord = true
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if !unicode.IsSpace(r) {
-			n += copy(buf[n:], s[i:i+size])
-			inWord = true
-		} else if inWord {
-			buf[n] = ' '
-			n++
-			inWord = false
-		}
-		i += size
+		h.Write(buf[:n])
+		s = s[i:]
 	}
-	if inWord {
-		buf[n] = ' '
-		n++
+	if word == 1 {
+		h.Write([]byte{' '})
 	}
-	h.Write(buf[:n])
+}
+
+// inWord has 1 for the bytes that belong to words, and wordOrBlank those bytes, and a blank for each other.
+var inWord, wordOrBlank = wordTables()
+
+func wordTables() (in [utf8.RuneSelf]int, or [utf8.RuneSelf]byte) {
+	for c := range byte(utf8.RuneSelf) {
+		if or[c] = ' '; !unicode.IsSpace(rune(c)) {
+			in[c], or[c] = 1, c
+		}
+	}
+	return in, or
 }

@@ -30,7 +30,7 @@ const (
 // that comes from HTML, else nil. Of a quote with answers between its lines only what stands below the last answer is folded,
 // because they mean nothing without the rest; and if nothing new would be left, all of it is the reply.
 func Fold(text string, spans []safehtml.Span) Folded {
-	f := folding{lines: strings.Split(text, "\n")}
+	f := folding{text: text, lines: strings.Split(text, "\n")}
 	f.parts = make([]part, len(f.lines))
 	f.quoted = make([]bool, len(f.lines))
 	f.mark(spans)
@@ -48,6 +48,7 @@ func Fold(text string, spans []safehtml.Span) Folded {
 }
 
 type folding struct {
+	text   string
 	lines  []string
 	quoted []bool // the line is marked as a quote, by ">" or by the HTML
 	parts  []part
@@ -200,6 +201,9 @@ const (
 // introduction tells whether a line is the last of one that introduces a quote, where that begins, and whether what
 // follows is marked as a quote.
 func (f *folding) introduction(i int) (start int, marked, ok bool) {
+	if line := f.lines[i]; line == "" || !endsIntroduction[line[len(line)-1]] {
+		return 0, false, false
+	}
 	last := strings.TrimRight(f.lines[i], " \t*_-")
 	last = strings.TrimRight(strings.TrimSuffix(last, "\u00a0"), " *")
 	colon := strings.HasSuffix(last, ":") || strings.HasSuffix(last, "：")
@@ -229,6 +233,13 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 		return i, true, true
 	}
 	return 0, false, false
+}
+
+// endsIntroduction has the last bytes of what introduction looks for, "：", "ó" and the no-break space among them. Most lines end
+// in another one.
+var endsIntroduction = [256]bool{
+	':': true, 0x9a: true, 'e': true, 'b': true, 0xb3: true,
+	' ': true, '\t': true, '*': true, '_': true, '-': true, 0xa0: true,
 }
 
 // introduces tells whether a text is an introduction in any language we know. Without a quote behind it, it has to begin as one
@@ -329,10 +340,11 @@ func label(line string) (int, bool) {
 	if len(line) > 80 {
 		line = line[:80]
 	}
-	if strings.IndexByte(line, ':') < 0 && !strings.Contains(line, "：") {
+	if strings.IndexByte(line, ':') < 0 && strings.IndexByte(line, "："[0]) < 0 {
 		return 0, false
 	}
 	line = strings.TrimLeft(line, " \t\u00a0*>|")
+	line = line[:min(len(line), 44)]
 	end := strings.IndexAny(line, ":：")
 	if end <= 0 || end > 40 {
 		return 0, false
@@ -348,7 +360,7 @@ func separator(line string, first bool) bool {
 		return false
 	}
 	c := s[0] | 0x20
-	if first && (c < 'a' || c > 'z' || strings.Contains(s, " above ")) && containsAny(strings.ToLower(s), answerAbove) {
+	if first && (c < 'a' || c > 'z' || strings.Contains(s, "bove ")) && containsAny(strings.ToLower(s), answerAbove) {
 		return true
 	}
 	if s[0] != '-' && s[0] != '_' && !strings.HasPrefix(s, "—") {
@@ -470,19 +482,31 @@ func (f *folding) anyReply() bool {
 
 // join gives the lines of one part. Where others lay between two pieces, an empty line does.
 func (f *folding) join(p part) string {
-	size := 0
+	first, last, at := -1, 0, 0
+	start, end, size := 0, 0, 0
+	whole := true // nothing of another part stands between its first and its last line
 	for i, line := range f.lines {
 		if f.parts[i] == p {
+			if first < 0 {
+				first, start = i, at
+			}
+			whole = whole && (first == i || last == i-1)
+			last, end = i, at+len(line)
 			size += len(line) + 2
 		}
+		at += len(line) + 1
 	}
-	if size == 0 {
+	switch {
+	case first < 0:
 		return ""
+	case whole:
+		return trimBlank(f.text[start:end])
 	}
 	var b strings.Builder
 	b.Grow(size)
 	gap := false
-	for i, line := range f.lines {
+	for i := first; i <= last; i++ {
+		line := f.lines[i]
 		if f.parts[i] != p {
 			gap = gap || !blank(line) && b.Len() > 0
 			continue
@@ -509,4 +533,9 @@ func trimBlank(s string) string {
 	}
 }
 
-func blank(line string) bool { return strings.TrimSpace(line) == "" }
+func blank(line string) bool {
+	if line != "" && line[0] > ' ' && line[0] < utf8.RuneSelf {
+		return false
+	}
+	return strings.TrimSpace(line) == ""
+}

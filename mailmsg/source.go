@@ -174,13 +174,33 @@ func (s *source) open() *body {
 // Read gives the body's bytes; the line end before a boundary belongs to the boundary.
 func (b *body) Read(p []byte) (int, error) {
 	chunk := b.next(len(p))
-	if len(chunk) == 0 {
-		if b.s.err != nil {
-			return 0, b.s.err
-		}
-		return 0, io.EOF
+	if len(chunk) == 0 && len(p) > 0 {
+		return 0, b.end()
 	}
 	return copy(p, chunk), nil
+}
+
+// WriteTo writes the bytes that are left; with it io.Copy needs no buffer.
+func (b *body) WriteTo(w io.Writer) (written int64, err error) {
+	for {
+		chunk := b.next(sourceBuffer)
+		if len(chunk) == 0 {
+			return written, b.s.err
+		}
+		n, err := w.Write(chunk)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+}
+
+// end gives why there are no more bytes.
+func (b *body) end() error {
+	if b.s.err != nil {
+		return b.s.err
+	}
+	return io.EOF
 }
 
 // next gives up to limit bytes, valid until the next call; none at the end.

@@ -29,8 +29,13 @@ func Clean(s string, o Options) string {
 	c := cleaner{o: o, in: newTokens(s)}
 	c.out.Grow(len(s))
 	c.run()
-	// What the cleaner writes is from its own short list. The policy is the second opinion, by another hand.
-	return policy().Sanitize(c.out.String())
+	out := c.out.String()
+	// What the cleaner writes is from its own short list. The policy is the second opinion, by another hand: it sees all that is
+	// shown. Of what is only stored, and will be cleaned again before it is shown, it sees what is not narrow.
+	if o.KeepCID && narrow(out) {
+		return out
+	}
+	return policy().Sanitize(out)
 }
 
 // maxDepth is how deep elements may lie in each other; those deeper lose their tags, not their text.
@@ -63,7 +68,10 @@ func (c *cleaner) run() {
 }
 
 func (c *cleaner) text(s string) {
-	c.out.WriteString(html.EscapeString(strings.ReplaceAll(s, "\x00", "")))
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "")
+	}
+	escape(&c.out, s)
 }
 
 func (c *cleaner) start(tag atom.Atom) {
@@ -83,7 +91,7 @@ func (c *cleaner) start(tag atom.Atom) {
 		c.picture(c.in.attributes())
 		return
 	case tag == atom.Br || tag == atom.Hr:
-		c.out.WriteString("<" + tag.String() + ">")
+		c.tag(tag, nil)
 		return
 	case !allowed(tag) || len(c.open) >= maxDepth || tag == atom.A && c.links > 0:
 		return
@@ -109,11 +117,16 @@ func (c *cleaner) push(tag atom.Atom, attrs []html.Attribute) {
 }
 
 func (c *cleaner) tag(tag atom.Atom, attrs []html.Attribute) {
-	c.out.WriteString("<" + tag.String())
+	c.out.WriteByte('<')
+	c.out.WriteString(tag.String())
 	for _, a := range attrs {
-		c.out.WriteString(" " + a.Key + `="` + html.EscapeString(a.Val) + `"`)
+		c.out.WriteByte(' ')
+		c.out.WriteString(a.Key)
+		c.out.WriteString(`="`)
+		escape(&c.out, a.Val)
+		c.out.WriteByte('"')
 	}
-	c.out.WriteString(">")
+	c.out.WriteByte('>')
 }
 
 func (c *cleaner) pop() {
@@ -123,7 +136,9 @@ func (c *cleaner) pop() {
 	if tag == atom.A {
 		c.links--
 	}
-	c.out.WriteString("</" + tag.String() + ">")
+	c.out.WriteString("</")
+	c.out.WriteString(tag.String())
+	c.out.WriteByte('>')
 }
 
 // end closes an element, and those in it that were forgotten.

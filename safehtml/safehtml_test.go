@@ -69,6 +69,9 @@ func checkClean(t *testing.T, in string, o Options) {
 	if twice := Clean(once, o); twice != once {
 		t.Errorf("not a fixed point of %q:\n once %q\ntwice %q", in, once, twice)
 	}
+	if other := policy().Sanitize(once); other != once || o.KeepCID && !narrow(once) {
+		t.Errorf("the second opinion of %q differs:\n one %q\n two %q, narrow: %v", in, once, other, narrow(once))
+	}
 	if m := danger.FindString(once); m != "" {
 		t.Errorf("Clean(%q) holds %q", in, m)
 	}

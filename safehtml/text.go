@@ -9,7 +9,7 @@ import (
 // FromText gives text as HTML: a paragraph where there are empty lines, a line where there is a line, and links where there
 // are web and mail addresses. All else is escaped.
 func FromText(text string) string {
-	if strings.ContainsAny(text, "\r\x00") {
+	if strings.IndexByte(text, '\r') >= 0 || strings.IndexByte(text, 0) >= 0 {
 		text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "").Replace(text)
 	}
 	text = strings.Trim(text, "\n")
@@ -22,7 +22,9 @@ func FromText(text string) string {
 	links := colon && strings.Contains(text, "://") || strings.Contains(text, "www.") || colon && strings.Contains(text, "mailto:")
 	open := false
 	for line := range strings.SplitSeq(text, "\n") {
-		line = strings.TrimRight(line, " \t")
+		for line != "" && (line[len(line)-1] == ' ' || line[len(line)-1] == '\t') {
+			line = line[:len(line)-1]
+		}
 		switch {
 		case line == "":
 			if open {
@@ -52,19 +54,8 @@ func FromText(text string) string {
 func escape(b *strings.Builder, s string) {
 	start := 0
 	for i := range len(s) {
-		entity := ""
-		switch s[i] {
-		case '&':
-			entity = "&amp;"
-		case '<':
-			entity = "&lt;"
-		case '>':
-			entity = "&gt;"
-		case '"':
-			entity = "&#34;"
-		case '\'':
-			entity = "&#39;"
-		default:
+		entity := entities[s[i]]
+		if entity == "" {
 			continue
 		}
 		b.WriteString(s[start:i])
@@ -73,6 +64,10 @@ func escape(b *strings.Builder, s string) {
 	}
 	b.WriteString(s[start:])
 }
+
+// entities holds what stands for the characters that mean something in HTML, and for a carriage return, which would else be
+// read as a line end.
+var entities = [256]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '"': "&#34;", '\'': "&#39;", '\r': "&#13;"}
 
 // maxLink is the longest word that links are looked for in.
 const maxLink = 2000
