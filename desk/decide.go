@@ -20,7 +20,7 @@ type Facts struct {
 	Verified  bool   // From is proved (tier V1), by Receiver.Vouches
 	Vouched   string // why it is, or why not
 
-	Flood bool // its sender has opened MostTickets within an hour
+	Flood int // how many tickets its sender has opened within an hour, if those are too many
 
 	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to
 	Token   string  // for whom that token was made
@@ -46,12 +46,9 @@ type Decision struct {
 // LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
 const LiveFor = 30 * time.Minute
 
-// Beyond these a mail is held: how many tickets an address may open by live mail within an hour, and through how many servers
-// a mail may have gone (REQUIREMENTS L10, L8). Beyond that they are a loop's, or a flood's.
-const (
-	MostTickets = 10
-	MostHops    = 50
-)
+// MostHops is through how many servers a mail may have gone; beyond that it is held, for it seems to go round in a loop
+// (REQUIREMENTS L8).
+const MostHops = 50
 
 // ReopenFor is how long after its last message a mail still joins a closed ticket; a later one opens a new one (REQUIREMENTS
 // M14).
@@ -109,10 +106,10 @@ func decideInbox(f Facts) Decision {
 		return d.as(Held, "it says it comes from our own address, but it is not in the Sent folder")
 	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
 		return d.as(Held, "it does not say clearly who it is from")
-	case f.Mail.Hops > MostHops:
+	case len(f.Mail.Peers) > MostHops:
 		return d.as(Held, fmt.Sprintf("it went through more than %d servers, as in a loop", MostHops))
-	case t == nil && f.Flood:
-		return d.as(Held, fmt.Sprintf("its sender has opened %d tickets within an hour", MostTickets))
+	case t == nil && f.Flood > 0:
+		return d.as(Held, fmt.Sprintf("its sender has opened %d tickets within an hour", f.Flood))
 	case t == nil:
 		if f.Verified {
 			d.Trust = V1

@@ -7,11 +7,13 @@ type EffectKind string
 
 // The effects there are so far.
 const (
-	WelcomeMail  EffectKind = "mail.welcome"
-	ReplyMail    EffectKind = "mail.reply"     // an agent's answer, to a customer
-	SignInMail   EffectKind = "mail.sign-in"   // a link to sign in by
-	PasswordMail EffectKind = "mail.password"  // a link to set a new password by
-	PutInInbox   EffectKind = "mailbox.append" // a customer's message, into the agents' inbox
+	WelcomeMail     EffectKind = "mail.welcome"
+	AcknowledgeMail EffectKind = "mail.acknowledgement" // that a new ticket has come
+	ReplyMail       EffectKind = "mail.reply"           // an agent's answer, to a customer
+	SignInMail      EffectKind = "mail.sign-in"         // a link to sign in by
+	PasswordMail    EffectKind = "mail.password"        // a link to set a new password by
+	PutInInbox      EffectKind = "mailbox.append"       // a customer's message, into the agents' inbox
+	NoticeInInbox   EffectKind = "mailbox.notice"       // what agents and operators must know, into their inbox
 )
 
 // Purposes of one-time links.
@@ -22,23 +24,36 @@ const (
 
 // Queue says which asynq queue carries the effect.
 func (k EffectKind) Queue() string {
-	if k == PutInInbox {
+	switch k {
+	case PutInInbox, NoticeInInbox:
 		return QueueMailbox
+	case WelcomeMail, AcknowledgeMail:
+		return QueueAutomatic
+	default:
+		return QueueMail
 	}
-	return QueueMail
 }
 
-// The queues: mail people wait for, work in mailboxes, outgoing webhooks, work in bulk.
+// The queues: mail people wait for, mail that machines cause, work in mailboxes, outgoing webhooks, work in bulk. Automatic mail
+// has its own, so that it can be stopped and what people write goes on.
 const (
-	QueueMail    = "mail"
-	QueueMailbox = "mailbox"
-	QueueWebhook = "webhook"
-	QueueBulk    = "bulk"
+	QueueMail      = "mail"
+	QueueAutomatic = "automatic"
+	QueueMailbox   = "mailbox"
+	QueueWebhook   = "webhook"
+	QueueBulk      = "bulk"
 )
 
 // Queues lists them with their weights.
 func Queues() map[string]int {
-	return map[string]int{QueueMail: 6, QueueMailbox: 4, QueueWebhook: 2, QueueBulk: 1}
+	return map[string]int{QueueMail: 6, QueueMailbox: 4, QueueAutomatic: 3, QueueWebhook: 2, QueueBulk: 1}
+}
+
+// Pause says that a queue's rows wait until somebody resumes it.
+type Pause struct {
+	Queue  string    `json:"queue"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
 }
 
 // EffectState is where an outbox row stands.
@@ -63,7 +78,7 @@ type Effect struct {
 	TicketID  ID
 	SubjectID ID // the message it carries; empty for mail about a person
 	ContactID ID
-	Recipient string // envelope recipient; for PutInInbox the mailbox's address
+	Recipient string // envelope recipient; for what goes into the inbox the mailbox's address
 	Template  string // which text; empty where the kind has one only
 	Trust     Trust  // how sure we are of the recipient (a V0 recipient gets neutral text only)
 	MessageID MessageID

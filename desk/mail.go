@@ -1,6 +1,9 @@
 package desk
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // MessageID is the content of a Message-ID header without its angle brackets (RFC 5322 section 3.6.4).
 type MessageID string
@@ -50,7 +53,9 @@ type Mail struct {
 	Signers        []string      // whose DKIM signatures it has: the domains they name, in lower case
 	DKIM           DKIM          // not read from the bytes alone: keys are looked up
 	Date           time.Time     // zero if there is none that can be read
-	Hops           int           // how many servers passed it on, by its Received fields
+	// Peers tells from where the servers that passed it on had it, by their Received fields, topmost first. It is invalid where
+	// a server did not say; who wrote the mail wrote the lower ones as he liked.
+	Peers []netip.Addr
 
 	MessageID   MessageID
 	InReplyTo   []MessageID

@@ -127,6 +127,29 @@ func (r Receiver) word(m Mail) (*AuthResults, string) {
 	return &m.AuthResults[i], ""
 }
 
+// SendingHost names the machine outside that gave the mail to the receiver, as far as it can be seen: an IPv4 address, or the
+// /64 of an IPv6 one. It is "" if no server tells. Above what the receiver wrote, machines only pass the mail on inside.
+func (r Receiver) SendingHost(m Mail) string {
+	from := 0
+	if word, _ := r.word(m); word != nil {
+		from = min(word.Below, len(m.Peers))
+	}
+	for _, a := range m.Peers[from:] {
+		if !a.IsValid() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+			continue
+		}
+		if a.Is4() {
+			return a.String()
+		}
+		net, err := a.Prefix(64)
+		if err != nil {
+			continue
+		}
+		return net.String()
+	}
+	return ""
+}
+
 // passed tells whether a field says that DMARC (RFC 7489) passed for the domain of an address.
 func (r Receiver) passed(word AuthResults, email string) (bool, string) {
 	domain := DomainOf(email)

@@ -13,11 +13,13 @@ type Settings struct {
 	DefaultLanguage string     `json:"default_language"`
 	DefaultMailbox  ID         `json:"default_mailbox"` // for portal tickets; empty: the only one there is
 	Pipelines       []Pipeline `json:"pipelines"`
-	Welcome         Welcome    `json:"welcome"`
+	Welcome         Template   `json:"welcome"`         // to a new contact
+	Acknowledgement Template   `json:"acknowledgement"` // that a new ticket has come, to who had no welcome mail for it
+	Budgets         Budgets    `json:"budgets"`
 }
 
-// Welcome is the mail a new contact gets.
-type Welcome struct {
+// Template is a mail of ours that the operator words.
+type Template struct {
 	Enabled bool   `json:"enabled"`
 	Subject string `json:"subject"`
 	Body    string `json:"body"` // text with snippets, such as {{contact.name}}
@@ -31,7 +33,7 @@ type Welcome struct {
 func DefaultSettings() Settings {
 	return Settings{
 		PortalTitle: "Support", DefaultLanguage: "en", Pipelines: BuiltInPipelines(),
-		Welcome: Welcome{
+		Welcome: Template{
 			Enabled: true,
 			Subject: "Your access to {{portal.name}}",
 			Body: "Hello {{contact.name}},\n\nthank you for writing to us. You can follow your tickets and answer us here:\n\n{{portal.url}}\n\n" +
@@ -42,6 +44,17 @@ func DefaultSettings() Settings {
 				"Choose a password with this link. It works once, for three days:\n\n{{portal.set_password_link}}\n\n" +
 				"If you did not write to us, ignore this mail. We will not write again.\n\n{{portal.name}}",
 		},
+		Acknowledgement: Template{
+			Enabled: true,
+			Subject: "Re: {{ticket.subject}}",
+			Body: "Hello {{contact.name}},\n\nwe have your message and will answer it. Its number is {{ticket.number}}. You can follow it here:\n\n{{ticket.link}}\n\n" +
+				"To add something, answer this mail.\n\n{{portal.name}}",
+			NeutralEnabled: true,
+			NeutralSubject: "We have your message",
+			NeutralBody: "Hello,\n\nwe received a message that names this address, and will answer it. Its number is {{ticket.number}}. If you wrote it, you can follow it here:\n\n" +
+				"{{ticket.link}}\n\nIf you did not write to us, ignore this mail.\n\n{{portal.name}}",
+		},
+		Budgets: DefaultBudgets(),
 	}
 }
 
@@ -52,6 +65,7 @@ func CheckSettings(s Settings) error {
 	}
 	for _, line := range []struct{ field, value string }{
 		{"portal_title", s.PortalTitle}, {"welcome.subject", s.Welcome.Subject}, {"welcome.neutral_subject", s.Welcome.NeutralSubject},
+		{"acknowledgement.subject", s.Acknowledgement.Subject}, {"acknowledgement.neutral_subject", s.Acknowledgement.NeutralSubject},
 	} {
 		if strings.ContainsFunc(line.value, unseen) {
 			return Refuse(line.field, "write it in one line, without control characters")
@@ -70,7 +84,13 @@ func CheckSettings(s Settings) error {
 			return err
 		}
 	}
-	return CheckWelcome(s.Welcome)
+	if err := CheckWelcome(s.Welcome); err != nil {
+		return err
+	}
+	if err := CheckAcknowledgement(s.Acknowledgement); err != nil {
+		return err
+	}
+	return s.Budgets.Check()
 }
 
 // unseen covers what ends a line or changes how others read. The joiners are left: some scripts need them.
@@ -95,7 +115,7 @@ func checkStatuses(p Pipeline) error {
 
 // CheckWelcome refuses a template that leaves its reader with no way in: it needs the link to set a password. A password
 // in a mail is refused, and so is a neutral text that says anything the sender chose.
-func CheckWelcome(w Welcome) error {
+func CheckWelcome(w Template) error {
 	for _, t := range []struct {
 		on          bool
 		field, body string
@@ -108,12 +128,38 @@ func CheckWelcome(w Welcome) error {
 			return Refuse(t.field, "the mail needs {{portal.set_password_link}}, or its reader has no way in")
 		}
 	}
-	for _, snippet := range Snippets(w.NeutralSubject + w.NeutralBody) {
-		if !strings.HasPrefix(snippet, "portal.") || snippet == "portal.username" {
-			return Refuse("welcome.neutral_body", "{{%s}} must not be in the neutral welcome mail: its reader has not proved who they are", snippet)
+	return checkNeutral("welcome", w.NeutralSubject+w.NeutralBody)
+}
+
+// CheckAcknowledgement refuses a template that holds credentials, or says what the sender chose to who may be somebody else.
+func CheckAcknowledgement(t Template) error {
+	for _, snippet := range Snippets(t.Subject + t.Body + t.NeutralSubject + t.NeutralBody) {
+		if snippet == "portal.password" || snippet == "portal.set_password_link" {
+			return Refuse("acknowledgement.body", "{{%s}} is not available here: the welcome mail has it", snippet)
+		}
+	}
+	return checkNeutral("acknowledgement", t.NeutralSubject+t.NeutralBody)
+}
+
+// checkNeutral refuses a neutral text that says anything its cause chose: whoever reads it may be somebody whose address was
+// misused (REQUIREMENTS L9).
+func checkNeutral(template, text string) error {
+	for _, snippet := range Snippets(text) {
+		if !NeutralSnippet(snippet) {
+			return Refuse(template+".neutral_body", "{{%s}} must not be in the neutral mail: its reader has not proved who they are", snippet)
 		}
 	}
 	return nil
+}
+
+// NeutralSnippet tells whether a snippet holds nothing that a sender chooses.
+func NeutralSnippet(name string) bool {
+	switch name {
+	case "portal.name", "portal.url", "portal.set_password_link", "ticket.number", "ticket.link":
+		return true
+	default:
+		return false
+	}
 }
 
 // Snippets lists the names between {{ and }} in a template, in order.

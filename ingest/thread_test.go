@@ -122,7 +122,7 @@ func TestM9_TicketsThatPeopleHaveSeenStay(t *testing.T) {
 func TestL10_AFloodOfTicketsIsHeldAndAnImportIsNone(t *testing.T) {
 	both(t, func(r *rig) {
 		var old []string
-		for i := range desk.MostTickets + 2 {
+		for i := range desk.DefaultBudgets().NewTickets + 2 {
 			old = append(old, mail(ann, support, fmt.Sprintf("old%d@customer.example", i), "import"))
 		}
 		r.imports(old...)
@@ -130,7 +130,7 @@ func TestL10_AFloodOfTicketsIsHeldAndAnImportIsNone(t *testing.T) {
 			r.t.Errorf("%d tickets of %d imported mails", r.tickets(), len(old))
 		}
 		var last desk.LedgerEntry
-		for i := range desk.MostTickets {
+		for i := range desk.DefaultBudgets().NewTickets {
 			last = r.arrives(mail(bob, support, fmt.Sprintf("%d@customer.example", i), "flood"))
 			r.want(last, desk.NewTicket)
 		}

@@ -184,7 +184,7 @@ func (p *parser) envelope(h header) {
 	m.InReplyTo = ParseMessageIDs(strings.Join(h.all("in-reply-to"), " "))
 	m.References = ParseMessageIDs(strings.Join(h.all("references"), " "))
 	m.OriginalIDs = originalIDs(h)
-	m.Hops = len(h.all("received"))
+	m.Peers = peers(h.all("received"))
 	m.List = listID(h.get("list-id"))
 	switch from := len(h.all("from")); {
 	case from == 0:

@@ -53,7 +53,7 @@ func (t wording) pack() (string, error) {
 }
 
 // wording gives what the row settled, or else what holds now.
-func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.Mailbox, row desk.Effect) (t wording, err error) {
+func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.Mailbox, n named, row desk.Effect) (t wording, err error) {
 	if row.Wording != "" {
 		return t, json.Unmarshal([]byte(row.Wording), &t)
 	}
@@ -61,13 +61,43 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	if t.From == "" {
 		t.From = t.Portal
 	}
-	if row.Kind == desk.WelcomeMail {
+	switch row.Kind {
+	case desk.WelcomeMail:
 		t.Values, err = w.snippets(ctx, t, row)
+	case desk.AcknowledgeMail:
+		if t.Values, err = w.snippets(ctx, t, row); err == nil {
+			err = ticketSnippets(t, n, row)
+		}
 	}
 	return t, err
 }
 
-// snippets are what a welcome mail says about its reader.
+// ticketSnippets adds what an acknowledgement says about its ticket. Who is not proved is told nothing that the sender wrote,
+// whatever the template asks for (REQUIREMENTS L9).
+func ticketSnippets(t wording, n named, row desk.Effect) error {
+	m, err := n.message(row)
+	if err != nil {
+		return err
+	}
+	number, ok := n.numbers[row.TicketID]
+	if !ok {
+		return desk.Missing("ticket")
+	}
+	t.Values["ticket.number"] = strconv.FormatInt(number, 10)
+	t.Values["ticket.link"] = t.ticket(number)
+	t.Values["ticket.subject"] = withoutRe(m.Subject)
+	if row.Trust < desk.V1 {
+		maps.DeleteFunc(t.Values, func(name, _ string) bool { return !desk.NeutralSnippet(name) })
+	}
+	return nil
+}
+
+// ticket gives a ticket's page in the portal.
+func (t wording) ticket(number int64) string {
+	return t.BaseURL + "/tickets/" + strconv.FormatInt(number, 10)
+}
+
+// snippets are what a mail says about its reader.
 func (w *Worker) snippets(ctx context.Context, t wording, row desk.Effect) (map[string]string, error) {
 	c, err := w.DB.Contact(ctx, row.ContactID)
 	if err != nil {
@@ -103,6 +133,10 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 		return d, w.reply(ctx, &d, t, mb, n, row)
 	case desk.WelcomeMail:
 		return d, w.welcome(ctx, &d, t, row)
+	case desk.AcknowledgeMail:
+		return d, w.acknowledgement(ctx, &d, t, mb, n, row)
+	case desk.NoticeInInbox:
+		return d, w.notice(ctx, &d, t, mb, row)
 	case desk.SignInMail:
 		return d, w.link(&d, t, row, "Sign in to "+t.Portal, "/sign-in/link/",
 			"Hello,\n\nsign in with this link. It works once, for 15 minutes:", "Sign in", "If you did not ask for it, ignore this mail.")
@@ -113,10 +147,10 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 	return d, fmt.Errorf("%w: nobody knows what %q is", mailmsg.ErrDraft, row.Kind)
 }
 
-// automatic marks a mail that no human wrote (RFC 3834 section 5). The second field asks for no answers by machines, but
-// not for silence about bounces (REQUIREMENTS L3).
-func automatic(d *mailmsg.Draft) {
-	d.Headers = append(d.Headers, mailmsg.HeaderField{Name: "Auto-Submitted", Value: "auto-generated"},
+// automatic marks a mail that no human wrote, as auto-generated or auto-replied (RFC 3834 section 5). The second field asks for
+// no answers by machines, but not for silence about bounces (REQUIREMENTS L3).
+func automatic(d *mailmsg.Draft, how string) {
+	d.Headers = append(d.Headers, mailmsg.HeaderField{Name: "Auto-Submitted", Value: how},
 		mailmsg.HeaderField{Name: "X-Auto-Response-Suppress", Value: "DR, RN, NRN, OOF, AutoReply"})
 }
 
@@ -183,19 +217,67 @@ func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, t wording, mb desk
 		return desk.Missing("ticket")
 	}
 	d.To = []desk.Address{{Email: row.Recipient}}
-	if t.SubAddress {
-		token := w.Keys.Token(mailmsg.ForReply, string(mb.ID), string(row.TicketID), row.Recipient)
-		if address, ok := mailmsg.ReplyAddress(mb.Address, token); ok {
-			d.ReplyTo = []desk.Address{{Name: d.From.Name, Email: address}}
-		}
-	}
+	w.replyTo(d, t, mb, row)
 	w.thread(d, m)
 	w.files(ctx, d, m.Attachments)
-	link := t.BaseURL + "/tickets/" + strconv.FormatInt(number, 10)
+	link := t.ticket(number)
 	d.Text = m.Text + "\n\n--\n" + m.Author.Name + "\nAnswer this mail, or answer in the portal:\n" + link + "\n"
 	d.HTML, err = render(page{
 		Lang: t.Language, Title: m.Subject, Portal: t.Portal, Body: template.HTML(m.HTML), //nolint:gosec // stored HTML is safehtml's
 		Button: "Answer in the portal", Link: link, Footer: m.Author.Name + " · or simply answer this mail",
+	})
+	return err
+}
+
+// replyTo has the recipient's answer carry a token of the ticket, where the mailbox takes such addresses.
+func (w *Worker) replyTo(d *mailmsg.Draft, t wording, mb desk.Mailbox, row desk.Effect) {
+	if !t.SubAddress {
+		return
+	}
+	token := w.Keys.Token(mailmsg.ForReply, string(mb.ID), string(row.TicketID), row.Recipient)
+	if address, ok := mailmsg.ReplyAddress(mb.Address, token); ok {
+		d.ReplyTo = []desk.Address{{Name: d.From.Name, Email: address}}
+	}
+}
+
+// acknowledgement says that a ticket has come, in the words that were set when it was decided.
+func (w *Worker) acknowledgement(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
+	m, err := n.message(row)
+	if err != nil {
+		return err
+	}
+	text, err := w.DB.Template(ctx, row.Template)
+	if err != nil {
+		return err
+	}
+	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(text.Subject, t.Values), desk.Expand(text.Body, t.Values)
+	w.replyTo(d, t, mb, row)
+	automatic(d, "auto-replied")
+	d.References = []desk.MessageID{mailmsg.RootID(w.Keys, mb.ID, row.TicketID, mb.MIDDomain)}
+	if m.MessageID != "" && row.Trust >= desk.V1 {
+		d.InReplyTo = m.MessageID
+		d.References = append(d.References, m.MessageID)
+	}
+	number := n.numbers[row.TicketID]
+	d.HTML, err = render(page{
+		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Button: "Open the ticket", Link: t.ticket(number),
+	})
+	return err
+}
+
+// notice is what agents and operators must know.
+func (w *Worker) notice(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, row desk.Effect) error {
+	text, err := w.DB.Template(ctx, row.Template)
+	if err != nil {
+		return err
+	}
+	d.From.Name = "Postern"
+	d.To, d.Subject, d.Text = []desk.Address{{Name: t.Mailbox, Email: mb.Address}}, text.Subject, text.Body
+	automatic(d, "auto-generated")
+	d.HTML, err = render(page{
+		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Button: "Open the portal", Link: t.BaseURL,
 	})
 	return err
 }
@@ -210,7 +292,7 @@ func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, t wording, row d
 	values := maps.Clone(t.Values)
 	values["portal.set_password_link"] = link
 	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(text.Subject, values), desk.Expand(text.Body, values)
-	automatic(d)
+	automatic(d, "auto-generated")
 	d.HTML, err = render(page{
 		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
 		Button: "Choose a password", Link: link,
@@ -235,7 +317,7 @@ func (w *Worker) link(d *mailmsg.Draft, t wording, row desk.Effect, subject, pat
 	link := t.BaseURL + path + mailmsg.OneTimeSecret(w.Keys, row.ID)
 	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, subject
 	d.Text = before + "\n\n" + link + "\n\n" + after + "\n\n" + t.Portal + "\n"
-	automatic(d)
+	automatic(d, "auto-generated")
 	var err error
 	d.HTML, err = render(page{
 		Lang: t.Language, Title: subject, Portal: t.Portal,

@@ -341,7 +341,7 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 			return j
 		}
 	}
-	words, err := w.wording(ctx, org, j.mb, row)
+	words, err := w.wording(ctx, org, j.mb, n, row)
 	var draft mailmsg.Draft
 	if err == nil {
 		draft, err = w.draft(ctx, words, j.mb, n, row)
@@ -445,7 +445,7 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 
 func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 	defer recovered(&err, ErrAmbiguous)
-	if j.row.Kind == desk.PutInInbox {
+	if j.row.Kind.Queue() == desk.QueueMailbox {
 		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)
 		return err
 	}

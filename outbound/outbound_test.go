@@ -135,7 +135,12 @@ func newRig(t *testing.T, o store.Options) *rig {
 
 func (r *rig) pass(d time.Duration) { r.mu.Lock(); defer r.mu.Unlock(); r.ahead += d }
 
-func (r *rig) drain(queue string) { r.w.Drain(r.t.Context(), queue, 50) }
+func (r *rig) drain(queue string) {
+	r.w.Drain(r.t.Context(), queue, 50)
+	if queue == desk.QueueMail {
+		r.w.Drain(r.t.Context(), desk.QueueAutomatic, 50)
+	}
+}
 
 func (r *rig) answer(text string, internal bool) desk.Message {
 	r.t.Helper()
@@ -236,6 +241,65 @@ func TestL3_EachKindOfMailSaysWhatItIs(t *testing.T) {
 		report, err := r.db.Verify(ctx, func(context.Context, string) (bool, error) { return true, nil })
 		if err != nil || len(report.Violations) != 0 {
 			r.t.Errorf("verify: %v, %v", report.Violations, err)
+		}
+	})
+}
+
+// TestL9_AnAcknowledgementSaysNothingOfTheSenders: who is not proved may be somebody whose address was misused.
+func TestL9_AnAcknowledgementSaysNothingOfTheSenders(t *testing.T) {
+	both(t, func(r *rig) {
+		ctx := r.t.Context()
+		words := desk.DefaultSettings().Acknowledgement
+		m := desk.Message{
+			ID: store.NewID(), TicketID: r.ticket.ID, MailboxID: r.mb.ID, Author: desk.Author{Kind: desk.Customer, Name: "BUY-NOW", Email: "ann@customer.example"}, Source: desk.FromMail,
+			Subject: "BUY-NOW", Text: "BUY-NOW", MessageID: "BUY-NOW@evil.example", CreatedAt: time.Now(),
+		}
+		cs, err := r.db.Conversations(ctx, r.ticket.ID)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		m.ConversationID = cs[0].ID
+		err = r.db.Update(ctx, func(tx *store.Tx) error {
+			if _, err := tx.AddMessage(ctx, m); err != nil {
+				return err
+			}
+			for _, trust := range []desk.Trust{desk.V0, desk.V1} {
+				subject, body := words.NeutralSubject, words.NeutralBody+" {{ticket.subject}} {{contact.name}}" // even if somebody got it past the settings
+				if trust == desk.V1 {
+					subject, body = words.Subject, words.Body
+				}
+				version, err := tx.KeepTemplate(ctx, store.Template{Subject: subject, Body: body})
+				if err != nil {
+					return err
+				}
+				e := desk.Effect{ID: store.NewID(), Kind: desk.AcknowledgeMail, MailboxID: r.mb.ID, TicketID: r.ticket.ID, SubjectID: m.ID, ContactID: r.ann.ID,
+					Recipient: "ann@customer.example", Template: version, Trust: trust, MessageID: desk.MessageID(fmt.Sprintf("ack%d@acme.example", trust)), CreatedAt: time.Now()}
+				if err := tx.AddEffect(ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.drain(desk.QueueMail)
+		sent := r.sent()
+		if len(sent) != 2 {
+			r.t.Fatalf("%d mails", len(sent))
+		}
+		for _, raw := range sent {
+			h := header(r.t, raw)
+			neutral := h["message-id"] == "<ack0@acme.example>"
+			if strings.Contains(raw, "BUY-NOW") == neutral || neutral && strings.Contains(raw, "Ann Lee") {
+				r.t.Errorf("neutral %v: %s", neutral, raw)
+			}
+			if h["auto-submitted"] != "auto-replied" || h["x-auto-response-suppress"] == "" || !strings.Contains(h["reply-to"], "support+") || !strings.Contains(raw, "/tickets/1") {
+				r.t.Errorf("L3: header %v", h)
+			}
+			if threaded := h["in-reply-to"] == "<BUY-NOW@evil.example>"; threaded == neutral || !neutral && h["subject"] != "Re: BUY-NOW" {
+				r.t.Errorf("neutral %v: header %v", neutral, h)
+			}
 		}
 	})
 }

@@ -77,7 +77,7 @@ func (r reads) OneTimesSince(ctx context.Context, contact desk.ID, purpose strin
 	return n, err
 }
 
-// Tidy deletes what has run out: sessions, links that ended a month ago, counts of attempts.
+// Tidy deletes what has run out: sessions, links that ended a month ago, counts of attempts and of automatic mail.
 func (db *DB) Tidy(ctx context.Context) error {
 	return db.Update(ctx, func(tx *Tx) error {
 		now := tx.Now()
@@ -85,6 +85,9 @@ func (db *DB) Tidy(ctx context.Context) error {
 			return err
 		}
 		if err := tx.exec(ctx, `DELETE FROM one_time WHERE expires_at <= $1`, ms(now.AddDate(0, -1, 0))); err != nil {
+			return err
+		}
+		if err := tx.exec(ctx, `DELETE FROM automatic_hours WHERE hour < $1`, now.AddDate(0, 0, -8).Unix()/3600); err != nil {
 			return err
 		}
 		return tx.exec(ctx, `DELETE FROM attempts WHERE until <= $1`, ms(now))

@@ -22,9 +22,9 @@ func (r reads) SentAs(ctx context.Context, mailbox desk.ID, mid desk.MessageID) 
 	out, err := collect(ctx, r.x, func(row scanner) (s Sending, err error) {
 		err = row.Scan(&s.SubjectID, &s.Recipient)
 		return s, err
-	}, `SELECT subject_id, recipient FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND kind <> $3
+	}, `SELECT subject_id, recipient FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND queue <> $3
 		UNION SELECT o.subject_id, o.recipient FROM message_ids k JOIN outbox o ON o.ticket_id = k.ticket_id AND o.subject_id = k.subject_id
-			WHERE k.mailbox_id = $1 AND k.mid = $2 AND k.ours AND k.subject_id <> '' AND o.attempt > 0 AND o.kind <> $3`, mailbox, storedID(mid), desk.PutInInbox)
+			WHERE k.mailbox_id = $1 AND k.mid = $2 AND k.ours AND k.subject_id <> '' AND o.attempt > 0 AND o.queue <> $3`, mailbox, storedID(mid), desk.QueueMailbox)
 	if err != nil {
 		return nil, err
 	}

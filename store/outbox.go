@@ -46,7 +46,8 @@ func (db *DB) DueEffects(ctx context.Context, queue string, limit int) ([]desk.I
 }
 
 // dueSelect walks the index outbox_open: what is not due costs nothing.
-const dueSelect = `SELECT id FROM outbox WHERE queue = $1 AND done_at = 0 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $2 ORDER BY next_try, id LIMIT $3`
+const dueSelect = `SELECT id FROM outbox WHERE queue = $1 AND done_at = 0 AND state IN ('pending', 'deferred', 'unknown') AND next_try <= $2
+	AND NOT EXISTS (SELECT 1 FROM pauses WHERE queue = $1) ORDER BY next_try, id LIMIT $3`
 
 // Claim takes up to limit due rows of a queue for owner, the longest-waiting first: they are sending until the lease ends.
 // Rows that another process claims at the same moment are passed over.

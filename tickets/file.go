@@ -42,7 +42,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return err
 	}
 	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
-	facts.Flood = flood(tx, k, mb, e, facts)
+	facts.Flood = flood(tx, k, org.Settings.Budgets, mb, e, facts)
 	facts.At = arrived(e)
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie} {
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
@@ -209,16 +209,24 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if err := tx.ReopenOrphans(ctx, mb.ID, append([]desk.MessageID{m.MessageID}, mail.OriginalIDs...)); err != nil {
 		return "", err
 	}
-	if isNew && mayAnswer(tx.Now(), mb, e, mail) {
-		_, err = d.Welcome(ctx, tx, org, mb, c, m.Trust)
+	if mayAnswer(tx.Now(), mb, e, mail) {
+		o := occasion{ticket: t, message: m, contact: c, isNew: isNew}
+		if host := mb.Receiver.SendingHost(mail); host != "" {
+			o.source = "host " + host
+		}
+		err = d.answer(ctx, tx, org, mb, o)
 	}
 	return t.ID, err
 }
 
-// flood tells whether the sender of a mail that belongs to no ticket has opened too many of late. What is imported does not
-// count.
-func flood(tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) bool {
-	return k.opened[k.senders[f.Mail.From.Email].ID] >= desk.MostTickets && f.ByToken == nil && f.ByRef == nil && f.ByTie == nil && live(tx.Now(), mb, e)
+// flood tells how many tickets the sender of a mail that belongs to none has opened of late, if those are too many. What is
+// imported does not count.
+func flood(tx *store.Tx, k *known, b desk.Budgets, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) int {
+	opened := k.opened[k.senders[f.Mail.From.Email].ID]
+	if opened < b.NewTickets || f.ByToken != nil || f.ByRef != nil || f.ByTie != nil || !live(tx.Now(), mb, e) {
+		return 0
+	}
+	return opened
 }
 
 // live tells whether a mail has just come; others belong to an import or a resync (REQUIREMENTS L11).
@@ -269,10 +277,6 @@ type Submission struct {
 	Reasons     []string
 }
 
-// newContactsPerHour is how many new contacts one form may have welcomed in an hour: an open form must not become a way
-// to send mail to strangers (REQUIREMENTS L9).
-const newContactsPerHour = 20
-
 // FileForm makes a ticket of a form post and settles its ledger row, as part of the caller's transaction. Whoever typed
 // the address is not proved to own it, whatever signed the post (REQUIREMENTS W9).
 func (d *Desk) FileForm(ctx context.Context, tx *store.Tx, org *store.Organisation, e desk.LedgerEntry, form desk.Form, s Submission) error {
@@ -302,7 +306,7 @@ func (d *Desk) openForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 		pipeline = mb.Pipeline
 	}
 	m := desk.Message{
-		Author: desk.Author{Kind: desk.Customer, Name: first(s.Name, c.Name), Email: s.Email, ContactID: c.ID}, Source: desk.FromForm, Subject: s.Subject,
+		ID: store.NewID(), Author: desk.Author{Kind: desk.Customer, Name: first(s.Name, c.Name), Email: s.Email, ContactID: c.ID}, Source: desk.FromForm, Subject: s.Subject,
 		Attachments: s.Attachments, LedgerID: e.ID, CreatedAt: e.ReceivedAt, Trust: desk.V0,
 		Reasons: append([]string{"posted to form " + form.Name, "sender not verified: the address was typed into a form"}, s.Reasons...),
 	}
@@ -311,16 +315,9 @@ func (d *Desk) openForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return e, err
 	}
-	if isNew {
-		n, err := tx.Hit(ctx, "welcome by form "+string(form.ID), time.Hour)
-		if err != nil {
-			return e, err
-		}
-		if n <= newContactsPerHour {
-			if _, err := d.Welcome(ctx, tx, org, mb, c, desk.V0); err != nil {
-				return e, err
-			}
-		}
+	m.TicketID = t.ID
+	if err := d.answer(ctx, tx, org, mb, occasion{ticket: t, message: m, contact: c, isNew: isNew, source: "form " + string(form.ID)}); err != nil {
+		return e, err
 	}
 	e.Outcome, e.Reason, e.TicketID, e.Subject, e.From = desk.NewTicket, "posted to form "+form.Name, t.ID, s.Subject, s.Email
 	return e, nil

@@ -133,36 +133,6 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 	return nil
 }
 
-// Welcome sends a contact the welcome mail, if that is switched on, the mailbox can send and the address never had one.
-// How sure we are of the address decides which text it gets (REQUIREMENTS L9). It is part of the caller's transaction.
-func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, c desk.Contact, trust desk.Trust) (bool, error) {
-	email := c.LoginAddress()
-	w := org.Settings.Welcome
-	full := trust >= desk.V1
-	switch {
-	case email == "" || mb.SMTP == "" || org.IsOurs(email) || desk.RoleAddress(email) || c.Disabled:
-		return false, nil
-	case full && !w.Enabled, !full && !(w.Enabled && w.NeutralEnabled):
-		return false, nil
-	}
-	if suppressed, err := tx.Suppressed(ctx, email); err != nil || suppressed {
-		return false, err
-	}
-	first, err := tx.Welcomed(ctx, email)
-	if err != nil || !first {
-		return false, err
-	}
-	text := store.Template{Subject: w.NeutralSubject, Body: w.NeutralBody}
-	if full {
-		text = store.Template{Subject: w.Subject, Body: w.Body}
-	}
-	template, err := tx.KeepTemplate(ctx, text)
-	if err != nil {
-		return false, err
-	}
-	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, desk.LinkSetPassword)
-}
-
 // SendLink mails a contact a one-time link from the mailbox. kind says which mail it is. It is part of the caller's
 // transaction.
 func (d *Desk) SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string) error {

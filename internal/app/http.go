@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -155,6 +156,7 @@ type collector struct {
 type counts struct {
 	ledger map[desk.Outcome]int64
 	outbox map[desk.EffectState]int64
+	paused []desk.Pause
 }
 
 const countEvery = 5 * time.Second
@@ -170,6 +172,9 @@ func (c *collector) count() (counts, error) {
 	c.counts.ledger, c.err = c.s.db.LedgerCounts(ctx)
 	if c.err == nil {
 		c.counts.outbox, c.err = c.s.db.EffectCounts(ctx)
+	}
+	if c.err == nil {
+		c.counts.paused, c.err = c.s.db.Pauses(ctx)
 	}
 	c.counted = time.Now()
 	return c.counts, c.err
@@ -207,5 +212,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	outbox := describe("outbox_rows", "Outbox rows by state.", "state")
 	for state, n := range now.outbox {
 		gauge(outbox, float64(n), string(state))
+	}
+	paused := describe("outbox_paused", "Whether a queue of the outbox is paused.", "queue")
+	for _, name := range queueNames() {
+		stopped := 0.0
+		if slices.ContainsFunc(now.paused, func(p desk.Pause) bool { return p.Queue == name }) {
+			stopped = 1
+		}
+		gauge(paused, stopped, name)
 	}
 }

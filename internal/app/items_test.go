@@ -193,3 +193,31 @@ func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
 	}
 	d.want(0, "new-ticket", "verify")
 }
+
+func TestL10_QueuesArePausedAndResumedFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.want(2, "there is no queue", "outbox", "pause", "nothing")
+	d.want(0, "outbox resume automatic", "outbox", "pause", "automatic")
+	out, told, code := d.gateway("outbox", "queues", "--json")
+	var list struct{ Items []queueLine }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != 0 {
+		t.Fatalf("%v, %d, %q, %q", err, code, out, told)
+	}
+	for _, q := range list.Items {
+		if q.Paused != (q.Queue == desk.QueueAutomatic) || q.Paused && (q.Reason == "" || q.Since == nil) {
+			t.Errorf("%+v", q)
+		}
+	}
+	d.want(0, "goes out again", "outbox", "resume", "automatic")
+	d.want(0, "goes out", "outbox", "queues")
+	d.want(2, "no state", "outbox", "list", "--state", "x")
+	d.want(0, "none yet", "outbox", "list")
+	d.with(func(p *parts) {
+		d.ok(p.db.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.AddEffect(t.Context(), desk.Effect{ID: store.NewID(), Kind: desk.WelcomeMail, MailboxID: d.mb, Recipient: "ann@acme.example", CreatedAt: time.Now()})
+		}))
+	})
+	d.want(0, `"kind": "mail.welcome"`, "outbox", "list", "--json", "--state", "pending")
+	d.want(0, "ann@acme.example", "outbox", "list")
+}

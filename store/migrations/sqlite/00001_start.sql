@@ -272,6 +272,18 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_open ON outbox (queue, next_try, id) WHERE done_at = 0;
 CREATE INDEX outbox_message_id ON outbox (mailbox_id, message_id);
 CREATE INDEX outbox_ticket ON outbox (ticket_id);
+CREATE INDEX outbox_automatic ON outbox (recipient, created_at) WHERE queue = 'automatic';
+-- How much automatic mail was decided on in each hour (Unix time / 3600), because of what came in.
+CREATE TABLE automatic_hours (
+    hour  BIGINT PRIMARY KEY,
+    count BIGINT NOT NULL
+);
+-- Queues whose rows wait.
+CREATE TABLE pauses (
+    queue  TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    since  BIGINT NOT NULL
+);
 
 CREATE TABLE templates (
     version TEXT PRIMARY KEY,
@@ -337,6 +349,8 @@ DROP TABLE suppressions;
 DROP TABLE bounces;
 DROP TABLE templates;
 DROP TABLE outbox;
+DROP TABLE automatic_hours;
+DROP TABLE pauses;
 DROP TABLE reply_tokens;
 DROP TABLE orphans;
 DROP TABLE message_ids;

@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postern/desk"
+	"postern/store"
+)
+
+func (c *cli) outboxCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "outbox", Short: "Look at what goes out; stop and resume it", Args: cobra.NoArgs, RunE: help,
+		Long: `Everything that leaves Postern is a row of the outbox first: mail to customers, and what is put into the agents' mailbox.
+
+Its queues: ` + strings.Join(queueNames(), ", ") + `. A queue that is paused loses nothing: its rows wait. Postern pauses "automatic"
+(welcome mails and acknowledgements) by itself where there is suddenly far more than usual; what people write goes on.`,
+	}
+	var state string
+	list := c.listFlag(&cobra.Command{
+		Use: "list", Short: "List the newest rows", Args: cobra.NoArgs, Example: "  gateway outbox list --state failed\n  gateway outbox list --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.outboxList(ctx, p, desk.EffectState(state)) })
+		},
+	})
+	list.Flags().StringVar(&state, "state", "", "only rows in this state: pending, sending, sent, deferred, failed or unknown")
+	queues := c.listFlag(&cobra.Command{
+		Use: "queues", Short: "List the queues, and which of them are paused", Args: cobra.NoArgs, Example: "  gateway outbox queues --json",
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.outboxQueues) },
+	})
+	pause := &cobra.Command{
+		Use: "pause QUEUE", Short: "Have a queue's rows wait", Args: cobra.ExactArgs(1), Example: "  gateway outbox pause automatic",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withQueue(cmd, args[0], func(ctx context.Context, p *parts) error {
+				err := p.db.Update(ctx, func(tx *store.Tx) error {
+					_, err := tx.PauseQueue(ctx, args[0], "paused by an operator")
+					return err
+				})
+				if err == nil {
+					c.say("Nothing of the queue %q goes out until you call gateway outbox resume %s.", args[0], args[0])
+				}
+				return err
+			})
+		},
+	}
+	resume := &cobra.Command{
+		Use: "resume QUEUE", Short: "Send what waits in a paused queue", Args: cobra.ExactArgs(1), Example: "  gateway outbox resume automatic",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.withQueue(cmd, args[0], func(ctx context.Context, p *parts) error {
+				err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.ResumeQueue(ctx, args[0]) })
+				if err == nil {
+					c.say("The queue %q goes out again.", args[0])
+				}
+				return err
+			})
+		},
+	}
+	cmd.AddCommand(list, queues, pause, resume)
+	return cmd
+}
+
+func queueNames() []string {
+	var names []string
+	for name := range desk.Queues() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (c *cli) withQueue(cmd *cobra.Command, queue string, do func(ctx context.Context, p *parts) error) error {
+	if !slices.Contains(queueNames(), queue) {
+		return usageError{fmt.Errorf("there is no queue %q; there are %s", queue, strings.Join(queueNames(), ", "))}
+	}
+	return c.with(cmd, do)
+}
+
+type outboxLine struct {
+	ID        desk.ID          `json:"id"`
+	Kind      desk.EffectKind  `json:"kind"`
+	Queue     string           `json:"queue"`
+	State     desk.EffectState `json:"state"`
+	Recipient string           `json:"recipient"`
+	Attempts  int              `json:"attempts"`
+	CreatedAt time.Time        `json:"created_at"`
+	NextTry   *time.Time       `json:"next_try"` // null once it is done
+	Error     string           `json:"error"`
+}
+
+// outboxShown is how many rows the command lists.
+const outboxShown = 200
+
+func (c *cli) outboxList(ctx context.Context, p *parts, state desk.EffectState) error {
+	states := []desk.EffectState{"", desk.EffectPending, desk.EffectSending, desk.EffectSent, desk.EffectDeferred, desk.EffectFailed, desk.EffectUnknown}
+	if !slices.Contains(states, state) {
+		return usageError{fmt.Errorf("--state: there is no state %q", state)}
+	}
+	es, err := p.db.Effects(ctx, state, store.Page{Limit: outboxShown})
+	if err != nil {
+		return err
+	}
+	items, rows := []outboxLine{}, [][]string{}
+	for _, e := range es {
+		l := outboxLine{ID: e.ID, Kind: e.Kind, Queue: e.Kind.Queue(), State: e.State, Recipient: e.Recipient, Attempts: e.Attempt, CreatedAt: e.CreatedAt, Error: e.LastError}
+		if e.DoneAt.IsZero() {
+			l.NextTry = &e.NextTry
+		}
+		items = append(items, l)
+		rows = append(rows, []string{e.CreatedAt.Local().Format(time.DateTime), string(e.Kind), string(e.State), e.Recipient, strconv.Itoa(e.Attempt), e.LastError})
+	}
+	return c.list(items, []string{"WHEN", "KIND", "STATE", "TO", "TRIES", "WHY"}, rows)
+}
+
+type queueLine struct {
+	Queue  string     `json:"queue"`
+	Paused bool       `json:"paused"`
+	Since  *time.Time `json:"since"` // null: it is not paused
+	Reason string     `json:"reason"`
+}
+
+func (c *cli) outboxQueues(ctx context.Context, p *parts) error {
+	pauses, err := p.db.Pauses(ctx)
+	if err != nil {
+		return err
+	}
+	items, rows := []queueLine{}, [][]string{}
+	for _, name := range queueNames() {
+		l, state := queueLine{Queue: name}, "goes out"
+		if i := slices.IndexFunc(pauses, func(p desk.Pause) bool { return p.Queue == name }); i >= 0 {
+			l.Paused, l.Since, l.Reason = true, &pauses[i].Since, pauses[i].Reason
+			state = "paused since " + l.Since.Local().Format(time.DateTime)
+		}
+		items = append(items, l)
+		rows = append(rows, []string{name, state, l.Reason})
+	}
+	return c.list(items, []string{"QUEUE", "STATE", "WHY"}, rows)
+}

@@ -1,0 +1,145 @@
+package tickets
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
+)
+
+// occasion is a new ticket that may be answered automatically.
+type occasion struct {
+	ticket  desk.Ticket
+	message desk.Message
+	contact desk.Contact
+	isNew   bool   // nobody knew the contact before
+	source  string // the sending host, or the form, whose budget of new contacts it takes; empty: nobody knows
+}
+
+// answer sends the one automatic mail that a new ticket causes: the welcome mail to whom nobody knew before, an acknowledgement
+// to others. It sends nothing where that would make us a tool: against a budget, to machines, or to whom we wrote today. It
+// is part of the caller's transaction.
+func (d *Desk) answer(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, o occasion) error {
+	if ok, err := answerable(ctx, tx, org, mb, o.message.Author.Email); err != nil || !ok || o.contact.Disabled {
+		return err
+	}
+	already, ok, err := withinBudgets(ctx, tx, org.Settings.Budgets, o)
+	if err != nil || !ok {
+		return err
+	}
+	sent := false
+	if o.isNew {
+		sent, err = d.Welcome(ctx, tx, org, mb, o.contact, o.message.Trust)
+	}
+	if err == nil && !sent && already.AddressDay == 0 { // once a day; a welcome mail says it too (REQUIREMENTS L9)
+		sent, err = d.acknowledge(ctx, tx, org, mb, o)
+	}
+	if err != nil || !sent {
+		return err
+	}
+	return d.watchSurge(ctx, tx, org, mb)
+}
+
+// withinBudgets tells whether a ticket may be answered automatically, and what has been sent already.
+func withinBudgets(ctx context.Context, tx *store.Tx, b desk.Budgets, o occasion) (already desk.AutomaticCount, ok bool, err error) {
+	if o.isNew && o.source != "" {
+		if n, err := tx.Hit(ctx, "new contacts by "+o.source, time.Hour); err != nil || n > b.NewContacts {
+			return already, false, err
+		}
+	}
+	already, err = tx.AutomaticMail(ctx, o.message.Author.Email, o.ticket.ID)
+	return already, b.Allow(already), err
+}
+
+// watchSurge ends all automatic mail where there is more than can be right, and tells the agents. Nothing is lost: what was decided
+// on waits, and what people write goes on.
+func (d *Desk) watchSurge(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox) error {
+	hour, week, err := tx.CountAutomatic(ctx)
+	if err != nil || !org.Settings.Budgets.Surge(hour, week) {
+		return err
+	}
+	reason := fmt.Sprintf("%d automatic mails in this hour, %d in the seven days before", hour, week)
+	first, err := tx.PauseQueue(ctx, desk.QueueAutomatic, reason)
+	if err != nil || !first {
+		return err
+	}
+	return d.notify(ctx, tx, mb, "Automatic mail has been stopped",
+		"Postern has stopped sending welcome mails and acknowledgements: "+reason+". That looks like a loop, or like somebody who uses your forms to bother others.\n\n"+
+			"Answers by people still go out, and nothing is lost: automatic mail waits. Look at the newest tickets. When all is well, whoever runs Postern calls:\n\n"+
+			"gateway outbox resume "+desk.QueueAutomatic+"\n")
+}
+
+// notify puts a notice for agents into the mailbox. It is part of the caller's transaction.
+func (d *Desk) notify(ctx context.Context, tx *store.Tx, mb desk.Mailbox, subject, text string) error {
+	version, err := tx.KeepTemplate(ctx, store.Template{Subject: subject, Body: text})
+	if err != nil {
+		return err
+	}
+	e := desk.Effect{ID: store.NewID(), Kind: desk.NoticeInInbox, MailboxID: mb.ID, Recipient: mb.Address, Template: version, CreatedAt: tx.Now()}
+	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, "", e.ID, mb.MIDDomain)
+	return tx.AddEffect(ctx, e)
+}
+
+// Welcome sends a contact the welcome mail, if that is switched on, the mailbox can send and the address never had one.
+// How sure we are of the address decides which text it gets (REQUIREMENTS L9). It is part of the caller's transaction.
+func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, c desk.Contact, trust desk.Trust) (bool, error) {
+	email := c.LoginAddress()
+	text, on := wordsFor(org.Settings.Welcome, trust)
+	if !on || c.Disabled {
+		return false, nil
+	}
+	if ok, err := answerable(ctx, tx, org, mb, email); err != nil || !ok {
+		return false, err
+	}
+	first, err := tx.Welcomed(ctx, email)
+	if err != nil || !first {
+		return false, err
+	}
+	template, err := tx.KeepTemplate(ctx, text)
+	if err != nil {
+		return false, err
+	}
+	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, desk.LinkSetPassword)
+}
+
+// acknowledge tells who wrote that a ticket has come, if that is switched on.
+func (d *Desk) acknowledge(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, o occasion) (bool, error) {
+	text, on := wordsFor(org.Settings.Acknowledgement, o.message.Trust)
+	if !on {
+		return false, nil
+	}
+	template, err := tx.KeepTemplate(ctx, text)
+	if err != nil {
+		return false, err
+	}
+	e := desk.Effect{
+		ID: store.NewID(), Kind: desk.AcknowledgeMail, MailboxID: mb.ID, TicketID: o.ticket.ID, SubjectID: o.message.ID, ContactID: o.contact.ID,
+		Recipient: o.message.Author.Email, Template: template, Trust: o.message.Trust, CreatedAt: tx.Now(),
+	}
+	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, o.ticket.ID, e.ID, mb.MIDDomain)
+	root := mailmsg.RootID(d.keys, mb.ID, o.ticket.ID, mb.MIDDomain)
+	if err := tx.AddMessageIDs(ctx, mb.ID, o.ticket.ID, "", true, root, e.MessageID); err != nil {
+		return false, err
+	}
+	return true, tx.AddEffect(ctx, e)
+}
+
+// wordsFor chooses a mail's text by how sure we are who reads it, and tells whether it is switched on (REQUIREMENTS L9).
+func wordsFor(t desk.Template, trust desk.Trust) (store.Template, bool) {
+	if trust >= desk.V1 {
+		return store.Template{Subject: t.Subject, Body: t.Body}, t.Enabled
+	}
+	return store.Template{Subject: t.NeutralSubject, Body: t.NeutralBody}, t.Enabled && t.NeutralEnabled
+}
+
+// answerable tells whether automatic mail may go from the mailbox to an address at all (REQUIREMENTS L4).
+func answerable(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, email string) (bool, error) {
+	if email == "" || mb.SMTP == "" || org.IsOurs(email) || desk.RoleAddress(email) {
+		return false, nil
+	}
+	suppressed, err := tx.Suppressed(ctx, email)
+	return !suppressed, err
+}
