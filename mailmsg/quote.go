@@ -204,7 +204,7 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 	if line := f.lines[i]; line == "" || !endsIntroduction[line[len(line)-1]] {
 		return 0, false, false
 	}
-	last := strings.TrimRight(f.lines[i], " \t*_-")
+	last := strings.TrimRight(f.lines[i], " \t*_-"+directions)
 	last = strings.TrimRight(strings.TrimSuffix(last, "\u00a0"), " *")
 	colon := strings.HasSuffix(last, ":") || strings.HasSuffix(last, "：")
 	if !colon && !strings.HasSuffix(last, "wrote") && !strings.HasSuffix(last, "schrieb") && !strings.HasSuffix(last, "escribió") {
@@ -235,16 +235,28 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 	return 0, false, false
 }
 
-// endsIntroduction has the last bytes of what introduction looks for, "：", "ó" and the no-break space among them. Most lines end
-// in another one.
+// directions are the marks that mailers put round names and addresses in text that runs from right to left.
+const directions = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
+
+// endsIntroduction has the last bytes of what introduction looks for, "：", "ó", the no-break space and directions among them.
+// Most lines end in another one.
 var endsIntroduction = [256]bool{
 	':': true, 0x9a: true, 'e': true, 'b': true, 0xb3: true,
 	' ': true, '\t': true, '*': true, '_': true, '-': true, 0xa0: true,
+	0x8e: true, 0x8f: true, 0xaa: true, 0xab: true, 0xac: true, 0xa6: true, 0xa7: true, 0xa8: true, 0xa9: true,
 }
 
 // introduces tells whether a text is an introduction in any language we know. Without a quote behind it, it has to begin as one
 // and name a time or an address.
 func introduces(s string, marked bool) bool {
+	if strings.ContainsAny(s, directions) {
+		s = strings.Map(func(r rune) rune {
+			if strings.ContainsRune(directions, r) {
+				return -1
+			}
+			return r
+		}, s)
+	}
 	s = strings.Trim(s, "*_ ")
 	lower := strings.ToLower(s)
 	digits := strings.ContainsAny(s, "0123456789") || strings.ContainsAny(s, "@<")
@@ -252,7 +264,7 @@ func introduces(s string, marked bool) bool {
 		if !containsAny(lower, l.verbs) {
 			continue
 		}
-		if digits && hasOpener(lower, l.openers) {
+		if digits && (hasOpener(lower, l.openers) || endsWithVerb(lower, l.verbs) && dated(s)) {
 			return true
 		}
 		if marked && (len(s) < 200 && endsWithVerb(lower, l.verbs) || digits) {
@@ -272,11 +284,13 @@ func datedAddress(s string) bool {
 	if !ok || len(s) > 300 || !strings.HasSuffix(s, ">") {
 		return false
 	}
-	at := strings.LastIndexByte(s, '<')
-	if at < 0 || !strings.Contains(s[at:], "@") {
-		return false
-	}
-	return yearAndTime.MatchString(s[:at])
+	return dated(s)
+}
+
+// dated tells whether a text has an address in angle brackets, and beside it a year and a time.
+func dated(s string) bool {
+	from, to := strings.LastIndexByte(s, '<'), strings.LastIndexByte(s, '>')
+	return from >= 0 && from < to && strings.Contains(s[from:to], "@") && (yearAndTime.MatchString(s[:from]) || yearAndTime.MatchString(s[to:]))
 }
 
 var yearAndTime = regexp.MustCompile(`\b(19|20)\d\d\b.*\b\d{1,2}[:.]\d\d\b|\b\d{1,2}[:.]\d\d\b.*\b(19|20)\d\d\b`)

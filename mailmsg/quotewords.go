@@ -32,6 +32,7 @@ var introductions = []introduction{
 	{"zh", []string{"在", "於", "于", "1", "2"}, []string{"写道", "寫道", "写到"}},
 	{"ko", []string{"1", "2"}, []string{"작성", "님이"}},
 	{"he", []string{"בתאריך", "ב-", "on"}, []string{"כתב", "מאת"}},
+	{"th", []string{"ใน", "ในวันที่", "เมื่อ", "เมื่อวันที่", "วันที่"}, []string{"เขียนว่า", "เขียน"}},
 	{"ar", []string{"في", "بتاريخ"}, []string{"كتب"}},
 	{"vi", []string{"vào", "on"}, []string{"đã viết"}},
 }
@@ -64,7 +65,7 @@ var closings = []string{
 var deviceLines = []string{
 	"sent from ", "sent via ", "sent with proton", "sent using ", "get outlook for ", "download outlook", "von meinem ", "gesendet von ", "gesendet mit ",
 	"envoyé de mon ", "envoyé depuis ", "envoyé à partir ", "enviado desde mi ", "enviado desde ", "enviado do meu ", "enviado de meu ", "enviado a partir", "inviato da ", "verzonden vanaf ", "verstuurd vanaf ", "verzonden met ", "wysłane z ", "skickat från ", "skickades från ", "sendt fra ", "lähetetty ", "odesláno z ", "odoslané z ",
-	"отправлено с ", "отправлено из ", "надіслано з ", "iphone'umdan gönderildi", "iphoneから送信", "从我的 iphone", "发自我的", "發自我的", "나의 iphone에서",
+	"отправлено с ", "отправлено из ", "надіслано з ", "iphone'umdan gönderildi", "iphoneから送信", "从我的 iphone", "发自我的", "發自我的", "나의 iphone에서", "נשלח מ", "ส่งจาก",
 }
 
 // The fields of a quoted mail's header.
@@ -78,18 +79,18 @@ const (
 
 var labels = map[string]int{
 	"from": labelFrom, "von": labelFrom, "de": labelFrom, "da": labelFrom, "van": labelFrom, "od": labelFrom, "från": labelFrom, "fra": labelFrom, "lähettäjä": labelFrom, "feladó": labelFrom,
-	"от": labelFrom, "від": labelFrom, "kimden": labelFrom, "gönderen": labelFrom, "差出人": labelFrom, "发件人": labelFrom, "寄件者": labelFrom, "보낸 사람": labelFrom, "από": labelFrom, "מאת": labelFrom, "de la": labelFrom, "expéditeur": labelFrom, "absender": labelFrom, "送信者": labelFrom,
+	"от": labelFrom, "від": labelFrom, "kimden": labelFrom, "gönderen": labelFrom, "差出人": labelFrom, "发件人": labelFrom, "寄件者": labelFrom, "보낸 사람": labelFrom, "από": labelFrom, "מאת": labelFrom, "จาก": labelFrom, "de la": labelFrom, "expéditeur": labelFrom, "absender": labelFrom, "送信者": labelFrom,
 
 	"sent": labelSent, "date": labelSent, "message du": labelSent, "gesendet": labelSent, "datum": labelSent, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelSent, "data": labelSent, "inviato": labelSent,
 	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelSent, "lähetetty": labelSent, "päivämäärä": labelSent, "päiväys": labelSent, "odesláno": labelSent,
 	"odoslané": labelSent, "elküldve": labelSent, "dátum": labelSent, "отправлено": labelSent, "дата": labelSent, "надіслано": labelSent, "gönderildi": labelSent, "tarih": labelSent, "送信日時": labelSent, "日時": labelSent, "日付": labelSent, "发送时间": labelSent, "日期": labelSent, "寄件日期": labelSent,
-	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelSent, "ημερομηνία": labelSent, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelSent, "sent on": labelSent,
+	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelSent, "ημερομηνία": labelSent, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelSent, "נשלח": labelSent, "ส่ง": labelSent, "ส่งเมื่อ": labelSent, "วันที่": labelSent, "sent on": labelSent,
 
 	"to": labelTo, "an": labelTo, "à": labelTo, "para": labelTo, "a": labelTo, "aan": labelTo, "do": labelTo, "till": labelTo, "til": labelTo, "vastaanottaja": labelTo, "komu": labelTo, "címzett": labelTo, "pre": labelTo, "кому": labelTo, "kime": labelTo, "alıcı": labelTo,
-	"宛先": labelTo, "收件人": labelTo, "收件者": labelTo, "받는 사람": labelTo, "προς": labelTo, "către": labelTo, "אל": labelTo, "empfänger": labelTo, "destinataire": labelTo, "pro": labelTo,
+	"宛先": labelTo, "收件人": labelTo, "收件者": labelTo, "받는 사람": labelTo, "προς": labelTo, "către": labelTo, "אל": labelTo, "ถึง": labelTo, "empfänger": labelTo, "destinataire": labelTo, "pro": labelTo,
 
 	"cc": labelCc, "kopie": labelCc, "copie": labelCc, "copie à": labelCc, "copia": labelCc, "cópia": labelCc, "dw": labelCc, "kopia": labelCc, "kopi": labelCc, "kopio": labelCc, "копия": labelCc, "копія": labelCc, "bilgi": labelCc, "抄送": labelCc, "副本": labelCc, "참조": labelCc,
 
 	"subject": labelSubject, "betreff": labelSubject, "objet": labelSubject, "sujet": labelSubject, "asunto": labelSubject, "oggetto": labelSubject, "assunto": labelSubject, "onderwerp": labelSubject, "temat": labelSubject, "ämne": labelSubject, "emne": labelSubject, "aihe": labelSubject,
-	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject,
+	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject, "เรื่อง": labelSubject, "หัวเรื่อง": labelSubject,
 }
