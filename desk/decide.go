@@ -14,6 +14,7 @@ type Facts struct {
 	Mail      Mail
 	Role      FolderRole
 	OwnCopy   bool   // we wrote it: its Message-ID and its content are an outbox row's
+	OurMark   bool   // it carries the mark that we gave the mail with this Message-ID
 	Duplicate bool   // the mailbox has the same mail already
 	SameID    bool   // the mailbox has another mail with the same Message-ID: one of the two squats it
 	FromOurs  bool   // From is an address of one of our mailboxes
@@ -61,6 +62,8 @@ func Decide(f Facts) Decision {
 	switch {
 	case f.OwnCopy:
 		return settled(OwnCopy, "we wrote this mail ourselves")
+	case f.OurMark && f.FromOurs:
+		return settled(OwnCopy, "a mail of ours has come back, changed on its way")
 	case f.Duplicate:
 		return settled(Duplicate, "the same mail is there already")
 	case f.Role == Sent:

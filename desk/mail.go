@@ -62,6 +62,8 @@ type Mail struct {
 	References  []MessageID
 	OriginalIDs []MessageID // X-Microsoft-Original-Message-ID and X-Google-Original-Message-ID
 
+	LoopMark string // what X-Postern-Loop says; it means nothing until it is verified
+
 	List string // the mailing list it came by, as List-Id names it (RFC 2919), in lower case
 
 	Text      string // the whole readable text, from the HTML if there is no text part

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
 	"postern/tickets"
 )
 
@@ -31,6 +33,25 @@ func (r *rig) handsOver() {
 	}
 }
 
+// plainSender has our mail go out under the mailbox's own address.
+func (r *rig) plainSender() {
+	r.t.Helper()
+	r.update(func(tx *store.Tx) error {
+		return tx.ChangeMailbox(r.t.Context(), r.mb.ID, func(mb *desk.Mailbox) error { mb.SubAddress = false; return nil })
+	})
+}
+
+// bounceAddress is the envelope sender of our mail to an address.
+func (r *rig) bounceAddress(email string) string {
+	r.t.Helper()
+	keys, err := mailmsg.NewKeyring(map[byte][]byte{1: []byte(strings.Repeat("k", 32))}, 1)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	address, _ := mailmsg.ReplyAddress(r.mb.Address, keys.Token(mailmsg.ForBounce, string(r.mb.ID), email))
+	return address
+}
+
 // wantSuppressed checks why the contact with the address gets no automatic mail.
 func (r *rig) wantSuppressed(email string, want ...string) {
 	r.t.Helper()
@@ -48,6 +69,7 @@ func (r *rig) wantSuppressed(email string, want ...string) {
 
 func TestL6_ABounceMarksTheMailAndTheAddress(t *testing.T) {
 	both(t, func(r *rig) {
+		r.plainSender()
 		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
 		answer := r.agentAnswers(first.TicketID, "try again")
 		delivery := func() desk.Delivery {
@@ -100,6 +122,47 @@ func TestL6_ABounceMarksTheMailAndTheAddress(t *testing.T) {
 	})
 }
 
+// TestL6_ABounceComesToItsOwnAddress: who was sent a copy of a mail knows its Message-ID, and still can't have it bounce for others.
+func TestL6_ABounceComesToItsOwnAddress(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		answer := r.agentAnswers(first.TicketID, "try again")
+		r.handsOver()
+		failed := func() bool {
+			ms := r.messages(first.TicketID, "")
+			return ms[slices.IndexFunc(ms, func(m desk.Message) bool { return m.ID == answer.ID })].Delivery.State == desk.EffectFailed
+		}
+		to := func(address, raw string) string { return "Delivered-To: " + address + "\r\n" + raw }
+		forged := r.bounceAddress("bob@customer.example") // a token, but of nobody we have written to
+		for _, raw := range []string{
+			reports("2@mx.example", answer.MessageID, "ann@customer.example", "failed", "5.1.1"),
+			to(forged, reports("3@mx.example", answer.MessageID, "ann@customer.example", "failed", "5.1.1")),
+			to(r.replyAddress(first.TicketID, "ann@customer.example"), reports("4@mx.example", answer.MessageID, "ann@customer.example", "failed", "5.1.1")),
+			to(r.bounceAddress("ann@customer.example"), reports("5@mx.example", answer.MessageID, "ann@customer.example", "delayed", "4.4.1")),
+		} {
+			r.arrives(raw)
+			if failed() {
+				r.t.Fatalf("it bounced by %s", raw)
+			}
+			r.wantSuppressed("ann@customer.example")
+		}
+
+		// One that names no mail is still about the address that it came to.
+		r.arrives(to(r.bounceAddress("ann@customer.example"), mail("MAILER-DAEMON@mx.example", support, "6@mx.example", "Hi. This is the qmail-send program at mx.example.\r\n"+
+			"I'm afraid I wasn't able to deliver your message to the following addresses.\r\n\r\n<forwarded@elsewhere.example>:\r\n550 5.1.1 no such user\r\n", "Subject: failure notice", "Return-Path: <>")))
+		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced 5.1.1")
+		if failed() {
+			r.t.Error("a mail bounced that was not named")
+		}
+		r.arrives(to(r.bounceAddress("ann@customer.example"), reports("7@mx.example", answer.MessageID, "forwarded@elsewhere.example", "failed", "5.2.2")))
+		if !failed() {
+			r.t.Error("the bounce is not shown")
+		}
+		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced 5.2.2")
+		r.clean()
+	})
+}
+
 func TestL4_NoAutomaticMailToWhatBounced(t *testing.T) {
 	both(t, func(r *rig) {
 		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
@@ -128,6 +191,7 @@ func TestL4_NoAutomaticMailToWhatBounced(t *testing.T) {
 
 func TestL7_AComplaintSuppressesForGood(t *testing.T) {
 	both(t, func(r *rig) {
+		r.plainSender()
 		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
 		answer := r.agentAnswers(first.TicketID, "try again")
 		r.handsOver()
@@ -136,6 +200,10 @@ func TestL7_AComplaintSuppressesForGood(t *testing.T) {
 		r.wantSuppressed("ann@customer.example")
 		r.arrives(complains("4@mx.example", answer.MessageID, "")) // who it was is left out, but it went to one alone
 		r.wantSuppressed("ann@customer.example", "ann@customer.example complained")
+		r.arrives(complains("4b@mx.example", answer.MessageID, "X-Other: 1\r\n"))
+		if n := len(r.effects(desk.NoticeInInbox)); n != 1 {
+			r.t.Errorf("the agents were told %d times", n)
+		}
 		r.arrives(mail(ann, support, "5@customer.example", "still broken"))
 		name := "Ann"
 		if _, err := r.desk.ChangeContact(r.t.Context(), r.contact("ann@customer.example").ID, tickets.ContactChange{Name: &name}); err != nil {

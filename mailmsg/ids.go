@@ -31,6 +31,22 @@ func ReplyAddress(mailboxAddress, token string) (string, bool) {
 	return local + "+" + token + "@" + domain, true
 }
 
+// LoopField is the header field that marks our own mail (REQUIREMENTS L8).
+const LoopField = "X-Postern-Loop"
+
+// LoopMark gives the mark of a mail of ours. It is for this Message-ID alone: on another mail it says nothing.
+func LoopMark(k *Keyring, mid desk.MessageID) string { return k.Token(ForLoop, string(mid)) }
+
+// OurMark tells whether a mail carries the mark that we gave it, under its Message-ID or one that a provider replaced.
+func OurMark(k *Keyring, m desk.Mail) bool {
+	for _, mid := range append([]desk.MessageID{m.MessageID}, m.OriginalIDs...) {
+		if mid != "" && m.LoopMark != "" && k.Verify(m.LoopMark, ForLoop, string(mid)) {
+			return true
+		}
+	}
+	return false
+}
+
 // TokenIn finds the token in an address that ReplyAddress made for the mailbox. The token still has to be verified.
 func TokenIn(address, mailboxAddress string) (string, bool) {
 	local, domain, ok := strings.Cut(strings.TrimSpace(address), "@")

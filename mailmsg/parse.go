@@ -185,6 +185,7 @@ func (p *parser) envelope(h header) {
 	m.References = ParseMessageIDs(strings.Join(h.all("references"), " "))
 	m.OriginalIDs = originalIDs(h)
 	m.Peers = peers(h.all("received"))
+	m.LoopMark = clipValue(strings.TrimSpace(h.get(strings.ToLower(LoopField))))
 	m.List = listID(h.get("list-id"))
 	switch from := len(h.all("from")); {
 	case from == 0:

@@ -20,7 +20,8 @@ const (
 	ForMessage Purpose = "message" // a Message-ID: mailbox, ticket, message
 	ForRoot    Purpose = "root"    // the first Reference of a ticket: mailbox, ticket
 	ForReply   Purpose = "reply"   // a Reply-To address: mailbox, ticket, recipient
-	ForLoop    Purpose = "loop"    // the mark on our own mail: installation
+	ForBounce  Purpose = "bounce"  // the envelope sender of our mail: mailbox, recipient
+	ForLoop    Purpose = "loop"    // the mark on our own mail: its Message-ID
 
 	ForCalibration Purpose = "calibration" // the code in a calibration mail: mailbox, receiver, day
 )

@@ -124,7 +124,7 @@ func (w *Worker) snippets(ctx context.Context, t wording, row desk.Effect) (map[
 func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named, row desk.Effect) (mailmsg.Draft, error) {
 	d := mailmsg.Draft{
 		From: desk.Address{Name: t.From, Email: mb.Address}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
-		Headers: []mailmsg.HeaderField{{Name: "X-Postern-Loop", Value: w.Keys.Token(mailmsg.ForLoop)}},
+		Headers: []mailmsg.HeaderField{{Name: mailmsg.LoopField, Value: mailmsg.LoopMark(w.Keys, row.MessageID)}},
 	}
 	switch row.Kind {
 	case desk.PutInInbox:

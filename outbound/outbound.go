@@ -23,7 +23,7 @@ import (
 
 // Submitter hands a mail to the mailbox's SMTP server.
 type Submitter interface {
-	// Submit sends one mail to one recipient; body writes its bytes. A *Refusal is the server's own answer; ErrAmbiguous
+	// Submit sends one mail to one recipient from an envelope sender; body writes its bytes, once at most. A *Refusal is the server's own answer; ErrAmbiguous
 	// means that the server may have the mail; after any other error it does not have it.
 	Submit(ctx context.Context, mb desk.Mailbox, from, to string, body func(io.Writer) error) (reply string, err error)
 }
@@ -43,7 +43,7 @@ type Refusal struct {
 	Code     int
 	Enhanced string // such as 5.1.1; empty if the server gave none
 	Text     string
-	Stage    string // what it answered to: MAIL, RCPT, DATA; or NotAsked
+	Stage    string // what it answered to: StageMail, …; or NotAsked
 }
 
 // NotAsked is the stage of a refusal of our own, before the server was asked.
@@ -78,11 +78,14 @@ type Options struct {
 // Worker does outbox rows.
 type Worker struct {
 	Options
-	slow slow
+	slow  slow
+	plain plain
 }
 
 // New makes a Worker.
-func New(o Options) *Worker { return &Worker{Options: o, slow: slow{until: map[string]time.Time{}}} }
+func New(o Options) *Worker {
+	return &Worker{Options: o, slow: slow{until: map[string]time.Time{}}, plain: plain{until: map[desk.ID]time.Time{}}}
+}
 
 const (
 	leaseFor     = 30 * time.Second // renewed while somebody works on the row
@@ -459,7 +462,7 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 			return nil
 		}
 	}
-	reply, err := w.Submitter.Submit(ctx, j.mb, j.mb.Address, j.row.Recipient, j.write)
+	reply, err := w.submit(ctx, j)
 	if err == nil {
 		w.learn(ctx, j, reply)
 	}

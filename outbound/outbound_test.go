@@ -30,6 +30,8 @@ func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
 type server struct {
 	mu      sync.Mutex // guards what follows
 	sent    map[string][]string
+	senders []string // envelope senders, of each try
+	refuses func(sender string) error
 	put     []string
 	copies  bool // what is submitted appears in Sent
 	inSent  map[desk.MessageID]bool
@@ -41,8 +43,16 @@ type server struct {
 }
 
 // Submit takes a mail.
-func (s *server) Submit(_ context.Context, _ desk.Mailbox, _, to string, body func(io.Writer) error) (string, error) {
+func (s *server) Submit(_ context.Context, _ desk.Mailbox, from, to string, body func(io.Writer) error) (string, error) {
 	var b bytes.Buffer
+	s.mu.Lock()
+	s.senders = append(s.senders, from)
+	s.mu.Unlock()
+	if s.refuses != nil {
+		if err := s.refuses(from); err != nil {
+			return "", err
+		}
+	}
 	if s.answers != nil {
 		if err := s.answers(to); err != nil {
 			return "", err
@@ -611,6 +621,64 @@ func TestManyWorkersSendEachMailOnce(t *testing.T) {
 	})
 }
 
+func TestL5_TheEnvelopeSenderTellsWhomAMailWentTo(t *testing.T) {
+	both(t, func(r *rig) {
+		ctx := r.t.Context()
+		token := func() string {
+			token, ok := mailmsg.TokenIn(r.server.senders[0], r.mb.Address)
+			if !ok {
+				r.t.Fatalf("senders %q", r.server.senders)
+			}
+			return token
+		}
+		r.answer("one", false)
+		r.drain(desk.QueueMail)
+		if known, err := r.db.BounceToken(ctx, token()); err != nil || known.Email != "ann@customer.example" || known.MailboxID != r.mb.ID || len(r.server.senders) != 1 {
+			r.t.Errorf("%+v, %v, %q", known, err, r.server.senders)
+		}
+
+		// A server that lets nobody send under another address: the mail goes out all the same, and is asked once an hour.
+		r.server.refuses = func(sender string) error {
+			if sender == r.mb.Address {
+				return nil
+			}
+			return &outbound.Refusal{Code: 553, Enhanced: "5.7.1", Text: "sender not owned by user", Stage: outbound.StageRcpt}
+		}
+		for _, c := range []struct {
+			pass  time.Duration
+			tries int
+		}{{0, 2}, {time.Minute, 1}, {time.Hour, 2}} {
+			r.pass(c.pass)
+			r.server.senders = nil
+			r.answer("more", false)
+			r.drain(desk.QueueMail)
+			if len(r.server.senders) != c.tries || r.server.senders[c.tries-1] != r.mb.Address {
+				r.t.Errorf("after %s: senders %q", c.pass, r.server.senders)
+			}
+			if c.tries == 2 {
+				if known, err := r.db.BounceToken(ctx, token()); desk.KindOf(err) != desk.NotFound {
+					r.t.Errorf("its bounces are expected at %+v, %v", known, err)
+				}
+			}
+		}
+		if n := len(r.sent()); n != 4 {
+			r.t.Errorf("%d mails", n)
+		}
+
+		// A recipient who does not exist is no reason to try once more.
+		r.pass(time.Hour)
+		r.server.senders = nil
+		r.server.refuses = func(string) error {
+			return &outbound.Refusal{Code: 550, Enhanced: "5.1.1", Text: "no such user", Stage: outbound.StageRcpt}
+		}
+		r.answer("last", false)
+		r.drain(desk.QueueMail)
+		if len(r.server.senders) != 1 {
+			r.t.Errorf("senders %q", r.server.senders)
+		}
+	})
+}
+
 func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 	both(t, func(r *rig) {
 		r.answer("try again", false)
@@ -666,6 +734,9 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 			"a copy with other line folding": {desk.Sent, "X-Provider: x\r\n" + ours, desk.OwnCopy},
 			"our id with other words":        {desk.Inbox, strings.Replace(put, "it is broken", "pay me", 1), desk.Appended},
 			"our mark on a stranger's mail":  {desk.Inbox, "X-Postern-Loop: " + header(r.t, ours)["x-postern-loop"] + "\r\nFrom: eve@evil.example\r\nMessage-ID: <1@evil.example>\r\n\r\nhello", desk.NewTicket},
+			"ours, with a list's footer":     {desk.Inbox, strings.Replace(ours, "try again\r\n", "try again\r\n-- \r\nlist footer\r\n", 1), desk.OwnCopy},
+			"the mark under another id":      {desk.Inbox, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <x", 1), "try again", "pay me", 1), desk.Held},
+			"ours, as if from a customer":    {desk.Inbox, "From: eve@evil.example\r\n" + strings.Replace(strings.Replace(ours, "From: ", "X-From: ", 1), "try again", "pay me", 1), desk.Held},
 			"our words under another id":     {desk.Inbox, strings.Replace(put, "Message-ID: <", "Message-ID: <x", 1), desk.Appended},
 		} {
 			if got := outcome(c.role, c.raw); got != c.want {

@@ -11,6 +11,31 @@ import (
 type Sending struct {
 	SubjectID desk.ID // the message it carried; empty for mail about a person
 	Recipient string
+	FromHere  bool // by the outbox, and not by an agent's mail client
+}
+
+// BounceToken is what the envelope sender of our mail to one recipient carries.
+type BounceToken struct {
+	Token     string
+	MailboxID desk.ID
+	Email     string
+}
+
+// AddBounceToken stores a token before mail goes out under it.
+func (tx *Tx) AddBounceToken(ctx context.Context, t BounceToken) error {
+	return tx.exec(ctx, `INSERT INTO bounce_tokens (token, mailbox_id, email) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, t.Token, t.MailboxID, t.Email)
+}
+
+// DropBounceToken forgets a token: mail to its recipient goes out under another envelope sender.
+func (tx *Tx) DropBounceToken(ctx context.Context, token string) error {
+	return tx.exec(ctx, `DELETE FROM bounce_tokens WHERE token = $1`, token)
+}
+
+// BounceToken finds a token that mail has gone out under. The caller verifies its signature.
+func (r reads) BounceToken(ctx context.Context, token string) (BounceToken, error) {
+	t := BounceToken{Token: token}
+	err := r.x.QueryRowContext(ctx, `SELECT mailbox_id, email FROM bounce_tokens WHERE token = $1`, token).Scan(&t.MailboxID, &t.Email)
+	return one("token", t, err)
 }
 
 // SentAs tells to whom a mail with this Message-ID was sent from the mailbox, by us or by an agent's mail client. What nobody
@@ -20,6 +45,7 @@ func (r reads) SentAs(ctx context.Context, mailbox desk.ID, mid desk.MessageID) 
 		return nil, nil
 	}
 	out, err := collect(ctx, r.x, func(row scanner) (s Sending, err error) {
+		s.FromHere = true
 		err = row.Scan(&s.SubjectID, &s.Recipient)
 		return s, err
 	}, `SELECT subject_id, recipient FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND queue <> $3
@@ -33,7 +59,7 @@ func (r reads) SentAs(ctx context.Context, mailbox desk.ID, mid desk.MessageID) 
 		var rs recipients
 		err := row.Scan(&id, packed[recipients]{&rs})
 		for _, a := range append(rs.To, rs.Cc...) {
-			out = append(out, Sending{id, a.Email})
+			out = append(out, Sending{SubjectID: id, Recipient: a.Email})
 		}
 		return struct{}{}, err
 	}, `SELECT m.id, m.recipients FROM message_ids k JOIN messages m ON m.id = k.subject_id

@@ -124,7 +124,7 @@ func (d *Desk) acknowledge(ctx context.Context, tx *store.Tx, org *store.Organis
 	if err := tx.AddMessageIDs(ctx, mb.ID, o.ticket.ID, "", true, root, e.MessageID); err != nil {
 		return false, err
 	}
-	return true, tx.AddEffect(ctx, e)
+	return true, d.send(ctx, tx, mb, e)
 }
 
 // wordsFor chooses a mail's text by how sure we are who reads it, and tells whether it is switched on (REQUIREMENTS L9).

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err != nil {
 		return err
 	}
-	if err := reached(ctx, tx, k, e, mail, decision); err != nil {
+	if err := d.reached(ctx, tx, k, mb, e, mail, decision); err != nil {
 		return err
 	}
 	if err := th.keep(ctx, tx, k, e, mail.MessageID); err != nil {
@@ -76,7 +77,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 }
 
 func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, thread, error) {
-	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email)}
+	f := desk.Facts{Mail: mail, Role: e.Role, FromOurs: org.IsOurs(mail.From.Email), OurMark: mailmsg.OurMark(d.keys, mail)}
 	var th thread
 	var err error
 	if th.own, f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
@@ -136,15 +137,7 @@ func ids(mail desk.Mail) []desk.MessageID {
 
 // byToken finds the ticket of a reply address that we signed, among the addresses the mail was sent to.
 func (d *Desk) byToken(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mail desk.Mail) (*desk.Ticket, string, error) {
-	addresses := append([]string(nil), mail.DeliveredTo...)
-	for _, a := range append(append([]desk.Address(nil), mail.To...), mail.Cc...) {
-		addresses = append(addresses, a.Email)
-	}
-	for _, a := range addresses {
-		token, ok := mailmsg.TokenIn(a, mb.Address)
-		if !ok {
-			continue
-		}
+	for _, token := range tokens(mb, mail) {
 		known, err := tx.ReplyToken(ctx, token)
 		if desk.KindOf(err) == desk.NotFound {
 			continue
@@ -159,6 +152,21 @@ func (d *Desk) byToken(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mail 
 		return &t, known.Email, err
 	}
 	return nil, "", nil
+}
+
+// tokens lists what stands behind a "+" in the addresses that a mail was sent to.
+func tokens(mb desk.Mailbox, mail desk.Mail) []string {
+	addresses := append([]string(nil), mail.DeliveredTo...)
+	for _, a := range append(append([]desk.Address(nil), mail.To...), mail.Cc...) {
+		addresses = append(addresses, a.Email)
+	}
+	var out []string
+	for _, a := range addresses {
+		if token, ok := mailmsg.TokenIn(a, mb.Address); ok && !slices.Contains(out, token) {
+			out = append(out, token)
+		}
+	}
+	return out
 }
 
 func messageOf(e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) desk.Message {

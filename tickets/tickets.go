@@ -123,7 +123,7 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 				return err
 			}
 		}
-		if err := tx.AddEffect(ctx, desk.Effect{
+		if err := d.send(ctx, tx, mb, desk.Effect{
 			ID: store.NewID(), Kind: desk.ReplyMail, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, ContactID: p.ContactID,
 			Recipient: p.Email, MessageID: m.MessageID, CreatedAt: m.CreatedAt,
 		}); err != nil {
@@ -150,5 +150,5 @@ func (d *Desk) sendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c de
 	}); err != nil {
 		return err
 	}
-	return tx.AddEffect(ctx, e)
+	return d.send(ctx, tx, mb, e)
 }

@@ -126,7 +126,7 @@ func TestARefusedRecipientGetsNoMail(t *testing.T) {
 	for range 2 {
 		_, err := s.Submit(t.Context(), mb, "a@example.com", "b@example.org", text("Subject: hello\r\n"))
 		r, ok := errors.AsType[*outbound.Refusal](err)
-		if !ok || r.Code != 550 || r.Stage != StageRcpt || r.Text != "nobody here" {
+		if !ok || r.Code != 550 || r.Stage != outbound.StageRcpt || r.Text != "nobody here" {
 			t.Errorf("%v", err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestRefusalsBehindARefusalAreRead(t *testing.T) {
 	for range 3 {
 		_, err := s.Submit(t.Context(), mb, "a@example.com", "b@example.org", text("Subject: hello\r\n"))
 		r, ok := errors.AsType[*outbound.Refusal](err)
-		if !ok || r.Code != 450 || r.Stage != StageMail {
+		if !ok || r.Code != 450 || r.Stage != outbound.StageMail {
 			t.Errorf("%v", err)
 		}
 	}

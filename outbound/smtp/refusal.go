@@ -8,14 +8,6 @@ import (
 	"postern/outbound"
 )
 
-// The stages of outbound.Refusal, beside outbound.NotAsked: the address can't be written in SMTP, or not for this server.
-const (
-	StageMail = "MAIL"
-	StageRcpt = "RCPT"
-	StageData = "DATA"
-	StageEnd  = "the whole mail"
-)
-
 var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}(?: |$)`)
 
 // refusal turns a server's reply into an outbound.Refusal.

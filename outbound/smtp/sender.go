@@ -187,7 +187,7 @@ func (s *Sender) announce(conn *connection, e envelope) (keep bool, err error) {
 		stage, line string
 		want        int
 	}{
-		{StageMail, e.mail(conn.client), 250}, {StageRcpt, "RCPT TO:" + e.to, 25}, {StageData, "DATA", 354},
+		{outbound.StageMail, e.mail(conn.client), 250}, {outbound.StageRcpt, "RCPT TO:" + e.to, 25}, {outbound.StageData, "DATA", 354},
 	}
 	atOnce, _ := conn.client.Extension("PIPELINING")
 	if err := conn.client.UpdateDeadline(s.options.Timeout); err != nil {
@@ -198,7 +198,7 @@ func (s *Sender) announce(conn *connection, e envelope) (keep bool, err error) {
 			_, _ = text.W.WriteString(c.line + "\r\n") // Flush tells
 		}
 		if err := text.W.Flush(); err != nil {
-			return s.judge(conn, StageMail, err)
+			return s.judge(conn, outbound.StageMail, err)
 		}
 	}
 	for i, c := range commands {
@@ -250,7 +250,7 @@ func (s *Sender) judge(conn *connection, stage string, err error) (keep bool, _ 
 func (s *Sender) refused(conn *connection, stage string, err error) error {
 	e, isReply := errors.AsType[*textproto.Error](err)
 	switch {
-	case conn.reused && stage == StageMail && (!isReply || e.Code == 421):
+	case conn.reused && stage == outbound.StageMail && (!isReply || e.Code == 421):
 		return errStale
 	case !isReply:
 		return fmt.Errorf("at %s: %w", stage, err)
@@ -264,7 +264,7 @@ func (s *Sender) refused(conn *connection, stage string, err error) error {
 }
 
 func wantsSignIn(stage string, e *textproto.Error) bool {
-	return stage == StageMail && (e.Code == 530 || e.Code == 535 || e.Code == 538)
+	return stage == outbound.StageMail && (e.Code == 530 || e.Code == 535 || e.Code == 538)
 }
 
 // unfinished tells why a mail was not written to its end. A server that had enough may have said so before it closed.
@@ -275,10 +275,10 @@ func (s *Sender) unfinished(client *gomail.Client, w *pieces, err error) error {
 	if client.UpdateDeadline(time.Second) == nil {
 		_, _, reply := client.Text.ReadResponse(250)
 		if e, ok := errors.AsType[*textproto.Error](reply); ok {
-			return refusal(StageEnd, e)
+			return refusal(outbound.StageEnd, e)
 		}
 	}
-	return fmt.Errorf("at %s: %w", StageData, w.err)
+	return fmt.Errorf("at %s: %w", outbound.StageData, w.err)
 }
 
 // end writes the final dot and waits for the server's word.
@@ -291,7 +291,7 @@ func (s *Sender) end(conn *connection, data io.WriteCloser) (reply string, keep 
 		_, reply, err = conn.client.Text.ReadResponse(250)
 	}
 	if e, ok := errors.AsType[*textproto.Error](err); ok {
-		return "", e.Code != 421, refusal(StageEnd, e)
+		return "", e.Code != 421, refusal(outbound.StageEnd, e)
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("%w: %w", outbound.ErrAmbiguous, err)

@@ -104,7 +104,7 @@ func TestSubmitGivesTheFinalReply(t *testing.T) {
 
 func TestO5_RefusalsAreTheServersOwnWords(t *testing.T) {
 	t.Parallel()
-	stages := map[mailtest.Stage]string{mailtest.AtMail: StageMail, mailtest.AtRcpt: StageRcpt, mailtest.AfterDot: StageEnd}
+	stages := map[mailtest.Stage]string{mailtest.AtMail: outbound.StageMail, mailtest.AtRcpt: outbound.StageRcpt, mailtest.AfterDot: outbound.StageEnd}
 	sink := mailtest.SMTP(t)
 	s := sender(t, Options{})
 	for at, stage := range stages {

@@ -298,6 +298,12 @@ CREATE TABLE bounces (
     at         BIGINT NOT NULL,
     PRIMARY KEY (message_id, recipient)
 );
+-- The envelope senders of our mail, each for one recipient.
+CREATE TABLE bounce_tokens (
+    token      TEXT PRIMARY KEY,
+    mailbox_id TEXT NOT NULL,
+    email      TEXT NOT NULL
+);
 -- Addresses that get no automatic mail.
 CREATE TABLE suppressions (
     email  TEXT NOT NULL,
@@ -347,6 +353,7 @@ DROP TABLE passwords;
 DROP TABLE welcomes;
 DROP TABLE suppressions;
 DROP TABLE bounces;
+DROP TABLE bounce_tokens;
 DROP TABLE templates;
 DROP TABLE outbox;
 DROP TABLE automatic_hours;
