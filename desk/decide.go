@@ -28,6 +28,7 @@ type Facts struct {
 	ByRef   *Ticket // the ticket that has a mail this one answers
 	ByTie   *Ticket // a ticket that names a mail which this one names too, or is
 	Ref     MessageID
+	ByTag   *Ticket // the ticket of a valid tag in its subject; looked for only if nothing else leads to a ticket
 
 	At     time.Time // when it arrived
 	Closed bool      // that ticket is closed
@@ -56,8 +57,8 @@ const MostHops = 50
 const ReopenFor = 90 * 24 * time.Hour
 
 // Decide tells where an inbound mail belongs (ARCHITECTURE section 3, REQUIREMENTS M7 and M12). A mail joins a ticket by a
-// token or a reference that only somebody who has its mail can know, and only if its sender has a part in the ticket;
-// it is never joined by its subject.
+// token or a reference that only somebody who has its mail can know, and only if its sender has a part in the ticket.
+// Its subject's words never join it; a signed tag in it does for a proved sender.
 func Decide(f Facts) Decision {
 	switch {
 	case f.OwnCopy:
@@ -120,6 +121,8 @@ func decideInbox(f Facts) Decision {
 		return d.as(NewTicket, "it belongs to no ticket yet")
 	case !TakesPart(t.Participants, f.Mail.From.Email):
 		return d.as(Held, fmt.Sprintf("its sender has no part in ticket #%d", t.Number))
+	case t == f.ByTag && !f.Verified: // people quote subjects to each other
+		return d.as(Held, fmt.Sprintf("only its subject says that it belongs to ticket #%d, and its sender is not proved", t.Number))
 	case f.Closed && f.At.Sub(t.LastActivityAt) > ReopenFor:
 		if d.Ticket = nil; f.Verified {
 			d.Trust = V1
@@ -168,6 +171,8 @@ func candidate(f Facts) (*Ticket, string) {
 		return f.ByRef, fmt.Sprintf("answers %s of ticket #%d", f.Ref, f.ByRef.Number)
 	case f.ByTie != nil:
 		return f.ByTie, fmt.Sprintf("%s is named by a mail of ticket #%d", f.Ref, f.ByTie.Number)
+	case f.ByTag != nil && (f.Mail.Class == Human || f.Mail.Class == List):
+		return f.ByTag, fmt.Sprintf("signed tag of ticket #%d in its subject", f.ByTag.Number)
 	}
 	return nil, ""
 }

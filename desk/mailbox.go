@@ -20,6 +20,9 @@ type Mailbox struct {
 	// SubAddress is set where the server delivers local+anything@domain to this mailbox (RFC 5233), so that reply
 	// addresses may carry a token.
 	SubAddress bool
+	// SubjectTag puts a signed tag into the subjects of answers, for correspondents whose programs lose everything else
+	// (REQUIREMENTS M11).
+	SubjectTag bool
 	Receiver   Receiver
 	Pipeline   string
 	Paused     bool

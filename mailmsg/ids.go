@@ -31,6 +31,24 @@ func ReplyAddress(mailboxAddress, token string) (string, bool) {
 	return local + "+" + token + "@" + domain, true
 }
 
+// SubjectTag writes a token as it stands in a subject.
+func SubjectTag(token string) string { return "[#" + token + "]" }
+
+// SubjectTokens finds what may be tokens in a subject, as SubjectTag writes them. They still have to be verified.
+func SubjectTokens(subject string) []string {
+	var out []string
+	for {
+		_, rest, ok := strings.Cut(subject, "[#")
+		if !ok {
+			return out
+		}
+		if len(rest) > TokenLen && rest[TokenLen] == ']' && isToken(rest[:TokenLen]) {
+			out = append(out, strings.ToLower(rest[:TokenLen]))
+		}
+		subject = rest
+	}
+}
+
 // LoopField is the header field that marks our own mail (REQUIREMENTS L8).
 const LoopField = "X-Postern-Loop"
 

@@ -20,6 +20,7 @@ const (
 	ForMessage Purpose = "message" // a Message-ID: mailbox, ticket, message
 	ForRoot    Purpose = "root"    // the first Reference of a ticket: mailbox, ticket
 	ForReply   Purpose = "reply"   // a Reply-To address: mailbox, ticket, recipient
+	ForSubject Purpose = "subject" // a tag in a subject: mailbox, ticket
 	ForBounce  Purpose = "bounce"  // the envelope sender of our mail: mailbox, recipient
 	ForLoop    Purpose = "loop"    // the mark on our own mail: its Message-ID
 

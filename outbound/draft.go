@@ -43,6 +43,7 @@ type wording struct {
 	Language   string `json:"language"`
 	BaseURL    string `json:"base_url"`
 	SubAddress bool   `json:"sub_address,omitempty"`
+	SubjectTag bool   `json:"subject_tag,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
 	Values map[string]string `json:"values,omitempty"`
 }
@@ -57,7 +58,7 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	if row.Wording != "" {
 		return t, json.Unmarshal([]byte(row.Wording), &t)
 	}
-	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: org.Settings.DefaultLanguage, BaseURL: w.BaseURL, SubAddress: mb.SubAddress}
+	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: org.Settings.DefaultLanguage, BaseURL: w.BaseURL, SubAddress: mb.SubAddress, SubjectTag: mb.SubjectTag}
 	if t.From == "" {
 		t.From = t.Portal
 	}
@@ -219,6 +220,9 @@ func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, t wording, mb desk
 	d.To = []desk.Address{{Email: row.Recipient}}
 	w.replyTo(d, t, mb, row)
 	w.thread(d, m)
+	if t.SubjectTag {
+		d.Subject += " " + mailmsg.SubjectTag(w.Keys.Token(mailmsg.ForSubject, string(mb.ID), string(row.TicketID)))
+	}
 	w.files(ctx, d, m.Attachments)
 	link := t.ticket(number)
 	d.Text = m.Text + "\n\n--\n" + m.Author.Name + "\nAnswer this mail, or answer in the portal:\n" + link + "\n"

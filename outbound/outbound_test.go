@@ -621,6 +621,25 @@ func TestManyWorkersSendEachMailOnce(t *testing.T) {
 	})
 }
 
+func TestM11_AnswersCarryATagWhereTheMailboxWantsIt(t *testing.T) {
+	both(t, func(r *rig) {
+		r.mb.SubjectTag = true
+		if err := r.db.Update(r.t.Context(), func(tx *store.Tx) error { return tx.PutMailbox(r.t.Context(), r.mb) }); err != nil {
+			r.t.Fatal(err)
+		}
+		r.answer("try again", false)
+		r.drain(desk.QueueMail)
+		subject := header(r.t, r.sent()[0])["subject"]
+		tokens := mailmsg.SubjectTokens(subject)
+		if len(tokens) != 1 || !strings.HasPrefix(subject, "Re: Printer [#") {
+			r.t.Fatalf("subject %q", subject)
+		}
+		if known, err := r.db.ReplyToken(r.t.Context(), tokens[0]); err != nil || known.TicketID != r.ticket.ID || known.Email != "" {
+			r.t.Errorf("%+v, %v", known, err)
+		}
+	})
+}
+
 func TestL5_TheEnvelopeSenderTellsWhomAMailWentTo(t *testing.T) {
 	both(t, func(r *rig) {
 		ctx := r.t.Context()

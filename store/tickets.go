@@ -458,7 +458,7 @@ func (r reads) ThreadIDs(ctx context.Context, conversation desk.ID, most int) ([
 	return mids, err
 }
 
-// ReplyToken is a signed reply address that we gave out.
+// ReplyToken is a signed reply address that we gave out, or a subject tag: then Email is "".
 type ReplyToken struct {
 	Token     string
 	MailboxID desk.ID

@@ -45,7 +45,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
 	facts.Flood = flood(tx, k, org.Settings.Budgets, mb, e, facts)
 	facts.At = arrived(e)
-	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie} {
+	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie, facts.ByTag} {
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
 	}
 	decision := desk.Decide(facts)
@@ -92,7 +92,29 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if th, err = threadOf(ctx, tx, org, k, mb, mail); err == nil {
 		err = th.find(ctx, tx, &f)
 	}
+	if err == nil && f.ByRef == nil && f.ByTie == nil {
+		f.ByTag, err = d.byTag(ctx, tx, mb, mail)
+	}
 	return f, th, err
+}
+
+// byTag finds the ticket of a tag that we put into a subject.
+func (d *Desk) byTag(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mail desk.Mail) (*desk.Ticket, error) {
+	for _, token := range mailmsg.SubjectTokens(mail.Subject) {
+		known, err := tx.ReplyToken(ctx, token)
+		if desk.KindOf(err) == desk.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if known.MailboxID != mb.ID || !d.keys.Verify(token, mailmsg.ForSubject, string(mb.ID), string(known.TicketID)) {
+			continue
+		}
+		t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), known.TicketID)
+		return &t, err
+	}
+	return nil, nil
 }
 
 // seenBefore tells whether the mailbox has the same mail already, or another one with its Message-ID. An agent who copies the support address has the answer
@@ -231,7 +253,7 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 // imported does not count.
 func flood(tx *store.Tx, k *known, b desk.Budgets, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) int {
 	opened := k.opened[k.senders[f.Mail.From.Email].ID]
-	if opened < b.NewTickets || f.ByToken != nil || f.ByRef != nil || f.ByTie != nil || !live(tx.Now(), mb, e) {
+	if opened < b.NewTickets || f.ByToken != nil || f.ByRef != nil || f.ByTie != nil || f.ByTag != nil || !live(tx.Now(), mb, e) {
 		return 0
 	}
 	return opened

@@ -113,6 +113,12 @@ func (d *Desk) putInInbox(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m 
 
 // mailCustomers sends an agent's message to the customers who take part in the ticket.
 func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, t desk.Ticket, m desk.Message) error {
+	if mb.SubjectTag {
+		token := d.keys.Token(mailmsg.ForSubject, string(mb.ID), string(t.ID))
+		if err := tx.AddReplyToken(ctx, store.ReplyToken{Token: token, MailboxID: mb.ID, TicketID: t.ID}); err != nil {
+			return err
+		}
+	}
 	for _, p := range t.Participants {
 		if p.Role == desk.Mentioned || p.Email == "" || org.IsOurs(p.Email) {
 			continue

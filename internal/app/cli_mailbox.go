@@ -21,7 +21,7 @@ import (
 type mailboxFlags struct {
 	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
 	aliases                                                                    []string
-	subAddress, noCheck                                                        bool
+	subAddress, subjectTag, noCheck                                            bool
 	authServID, authServProfile                                                string
 	authServHops                                                               int
 	dkimFallback                                                               bool
@@ -61,6 +61,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
 		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
+		fl.BoolVar(&f.subjectTag, "subject-tag", false, "put a signed tag into the subjects of answers, for correspondents whose programs lose everything else")
 		fl.StringVar(&f.authServID, "authserv-id", "", "the name under which your mail server writes Authentication-Results; its dmarc=pass proves a sender")
 		fl.StringVar(&f.authServProfile, "authserv-profile", string(desk.RFC8601), "how it writes them: rfc8601, or m365 (Microsoft 365, which leaves its name out)")
 		fl.IntVar(&f.authServHops, "authserv-hops", 0, "how many Received lines stand above what it writes, at most")
@@ -200,6 +201,9 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) err
 	}
 	if given("sub-address") {
 		mb.SubAddress = f.subAddress
+	}
+	if given("subject-tag") {
+		mb.SubjectTag = f.subjectTag
 	}
 	if given("alias") {
 		mb.Aliases = []string{}

@@ -23,6 +23,9 @@ import (
 	"testing"
 	"time"
 
+	// What the programs are made of: without it go test would give a former result for programs that have changed.
+	_ "postern/internal/app"
+	_ "postern/internal/demo"
 	"postern/internal/mailtest"
 )
 

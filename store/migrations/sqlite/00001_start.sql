@@ -44,6 +44,7 @@ CREATE TABLE mailboxes (
     sent_folder      TEXT NOT NULL,
     mid_domain       TEXT NOT NULL,
     sub_address      BOOLEAN NOT NULL,
+    subject_tag      BOOLEAN NOT NULL,
     authserv_profile TEXT NOT NULL,
     authserv_id      TEXT NOT NULL,
     authserv_hops    BIGINT NOT NULL,
@@ -236,6 +237,7 @@ CREATE TABLE orphans (
     ledger_id  TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, mid, ledger_id)
 );
+-- Signed reply addresses, and subject tags (email is empty).
 CREATE TABLE reply_tokens (
     token      TEXT PRIMARY KEY,
     mailbox_id TEXT NOT NULL,
