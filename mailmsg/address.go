@@ -379,6 +379,9 @@ func sender(h header) (from desk.Address, unsure bool) {
 		if strings.Contains(name, "@") { // as it was written: a part of it must not look like an address
 			name = visible(headerLine(fields[0]))
 		}
+		if strings.Trim(name, "<> ") == "" {
+			name = ""
+		}
 		return desk.Address{Name: name}, true
 	}
 	if len(fields) > 1 || len(list) > 1 {

@@ -41,8 +41,8 @@ func decodeText(b []byte, declared string) string {
 
 func decodeBytes(b []byte, name string) string {
 	switch {
-	case bytes.HasPrefix(b, []byte("\xEF\xBB\xBF")):
-		b = b[3:]
+	case bytes.HasPrefix(b, []byte(byteOrderMark)):
+		b = b[len(byteOrderMark):]
 		name = "utf-8"
 	case bytes.HasPrefix(b, []byte("\xFF\xFE")), bytes.HasPrefix(b, []byte("\xFE\xFF")):
 		return decodeWith(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), b)
@@ -126,6 +126,28 @@ func charsetName(s string) string {
 		return "iso-8859-" + rest
 	}
 	return s
+}
+
+// metaCharset gives the charset that HTML declares for itself in its first 1,024 bytes, as browsers look for it (HTML, section
+// 13.2.3.2); "" if it declares none.
+func metaCharset(b []byte) string {
+	rest := strings.ToLower(string(b[:min(len(b), 1024)]))
+	for {
+		_, tag, ok := strings.Cut(rest, "<meta")
+		if !ok {
+			return ""
+		}
+		tag, rest, _ = strings.Cut(tag, ">")
+		_, name, ok := strings.Cut(tag, "charset")
+		if name = strings.TrimSpace(name); !ok || !strings.HasPrefix(name, "=") {
+			continue
+		}
+		name = strings.TrimLeft(name[1:], " \t\r\n\"'")
+		if end := strings.IndexAny(name, " \t\r\n\"';/"); end >= 0 {
+			name = name[:end]
+		}
+		return name
+	}
 }
 
 // stateful tells whether a charset writes other characters with ASCII bytes.

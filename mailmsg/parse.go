@@ -249,7 +249,10 @@ func (p *parser) header(root bool) (header, error) {
 	h := r.read(p.src, root)
 	p.work += len(r.block)
 	if root {
-		p.mail.HeaderUnsure = r.unsure || p.src.barCR
+		p.mail.HeaderUnsure = r.unsure || p.src.barCR || p.src.mark
+		if p.src.mark {
+			p.defect("there is a byte order mark before the header")
+		}
 	}
 	if r.over {
 		p.truncated("a header has more than %d fields or %d bytes", p.limits.Fields, p.limits.HeaderBytes)
@@ -272,9 +275,9 @@ func (p *parser) entity(h header, depth int, parent string) ([]piece, error) {
 		mediaType = "message/rfc822"
 	case mediaType == "":
 		mediaType = "text/plain"
-		if ct.main != "" && ct.main != "text" {
+		if h.get("content-type") != "" && ct.main != "text" {
 			p.defect("a content type can't be read")
-			if parent != "" {
+			if parent != "" && ct.main != "" {
 				mediaType = "application/octet-stream"
 			}
 		}
@@ -293,7 +296,6 @@ func (p *parser) entity(h header, depth int, parent string) ([]piece, error) {
 }
 
 func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]piece, error) {
-	src := p.src
 	boundary := strings.TrimRight(ct.param("boundary"), " \t\r\n")
 	if boundary == "" || len(boundary) > maxBoundary/2 {
 		if boundary = p.guessBoundary(); boundary == "" {
@@ -302,6 +304,12 @@ func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]p
 		}
 		p.defect("a multipart doesn't say its boundary")
 	}
+	return p.readParts(boundary, mediaType, depth)
+}
+
+// readParts reads the parts of a multipart, up to its last boundary or that of an outer one.
+func (p *parser) readParts(boundary, mediaType string, depth int) ([]piece, error) {
+	src := p.src
 	level := len(src.boundaries)
 	src.boundaries = append(src.boundaries, boundary)
 	preamble, over, err := readUpTo(src.open(), p.textLeft())
@@ -313,6 +321,9 @@ func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]p
 		if len(bytes.TrimSpace(preamble)) == 0 {
 			p.defect("a multipart has no parts")
 			return nil, nil
+		}
+		if pieces, ok, err := p.misnamed(preamble, mediaType, depth); ok {
+			return pieces, err
 		}
 		p.defect("a multipart's boundary never appears")
 		return []piece{{text: p.decoded(preamble, "")}}, nil
@@ -361,6 +372,20 @@ func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]p
 		src.boundaries = src.boundaries[:level]
 	}
 	return flatten(children, mediaType), nil
+}
+
+// misnamed reads a multipart whose lines have another boundary than its header says. It answers false if that is none.
+func (p *parser) misnamed(content []byte, mediaType string, depth int) (pieces []piece, ok bool, err error) {
+	outer := p.src
+	defer func() { p.src = outer }()
+	p.src = newSource(bytes.NewReader(content), int64(len(content)))
+	boundary := p.guessBoundary()
+	if boundary == "" {
+		return nil, false, nil
+	}
+	p.defect("a multipart doesn't say its boundary")
+	pieces, err = p.readParts(boundary, mediaType, depth)
+	return pieces, true, err
 }
 
 // attachRest keeps what is left of the mail as one file.
@@ -499,9 +524,9 @@ func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Att
 	}
 	if over {
 		// Cut at the end of a line, or at least of a character.
-		cut := bytes.LastIndexByte(raw, '\n') + 1
-		if cut < len(raw)/2 {
-			cut = runeEnd(raw)
+		cut := bytes.LastIndexByte(raw[:room], '\n') + 1
+		if cut < room/2 {
+			cut = runeEnd(raw[:room])
 		}
 		rest := bytes.Clone(raw[cut:])
 		raw = raw[:cut]
@@ -515,7 +540,11 @@ func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Att
 		}
 	}
 	p.text += len(raw)
-	text := p.decoded(raw, ct.param("charset"))
+	charset := ct.param("charset")
+	if charset == "" && mediaType == "text/html" && !utf8.Valid(raw) {
+		charset = metaCharset(raw)
+	}
+	text := p.decoded(raw, charset)
 	if mediaType == "text/html" {
 		return []piece{{html: text}}, nil
 	}
@@ -693,7 +722,7 @@ func discard(b *body) error {
 // extensionFor gives the suffix of a file that came without a name.
 func extensionFor(mediaType string) string {
 	switch mediaType {
-	case "message/rfc822", "message/global", "text/rfc822-headers":
+	case "message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers":
 		return ".eml"
 	case "image/jpeg":
 		return ".jpg"
@@ -701,7 +730,7 @@ func extensionFor(mediaType string) string {
 		return "." + mediaType[strings.IndexByte(mediaType, '/')+1:]
 	case "image/svg+xml":
 		return ".svg"
-	case "text/plain", "message/delivery-status", "message/disposition-notification", "message/feedback-report":
+	case "text/plain", "message/delivery-status", "message/global-delivery-status", "message/disposition-notification", "message/global-disposition-notification", "message/feedback-report":
 		return ".txt"
 	case "text/calendar":
 		return ".ics"

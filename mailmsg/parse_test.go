@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -624,25 +622,5 @@ func TestA3_FieldsKeepTheirOrder(t *testing.T) {
 	got, err := Fields(strings.NewReader("Authentication-Results: mx.example.com;\r\n dmarc=pass\r\nReceived: a\r\nauthentication-results: forged\r\n\r\nX: body\r\n"))
 	if want := "[{authentication-results mx.example.com; dmarc=pass} {received a} {authentication-results forged}]"; err != nil || fmt.Sprint(got) != want {
 		t.Errorf("%v, %v", got, err)
-	}
-}
-
-func TestI6_FingerprintAloneIsParsesOwn(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.eml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d fixtures, %v", len(files), err)
-	}
-	for _, name := range files {
-		raw, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole, err := Parse(bytes.NewReader(raw), ParseOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if sum, err := Fingerprint(bytes.NewReader(raw)); sum != whole.Fingerprint || err != nil {
-			t.Errorf("%s: %s, %v; Parse gives %s", name, sum, err, whole.Fingerprint)
-		}
 	}
 }

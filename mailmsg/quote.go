@@ -62,10 +62,13 @@ func (f *folding) mark(spans []safehtml.Span) {
 			spans = spans[1:]
 		}
 		if len(spans) > 0 && at >= spans[0].Start && at < spans[0].End {
-			if spans[0].Kind == safehtml.Quote {
-				f.quoted[i] = true
-			} else {
+			switch {
+			case spans[0].Kind != safehtml.Quote:
 				f.parts[i] = inSignature
+			case at == spans[0].Start && forwards(line): // Gmail marks what it forwards as it does what it quotes
+				spans = spans[1:]
+			default:
+				f.quoted[i] = true
 			}
 		}
 		if strings.IndexByte(line, '>') >= 0 {
@@ -96,12 +99,16 @@ func wrapped(line string) bool {
 // history gives the line from which on all is earlier mail, where the mailer put it behind the answer without marking its
 // lines; the number of lines if there is none.
 func (f *folding) history() int {
+	skip := 0 // up to there the header of a mail that was forwarded goes
 	for i := range f.lines {
-		if f.quoted[i] || blank(f.lines[i]) {
+		if i < skip || f.quoted[i] || blank(f.lines[i]) {
 			continue
 		}
-		switch {
-		case separator(f.lines[i], i == 0 || blank(f.lines[i-1])), f.headerBlock(i):
+		if forwards(f.lines[i]) {
+			skip = f.forwardedHeader(i + 1)
+			continue
+		}
+		if separator(f.lines[i], i == 0 || blank(f.lines[i-1])) || f.headerBlock(i) {
 			return f.upOverRule(i)
 		}
 		if start, marked, ok := f.introduction(i); ok && !marked {
@@ -109,6 +116,32 @@ func (f *folding) history() int {
 		}
 	}
 	return len(f.lines)
+}
+
+// forwards tells whether a line stands above a mail that was forwarded.
+func forwards(line string) bool {
+	s := strings.TrimSpace(line)
+	if len(s) < 10 || len(s) > 100 || s[0] != '-' && s[len(s)-1] != ':' && s[len(s)-1] != "："[2] {
+		return false
+	}
+	s = strings.ToLower(strings.Trim(s, "-_ "))
+	for _, words := range forwarded {
+		if strings.HasPrefix(s, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardedHeader gives the end of the header that begins at line i or below the blank lines there.
+func (f *folding) forwardedHeader(i int) int {
+	for i < len(f.lines) && blank(f.lines[i]) {
+		i++
+	}
+	for i < len(f.lines) && !blank(f.lines[i]) {
+		i++
+	}
+	return i
 }
 
 // upOverRule takes the line of underscores that Outlook writes above the header of the quoted mail.
@@ -404,7 +437,11 @@ func (f *folding) signature() {
 	for n := 1; n < len(rows); n++ { // something has to be left, so not the first
 		line := f.lines[rows[n]]
 		if line == "-- " || line == "--" || line == "--\u00a0" {
-			f.sign(rows[n:])
+			end := n + 1 // a mail that is forwarded below the signature is no part of it
+			for end < len(rows) && !forwards(f.lines[rows[end]]) {
+				end++
+			}
+			f.sign(rows[n:end])
 			rows = rows[:n]
 			break
 		}
@@ -494,7 +531,7 @@ func (f *folding) anyReply() bool {
 	return false
 }
 
-// join gives the lines of one part. Where others lay between two pieces, an empty line does.
+// join gives the lines of one part. Where others lay between two pieces, one empty line does.
 func (f *folding) join(p part) string {
 	first, last, at := -1, 0, 0
 	start, end, size := 0, 0, 0
@@ -516,23 +553,28 @@ func (f *folding) join(p part) string {
 	case whole:
 		return trimBlank(f.text[start:end])
 	}
-	var b strings.Builder
-	b.Grow(size)
-	gap := false
+	out := make([]byte, 0, size)
+	gap, words := false, 0 // words: where the last line ends that is not blank
 	for i := first; i <= last; i++ {
 		line := f.lines[i]
-		if f.parts[i] != p {
-			gap = gap || !blank(line) && b.Len() > 0
+		switch {
+		case f.parts[i] != p:
+			gap = gap || words > 0 && !blank(line)
+			continue
+		case !blank(line):
+			if gap {
+				out = append(out[:words], '\n')
+			}
+			gap = false
+		case gap:
 			continue
 		}
-		if gap && !blank(line) {
-			b.WriteByte('\n')
-			gap = false
+		out = append(append(out, line...), '\n')
+		if !blank(line) {
+			words = len(out)
 		}
-		b.WriteString(line)
-		b.WriteByte('\n')
 	}
-	return trimBlank(b.String())
+	return trimBlank(string(out))
 }
 
 // trimBlank takes the blank lines at both ends away, and the blanks behind the last line.

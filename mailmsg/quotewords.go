@@ -33,12 +33,21 @@ var introductions = []introduction{
 	{"ko", []string{"1", "2"}, []string{"작성", "님이"}},
 	{"he", []string{"בתאריך", "ב-", "on"}, []string{"כתב", "מאת"}},
 	{"th", []string{"ใน", "ในวันที่", "เมื่อ", "เมื่อวันที่", "วันที่"}, []string{"เขียนว่า", "เขียน"}},
+	{"webmailers of the Horde family", []string{"quoting", "zitat von", "citando", "mensaje citado por", "citeren", "cytowanie", "cituji", "цитирую"},
+		[]string{"quoting", "zitat von", "citando", "mensaje citado por", "citeren", "cytowanie", "cituji", "цитирую"}},
 	{"ar", []string{"في", "بتاريخ"}, []string{"كتب"}},
 	{"vi", []string{"vào", "on"}, []string{"đã viết"}},
 }
 
-// originalMessage holds what stands between dashes above a quoted mail. Forwarded mail is not here: it is what the sender
-// wants to be read.
+// forwarded holds what stands above a mail that was forwarded. It is what the sender wants to be read.
+var forwarded = []string{
+	"forwarded message", "begin forwarded message", "weitergeleitete nachricht", "weitergeleitete mail", "anfang der weitergeleiteten", "message transféré", "message réexpédié", "début du message réexpédié", "mensaje reenviado",
+	"inicio del mensaje reenviado", "messaggio inoltrato", "inizio messaggio inoltrato", "mensagem encaminhada", "mensagem reencaminhada", "início da mensagem reencaminhada", "doorgestuurd bericht", "begin doorgestuurd bericht",
+	"videresendt besked", "videresendt meddelelse", "videresendt melding", "start på videresendt", "vidarebefordrat meddelande", "vidarebefordrat brev", "välitetty viesti", "přeposlaná zpráva", "přeposlaná", "przekazana wiadomość",
+	"wiadomość przekazana", "пересланное сообщение", "начало переадресованного сообщения", "переслане повідомлення", "转发的邮件", "轉寄的郵件", "转发邮件信息", "転送メッセージ", "転送されたメッセージ", "הודעה שהועברה", "ข้อความที่ส่งต่อ",
+}
+
+// originalMessage holds what stands between dashes above a quoted mail. Forwarded mail is not here.
 var originalMessage = []string{
 	"original message", "original appointment", "ursprüngliche nachricht", "ursprüngliche mail", "originalnachricht", "original-nachricht", "originalmail", "message d'origine", "message original",
 	"message initial", "mensaje original", "messaggio originale", "messaggio orginale", "mensagem original", "oorspronkelijk bericht", "oorspronkelijke bericht", "wiadomość oryginalna", "oryginalna wiadomość", "ursprungligt meddelande",

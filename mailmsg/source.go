@@ -11,6 +11,8 @@ const (
 	maxBoundary  = 512 // longer than RFC 2046 allows; what a boundary line may have, its blanks included
 )
 
+const byteOrderMark = "\xEF\xBB\xBF"
+
 // source reads a mail once, from front to back, and knows the boundaries of the multiparts that are open. A body ends
 // where any of them stands, so a part that was cut off can't swallow those after it.
 type source struct {
@@ -23,6 +25,7 @@ type source struct {
 	cut       bool  // there was more than left
 	lineStart bool  // the byte at pos begins a line
 	barCR     bool  // lines end in a bare CR
+	mark      bool  // there was a byte order mark, as in a mail that was saved as a text file
 
 	boundaries []string // of the open multiparts, outermost first
 	level      int      // the boundary that ended the body: an index into boundaries; -1: none
@@ -37,6 +40,10 @@ func newSource(r io.Reader, limit int64) *source {
 	if head := s.buf[:s.end]; bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
 		s.barCR = true
 		s.newlines(0)
+	}
+	if bytes.HasPrefix(s.buf[:s.end], []byte(byteOrderMark)) {
+		s.mark = true
+		s.pos = len(byteOrderMark)
 	}
 	return s
 }
