@@ -24,6 +24,7 @@ const (
 	ForBounce  Purpose = "bounce"  // the envelope sender of our mail: mailbox, recipient
 	ForLoop    Purpose = "loop"    // the mark on our own mail: its Message-ID
 
+	ForProbe       Purpose = "probe"       // the address of a mail to ourselves: mailbox, mail
 	ForCalibration Purpose = "calibration" // the code in a calibration mail: mailbox, receiver, day
 )
 

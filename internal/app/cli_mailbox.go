@@ -90,7 +90,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(add, edit, list, test, c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again, from where it was left", false))
+	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again, from where it was left", false))
 	return cmd
 }
 
@@ -172,6 +172,9 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 			c.say("Mailbox %s is stored; nobody has tried to reach it. gateway mailbox test %s does.", mb.Address, mb.Address)
 		} else {
 			c.say("Mailbox %s is connected.", mb.Address)
+			if mb.SMTP != "" && !mb.SubAddress {
+				c.note("Next: gateway mailbox probe %s finds out whether answers can carry a signed address.", mb.Address)
+			}
 		}
 		return nil
 	})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-smtp"
 )
 
 // User is somebody with a mailbox on a DovecotServer.
@@ -38,6 +39,7 @@ type DovecotServer struct {
 	users           []User
 	greeting        string
 	plainPort, port int
+	lmtpPort        int
 }
 
 // Dovecot starts a server for the users. It is stopped with the test, and its mail removed.
@@ -56,6 +58,10 @@ type DovecotOptions struct {
 	NoTLS bool
 	// NoSpecialUse leaves out the SPECIAL-USE attribute of the Sent folder.
 	NoSpecialUse bool
+	// LMTP has the server take mail for its users (RFC 2033), by Deliver. Delimiter parts a user's name from a sub-address (RFC
+	// 5233); empty: there are none.
+	LMTP      bool
+	Delimiter string
 	// Config is appended to the server's configuration.
 	Config string
 }
@@ -96,8 +102,8 @@ func DovecotWith(t testing.TB, o DovecotOptions, users ...User) *DovecotServer {
 			t.Error(err)
 		}
 	})
-	err = retryPorts(2, func(ports []int) error {
-		d.plainPort, d.port = ports[0], ports[1]
+	err = retryPorts(3, func(ports []int) error {
+		d.plainPort, d.port, d.lmtpPort = ports[0], ports[1], ports[2]
 		d.write("dovecot.conf", d.config(o))
 		if err := id.own(d.dir); err != nil {
 			return err
@@ -202,7 +208,53 @@ namespace inbox {
 	for name, v := range values {
 		conf = strings.ReplaceAll(conf, "{"+name+"}", fmt.Sprint(v))
 	}
+	if o.LMTP {
+		conf += fmt.Sprintf(`protocols = imap lmtp
+recipient_delimiter = %s
+service lmtp {
+  inet_listener lmtp {
+    port = %d
+  }
+}
+`, o.Delimiter, d.lmtpPort)
+	}
 	return conf + o.Config + "\n"
+}
+
+// Takes asks the server whether it takes mail for an address. It gives the server's refusal, if any.
+func (d *DovecotServer) Takes(from, to string) error {
+	return d.lmtp(from, to, func(*smtp.Client) error { return nil })
+}
+
+// Deliver hands a mail to the server as a mail transfer agent does. It gives the server's refusal, if any.
+func (d *DovecotServer) Deliver(from, to string, raw []byte) error {
+	return d.lmtp(from, to, func(client *smtp.Client) error {
+		w, err := client.Data()
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(raw); err != nil {
+			return err
+		}
+		_, err = w.CloseWithLMTPResponse()
+		return err
+	})
+}
+
+func (d *DovecotServer) lmtp(from, to string, then func(*smtp.Client) error) error {
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", d.lmtpPort), 5*time.Second)
+	if err != nil {
+		return err
+	}
+	client := smtp.NewClientLMTP(conn)
+	defer client.Close()
+	if err := client.Mail(from, nil); err != nil {
+		return err
+	}
+	if err := client.Rcpt(to, nil); err != nil {
+		return err
+	}
+	return then(client)
 }
 
 // ready looks for our own greeting: on a busy machine another server may have taken the port.

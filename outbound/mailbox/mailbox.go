@@ -110,6 +110,26 @@ func (c *Client) Find(ctx context.Context, m desk.Mailbox, role desk.FolderRole,
 	return found, err
 }
 
+// Header gives the header of the mail in the INBOX that has a Message-ID, or nothing if it is not there (yet).
+func (c *Client) Header(ctx context.Context, m desk.Mailbox, id desk.MessageID) (header []byte, err error) {
+	err = c.with(ctx, m, c.options.Timeout, func(ctx context.Context, s *seat) error {
+		_, uid, err := search(ctx, s.client, "INBOX", id)
+		if err != nil || uid == 0 {
+			return err
+		}
+		section := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, Peek: true}
+		return mailconn.Do(ctx, s.client, func() error {
+			messages, err := s.client.Fetch(imap.UIDSetNum(imap.UID(uid)), &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{section}}).Collect()
+			if err != nil || len(messages) == 0 {
+				return err
+			}
+			header = messages[0].FindBodySection(section)
+			return nil
+		})
+	})
+	return header, err
+}
+
 // with runs f on the mailbox's connection. After any error the connection is not kept: go-imap leaves one unusable after
 // a refused APPEND, and what it is good for after other errors can't be told.
 func (c *Client) with(ctx context.Context, m desk.Mailbox, patience time.Duration, f func(context.Context, *seat) error) error {
