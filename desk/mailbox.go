@@ -16,6 +16,7 @@ type Mailbox struct {
 	Secrets   MailboxSecrets
 	Since     time.Time // mail that arrived before is not turned into tickets; zero: all of it
 	Sent      string    // name of the Sent folder where the server does not tell; empty: found
+	Folders   []string  // further folders whose mail is read like that of INBOX: where agents move it to
 	MIDDomain string    // right side of our Message-IDs
 	// SubAddress is set where the server delivers local+anything@domain to this mailbox (RFC 5233), so that reply
 	// addresses may carry a token.
@@ -65,6 +66,7 @@ type Folder struct {
 	UIDValidity uint32 // zero: never looked at
 	LastUID     uint32 // every UID up to here has its ledger row
 	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all generations
+	Missed      int64  // how many of them were passed over at first, and found by the sweep (REQUIREMENTS I4)
 }
 
 // Lease is the right to watch a mailbox. Every write of a watcher carries it; one whose epoch is over is refused.
@@ -75,7 +77,8 @@ type Lease struct {
 	Until     time.Time
 }
 
-// FolderBatch is what a watcher saw in a folder: one item for every UID that is new since the cursor, in ascending order.
+// FolderBatch is what a watcher saw in a folder: one item for every UID that is new since the cursor, in ascending order, or
+// for every one that the sweep found.
 type FolderBatch struct {
 	MailboxID   ID
 	Folder      string
@@ -83,7 +86,9 @@ type FolderBatch struct {
 	Account     string
 	Generation  int64
 	UIDValidity uint32
-	Items       []FolderItem
+	// Swept marks mails that were passed over: the sweep found them at or below the cursor, which stays where it is.
+	Swept bool
+	Items []FolderItem
 }
 
 // FolderItem is one mail of a FolderBatch. Bytes up to MaxInlineRaw are in Raw; larger mail lies in the blob store under

@@ -72,6 +72,11 @@ func (g *Ingest) Folder(ctx context.Context, mailbox desk.ID, name string) (desk
 	return g.DB.Folder(ctx, mailbox, name)
 }
 
+// UIDs lists the UIDs from one on that have ledger rows of a folder in its generation and UIDVALIDITY, in ascending order.
+func (g *Ingest) UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error) {
+	return g.DB.UIDs(ctx, f, from)
+}
+
 // Keep makes what a watcher saw durable and moves the folder's cursor. After that the mail may be gone from the server:
 // nothing is lost, and no mail can hold up another.
 func (g *Ingest) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch) error {

@@ -65,16 +65,17 @@ func (r reads) Folders(ctx context.Context) ([]desk.Folder, error) {
 	return collect(ctx, r.x, scanFolder, folderSelect+` ORDER BY mailbox_id, name`)
 }
 
-const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen FROM folders`
+const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed FROM folders`
 
 func scanFolder(row scanner) (f desk.Folder, err error) {
-	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen)
+	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen, &f.Missed)
 	return f, err
 }
 
 // Keep stores what a watcher saw: a ledger row for every item, the bytes, and the folder's cursor behind the last of
-// them. Items at or below the cursor are there already and are passed over, so a batch may come twice. raws holds the
-// compressed bytes, in the order of b.Items; nil where an item has none in the database.
+// them. Items at or below the cursor are there already and are passed over, so a batch may come twice. A batch that the
+// sweep found leaves the cursor alone, and only what has no row yet is stored. raws holds the compressed bytes, in the order
+// of b.Items; nil where an item has none in the database.
 func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [][]byte) error {
 	if err := tx.holdLease(ctx, l); err != nil {
 		return err
@@ -83,11 +84,17 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 	if err != nil {
 		return err
 	}
-	if f.Generation != b.Generation || f.UIDValidity != b.UIDValidity {
+	same := f.Generation == b.Generation && f.UIDValidity == b.UIDValidity
+	if b.Swept {
+		if !same {
+			return fmt.Errorf("keep what was passed over in %s: the folder is another one by now", b.Folder)
+		}
+		return tx.keepSwept(ctx, b, raws)
+	}
+	if !same {
 		f.LastUID = 0
 	}
-	now, added := tx.Now(), int64(0)
-	last := f.LastUID
+	added, last := int64(0), f.LastUID
 	for i, it := range b.Items {
 		if it.UID <= last {
 			if it.UID <= f.LastUID {
@@ -96,27 +103,49 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 			return fmt.Errorf("keep %s: UID %d comes after %d", b.Folder, it.UID, last)
 		}
 		last = it.UID
-		e := desk.LedgerEntry{
-			ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, Generation: b.Generation, UIDValidity: b.UIDValidity, UID: it.UID,
-			InternalDate: it.InternalDate, ReceivedAt: now, Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
-		}
-		if e.Outcome == "" {
-			e.Outcome = desk.Pending
-		} else {
-			e.DoneAt = now
-		}
 		// A row may be there: the batch comes twice at the same time, or the folder is back at an old UIDVALIDITY.
-		if err := tx.addLedger(ctx, e, raws[i], &added); err != nil {
+		if err := tx.addLedger(ctx, tx.entryOf(b, it), raws[i], &added); err != nil {
 			return err
 		}
 	}
 	if err := tx.x.flush(ctx); err != nil {
 		return err
 	}
-	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
 		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
 			last_uid = CASE WHEN folders.generation = $5 AND folders.uidvalidity = $6 AND folders.last_uid > $7 THEN folders.last_uid ELSE $7 END`,
 		b.MailboxID, b.Folder, b.Role, b.Account, b.Generation, b.UIDValidity, last, added)
+}
+
+// keepSwept stores what the sweep found and leaves the cursor alone. A row that is there stays as it is, so a batch may come
+// twice. A mail whose row was lost was seen before, and is not counted as seen once more.
+func (tx *Tx) keepSwept(ctx context.Context, b desk.FolderBatch, raws [][]byte) error {
+	added := int64(0)
+	for i, it := range b.Items {
+		if err := tx.addLedger(ctx, tx.entryOf(b, it), raws[i], &added); err != nil {
+			return err
+		}
+	}
+	if err := tx.x.flush(ctx); err != nil || added == 0 {
+		return err
+	}
+	return tx.exec(ctx, `UPDATE folders SET missed = folders.missed + $3, seen = CASE WHEN folders.seen > rows.n THEN folders.seen ELSE rows.n END
+		FROM (SELECT count(*) AS n FROM ledger WHERE form_id = '' AND mailbox_id = $1 AND folder = $2) AS rows WHERE mailbox_id = $1 AND name = $2`,
+		b.MailboxID, b.Folder, added)
+}
+
+// entryOf makes the ledger row of an item.
+func (tx *Tx) entryOf(b desk.FolderBatch, it desk.FolderItem) desk.LedgerEntry {
+	e := desk.LedgerEntry{
+		ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, Generation: b.Generation, UIDValidity: b.UIDValidity, UID: it.UID,
+		InternalDate: it.InternalDate, ReceivedAt: tx.Now(), Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
+	}
+	if e.Outcome == "" {
+		e.Outcome = desk.Pending
+	} else {
+		e.DoneAt = e.ReceivedAt
+	}
+	return e
 }
 
 // KeepDelivery stores a form post. It answers false, with the entry that is there, for a delivery that came before; within
@@ -205,13 +234,19 @@ func (r reads) LedgerCounts(ctx context.Context) (map[desk.Outcome]int64, error)
 	return counts, err
 }
 
-// UIDs lists the UIDs that have rows of a folder as it is now, in ascending order.
-func (r reads) UIDs(ctx context.Context, f desk.Folder) ([]uint32, error) {
+// UIDs lists the UIDs from one on that have rows of a folder in its generation and UIDVALIDITY, in ascending order.
+func (r reads) UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error) {
 	return collect(ctx, r.x, func(row scanner) (uid uint32, err error) {
 		err = row.Scan(&uid)
 		return uid, err
-	}, `SELECT uid FROM ledger WHERE form_id = '' AND mailbox_id = $1 AND folder = $2 AND generation = $3 AND uidvalidity = $4 ORDER BY uid`,
-		f.MailboxID, f.Name, f.Generation, int64(f.UIDValidity))
+	}, `SELECT uid FROM ledger WHERE form_id = '' AND mailbox_id = $1 AND folder = $2 AND generation = $3 AND uidvalidity = $4 AND uid >= $5 ORDER BY uid`,
+		f.MailboxID, f.Name, f.Generation, int64(f.UIDValidity), int64(from))
+}
+
+// Missed counts the mails that only the sweep has found.
+func (r reads) Missed(ctx context.Context) (n int64, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT CAST(COALESCE(sum(missed), 0) AS BIGINT) FROM folders`).Scan(&n)
+	return n, err
 }
 
 // Raws reads the compressed bytes of rows that have them in the database, by id.

@@ -24,7 +24,10 @@ type fake struct {
 	// body, if set, may answer a fetch of one mail's body by itself. It answers false to end the connection.
 	body func(out io.Writer, uid int, session int) (handled, goOn bool)
 	// silent, if set, tells which commands are never answered.
-	silent func(command string) bool
+	silent   func(command string) bool
+	noSearch bool
+	// hidden, if set, tells which mails are left out when they are listed.
+	hidden func(uid int) bool
 	// fetched, if set, gives the tagged answer to a fetch of bodies.
 	fetched func(session int) string
 
@@ -101,6 +104,16 @@ func (f *fake) session(c net.Conn) {
 				return
 			}
 			fmt.Fprintf(c, "%s OK\r\n", tag)
+		case strings.HasPrefix(command, "UID SEARCH"):
+			if f.noSearch {
+				fmt.Fprintf(c, "%s NO not here\r\n", tag)
+				continue
+			}
+			fmt.Fprint(c, "* SEARCH")
+			for uid := range f.present() {
+				fmt.Fprintf(c, " %d", uid+1)
+			}
+			fmt.Fprintf(c, "\r\n%s OK\r\n", tag)
 		case strings.HasPrefix(command, "UID FETCH"):
 			if !f.fetch(c, tag, command, session) {
 				return
@@ -132,6 +145,9 @@ func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
 		}
 		raw := mails[uid-1]
 		if !strings.Contains(command, "BODY.PEEK[]") {
+			if f.hidden != nil && f.hidden(uid) {
+				continue
+			}
 			fmt.Fprintf(c, "* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"01-Jan-2026 10:00:00 +0000\")\r\n", uid, uid, len(raw))
 			continue
 		}
@@ -338,7 +354,7 @@ func TestI1_OnlyCommandsThatChangeNothing(t *testing.T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.commands {
-		harmless := slices.ContainsFunc([]string{"LOGIN", "LIST", "EXAMINE", "UID FETCH", "IDLE", "DONE", "CAPABILITY", "LOGOUT"}, func(p string) bool { return strings.HasPrefix(c, p) })
+		harmless := slices.ContainsFunc([]string{"LOGIN", "LIST", "EXAMINE", "UID FETCH", "UID SEARCH", "IDLE", "DONE", "CAPABILITY", "LOGOUT"}, func(p string) bool { return strings.HasPrefix(c, p) })
 		if !harmless || strings.Contains(c, "BODY[") {
 			t.Errorf("sent %q", c)
 		}

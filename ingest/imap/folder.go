@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -29,6 +30,8 @@ type folder struct {
 	validity   uint32 // its UIDVALIDITY
 	covered    uint32 // every UID up to here was kept, or is not there
 	looked     bool   // in this session, the cursor was compared with the server's
+
+	nextSweep time.Time // zero: it is due
 
 	suspect   imap.UID  // the mail at which the last fetch ended early; zero: none
 	suspected time.Time // since when
@@ -160,6 +163,11 @@ func (f *folder) session(ctx context.Context) error {
 		if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
 			return errNoSent
 		}
+		if slices.Contains(f.w.mailbox.Folders, f.name) {
+			name := f.name
+			f.name = ""
+			return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Take it out of the mailbox's folders: gateway mailbox edit --folder", Permanent: true}
+		}
 	}
 	for {
 		select {
@@ -167,6 +175,9 @@ func (f *folder) session(ctx context.Context) error {
 		default:
 		}
 		if err := f.catchUp(ctx, client); err != nil {
+			return err
+		}
+		if err := f.sweep(ctx, client); err != nil {
 			return err
 		}
 		if f.told != "" {

@@ -3,6 +3,7 @@ package imap
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,23 @@ func (j *journal) count(words string) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return strings.Count(j.text.String(), words)
+}
+
+// String gives all that was written.
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// has tells whether one line has all the words.
+func (j *journal) has(words ...string) bool {
+	for line := range strings.Lines(j.String()) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestI5_AFolderRestoredFromABackupIsReadAgain(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,7 +19,13 @@ import (
 	"postern/internal/mailtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(servers{m}) }
+
+// servers runs the tests and ends the servers that they share.
+type servers struct{ m *testing.M }
+
+// Run gives the exit status.
+func (s servers) Run() int { return mailtest.Main(s.m) }
 
 const user = "support@example.com"
 
@@ -75,6 +82,16 @@ func (k *memory) Keep(_ context.Context, l desk.Lease, b desk.FolderBatch) error
 		return fmt.Errorf("lease %v of %s", l, b.MailboxID)
 	}
 	key := keyOf(f)
+	if b.Swept {
+		for _, it := range b.Items {
+			if it.UID > f.LastUID || slices.ContainsFunc(k.items[key], func(have desk.FolderItem) bool { return have.UID == it.UID }) {
+				return fmt.Errorf("UID %d was not passed over", it.UID)
+			}
+			k.items[key] = append(k.items[key], it)
+		}
+		k.notify()
+		return nil
+	}
 	for _, it := range b.Items {
 		if it.UID <= f.LastUID {
 			return fmt.Errorf("UID %d comes after %d", it.UID, f.LastUID)
@@ -86,6 +103,18 @@ func (k *memory) Keep(_ context.Context, l desk.Lease, b desk.FolderBatch) error
 	k.batches++
 	k.notify()
 	return nil
+}
+
+func (k *memory) UIDs(_ context.Context, f desk.Folder, from uint32) (uids []uint32, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, it := range k.items[keyOf(f)] {
+		if it.UID >= from {
+			uids = append(uids, it.UID)
+		}
+	}
+	slices.Sort(uids)
+	return uids, nil
 }
 
 func (k *memory) Put(_ context.Context, r io.Reader) (string, int64, error) {

@@ -62,13 +62,15 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		if mails, err = f.list(ctx, client, f.behind(box.UIDNext)); err != nil {
 			return fmt.Errorf("list the folder: %w", err)
 		}
+		// Asked for what is not there yet, a server sends its last mail (RFC 9051 section 6.4.8, "*").
+		mails = slices.DeleteFunc(mails, func(l listed) bool { return uint32(l.uid) <= f.covered })
 	}
 	if len(mails) == 0 && (replaced || cursor.UIDValidity == 0) {
-		if err := <-f.keep(ctx, nil); err != nil {
+		if err := <-f.keep(ctx, nil, false); err != nil {
 			return err
 		}
 	}
-	if err := f.read(ctx, client, mails); err != nil {
+	if err := f.read(ctx, client, mails, false); err != nil {
 		return err
 	}
 	f.looked = true
@@ -121,7 +123,7 @@ func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.
 					l.date = it.Time
 				}
 			}
-			if uint32(l.uid) > f.covered {
+			if l.uid != 0 {
 				out = append(out, l)
 			}
 		}
@@ -132,7 +134,8 @@ func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.
 }
 
 // read fetches and keeps the mails, batch by batch. While one batch is being kept, the next is fetched, and no further one.
-func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []listed) error {
+// Swept ones were passed over before.
+func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []listed, swept bool) error {
 	var keeping <-chan error
 	settle := func() error {
 		if keeping == nil {
@@ -154,7 +157,7 @@ func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []li
 			return kept
 		}
 		if len(items) > 0 {
-			keeping = f.keep(ctx, items)
+			keeping = f.keep(ctx, items, swept)
 			mails = mails[len(items):]
 		}
 		if err == nil {
@@ -251,8 +254,8 @@ func (f *folder) tooLarge(size int64) string {
 }
 
 // keep hands a batch over, on a goroutine of its own. The channel tells how that ended.
-func (f *folder) keep(ctx context.Context, items []desk.FolderItem) <-chan error {
-	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, Account: f.account, Generation: f.generation, UIDValidity: f.validity, Items: items}
+func (f *folder) keep(ctx context.Context, items []desk.FolderItem, swept bool) <-chan error {
+	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, Account: f.account, Generation: f.generation, UIDValidity: f.validity, Swept: swept, Items: items}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {

@@ -1,6 +1,6 @@
-// Package imap watches a mailbox: it reads INBOX and the Sent folder by UID, from where the last reading ended, and hands
-// every mail over once, in order. It never changes a flag and never deletes. It uses IDLE where the server has it
-// (RFC 2177) and asks from time to time where it has not.
+// Package imap watches a mailbox: it reads INBOX, the Sent folder and those that are named by UID, from where the last
+// reading ended, and hands every mail over once, in order. It never changes a flag and never deletes. It uses IDLE where the
+// server has it (RFC 2177) and asks from time to time where it has not. Once an hour it looks whether it passed a mail over.
 package imap
 
 import (
@@ -23,8 +23,11 @@ type Keeper interface {
 	// Folder tells how far a folder is read; the zero UIDValidity if it never was.
 	Folder(ctx context.Context, mailbox desk.ID, name string) (desk.Folder, error)
 	// Keep stores a batch and moves the folder's cursor behind its last item, both or neither. A batch with a new
-	// UIDVALIDITY or generation starts a new count; one without items only says so. An error of kind desk.Conflict means that the lease is over.
+	// UIDVALIDITY or generation starts a new count; one without items only says so. A swept one leaves the cursor alone. An error
+	// of kind desk.Conflict means that the lease is over.
 	Keep(ctx context.Context, lease desk.Lease, b desk.FolderBatch) error
+	// UIDs lists the UIDs from one on that were kept of a folder in its generation and UIDVALIDITY, in ascending order.
+	UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error)
 }
 
 // Blobs takes mail that is larger than desk.MaxInlineRaw.
@@ -52,6 +55,8 @@ type Options struct {
 	Idle time.Duration
 	// Poll is how often the folder is looked at where the server has no IDLE; zero: 45 s.
 	Poll time.Duration
+	// Sweep is how often the mails of the last week are compared with what was kept, the first time at once; zero: 1 h.
+	Sweep time.Duration
 	// GiveUp is how long a mail is tried that the server fails to send, where nothing shows that it sends others; zero: 5 min.
 	GiveUp time.Duration
 	// RetryMin and RetryMax bound the pause before the next attempt after a failure; zero: 1 s, 5 min.
@@ -98,6 +103,7 @@ func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options
 	fallback(&o.Timeout, 60*time.Second)
 	fallback(&o.Idle, 5*time.Minute)
 	fallback(&o.Poll, 45*time.Second)
+	fallback(&o.Sweep, time.Hour)
 	fallback(&o.GiveUp, 5*time.Minute)
 	fallback(&o.RetryMin, time.Second)
 	fallback(&o.RetryMax, 5*time.Minute)
@@ -129,20 +135,25 @@ func (w *Watcher) Run(ctx context.Context) error {
 	config.Timeout = w.options.Timeout
 
 	group, inner := errgroup.WithContext(ctx)
-	// A password that is wrong is wrong for both folders: the second waits until the first is in.
+	// A password that is wrong is wrong for all folders: the others wait until the first is in.
 	open, once := make(chan struct{}), sync.Once{}
 	account := config.User + " at " + config.Host
 	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
-	sent := &folder{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}}
 	group.Go(func() error { return inbox.run(inner) })
-	group.Go(func() error {
-		select {
-		case <-open:
-			return sent.run(inner)
-		case <-inner.Done():
-			return nil
-		}
-	})
+	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}}}
+	for _, name := range w.mailbox.Folders {
+		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
+	}
+	for _, f := range others {
+		group.Go(func() error {
+			select {
+			case <-open:
+				return f.run(inner)
+			case <-inner.Done():
+				return nil
+			}
+		})
+	}
 	err = group.Wait()
 	if ctx.Err() != nil && !leaseOver(err) {
 		return nil

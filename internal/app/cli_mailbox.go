@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // mailboxFlags are what describes a mailbox on the command line.
 type mailboxFlags struct {
 	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
-	aliases                                                                    []string
+	aliases, folders                                                           []string
 	subAddress, subjectTag, noCheck                                            bool
 	authServID, authServProfile                                                string
 	authServHops                                                               int
@@ -60,6 +61,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringVar(&f.imapPasswordFile, "imap-password-file", "", "file with the IMAP password")
 		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
 		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell")
+		fl.StringArrayVar(&f.folders, "folder", nil, "a further folder to read like INBOX, such as where agents file mail; may be given several times")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
 		fl.BoolVar(&f.subjectTag, "subject-tag", false, "put a signed tag into the subjects of answers, for correspondents whose programs lose everything else")
 		fl.StringVar(&f.authServID, "authserv-id", "", "the name under which your mail server writes Authentication-Results; its dmarc=pass proves a sender")
@@ -202,6 +204,15 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) err
 	if given("sent") {
 		mb.Sent = f.sent
 	}
+	if given("folder") {
+		mb.Folders = []string{}
+		for _, name := range f.folders {
+			if name == "" || strings.EqualFold(name, "INBOX") || slices.Contains(mb.Folders, name) {
+				return fmt.Errorf("--folder: %q: name other folders than INBOX, each once", name)
+			}
+			mb.Folders = append(mb.Folders, name)
+		}
+	}
 	if given("sub-address") {
 		mb.SubAddress = f.subAddress
 	}
@@ -327,6 +338,16 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox) error {
 		default:
 			c.note("warning: no Sent folder was found, so answers from mail clients will not be seen; name it with --sent")
 		}
+		for _, name := range mb.Folders {
+			switch {
+			case name == found.Sent:
+				problems = append(problems, fmt.Errorf("--folder: %q is the Sent folder, which is read as such; name only folders with mail from customers", name))
+			case !slices.ContainsFunc(found.Folders, func(f mailconn.Folder) bool { return f.Name == name }):
+				problems = append(problems, fmt.Errorf("--folder: the server has no folder %q; it has %s", name, folderNames(found.Folders)))
+			default:
+				c.note("ok: folder %q", name)
+			}
+		}
 		if !found.Idle {
 			c.note("warning: the server does not tell of new mail by itself (IDLE); it is asked every minute")
 		}
@@ -348,6 +369,15 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox) error {
 		c.note("ok: SMTP server answers and lets us in")
 	}
 	return errors.Join(problems...)
+}
+
+// folderNames lists folders for people, not too many of them.
+func folderNames(folders []mailconn.Folder) string {
+	names := []string{}
+	for _, f := range folders[:min(len(folders), 50)] {
+		names = append(names, strconv.Quote(f.Name))
+	}
+	return strings.Join(names, ", ")
 }
 
 // note tells something on stderr, so that stdout holds results alone.
@@ -373,6 +403,7 @@ type mailboxLine struct {
 	ID      desk.ID    `json:"id"`
 	Address string     `json:"address"`
 	Aliases []string   `json:"aliases"`
+	Watched []string   `json:"watched"` // besides INBOX and the Sent folder
 	IMAP    string     `json:"imap"`
 	SMTP    string     `json:"smtp"`
 	Since   *time.Time `json:"since"`
@@ -387,6 +418,7 @@ type folderLine struct {
 	UIDValidity uint32          `json:"uidvalidity"`
 	LastUID     uint32          `json:"last_uid"`
 	Seen        int64           `json:"seen"`
+	Missed      int64           `json:"passed_over"` // and found by the sweep
 }
 
 func (c *cli) mailboxList(ctx context.Context, p *parts) error {
@@ -400,7 +432,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		from := "all"
 		if !m.Since.IsZero() {
 			l.Since, from = &m.Since, m.Since.Local().Format(time.DateTime)
@@ -408,7 +440,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 		read := []string{}
 		for _, f := range folders {
 			if f.MailboxID == m.ID {
-				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen})
+				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen, f.Missed})
 				read = append(read, fmt.Sprintf("%s: %d mails", f.Name, f.Seen))
 			}
 		}

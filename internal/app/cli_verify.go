@@ -137,7 +137,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 			return nil, fmt.Errorf("ask the server of %s: %w", mb.Address, err)
 		}
 		for _, f := range folders {
-			rows, err := p.db.UIDs(ctx, f)
+			rows, err := p.db.UIDs(ctx, f, 0)
 			if err != nil {
 				return nil, err
 			}

@@ -98,19 +98,29 @@ func (s *services) ready(w http.ResponseWriter, r *http.Request) {
 // health remembers how the mailboxes are.
 type health struct {
 	mu      sync.Mutex // guards folders
-	folders map[desk.ID]map[desk.FolderRole]imap.Status
+	folders map[desk.ID]map[place]imap.Status
+}
+
+// place is a watched folder. There is one Sent folder, and it has no name before it is found.
+type place struct {
+	role desk.FolderRole
+	name string
 }
 
 func (h *health) report(st imap.Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.folders == nil {
-		h.folders = map[desk.ID]map[desk.FolderRole]imap.Status{}
+		h.folders = map[desk.ID]map[place]imap.Status{}
 	}
 	if h.folders[st.MailboxID] == nil {
-		h.folders[st.MailboxID] = map[desk.FolderRole]imap.Status{}
+		h.folders[st.MailboxID] = map[place]imap.Status{}
 	}
-	h.folders[st.MailboxID][st.Role] = st // a folder that was not found yet has no name
+	at := place{st.Role, st.Folder}
+	if st.Role == desk.Sent {
+		at.name = ""
+	}
+	h.folders[st.MailboxID][at] = st
 }
 
 func (h *health) forget(mailbox desk.ID) {
@@ -157,6 +167,7 @@ type counts struct {
 	ledger map[desk.Outcome]int64
 	outbox map[desk.EffectState]int64
 	paused []desk.Pause
+	missed int64
 }
 
 const countEvery = 5 * time.Second
@@ -175,6 +186,9 @@ func (c *collector) count() (counts, error) {
 	}
 	if c.err == nil {
 		c.counts.paused, c.err = c.s.db.Pauses(ctx)
+	}
+	if c.err == nil {
+		c.counts.missed, c.err = c.s.db.Missed(ctx)
 	}
 	c.counted = time.Now()
 	return c.counts, c.err
@@ -209,6 +223,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, o := range desk.Outcomes() {
 		gauge(inbound, float64(now.ledger[o]), string(o))
 	}
+	out <- prometheus.MustNewConstMetric(describe("mails_passed_over_total", "Mails that were passed over at first and found by the hourly sweep."), prometheus.CounterValue, float64(now.missed))
 	outbox := describe("outbox_rows", "Outbox rows by state.", "state")
 	for state, n := range now.outbox {
 		gauge(outbox, float64(n), string(state))

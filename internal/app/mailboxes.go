@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,7 +87,7 @@ func (s *services) adjust(ctx context.Context, org *store.Organisation, running 
 }
 
 func sameConnection(a, b desk.Mailbox) bool {
-	return a.IMAP == b.IMAP && a.Secrets == b.Secrets && a.Sent == b.Sent && a.Since.Equal(b.Since)
+	return a.IMAP == b.IMAP && a.Secrets == b.Secrets && a.Sent == b.Sent && slices.Equal(a.Folders, b.Folders) && a.Since.Equal(b.Since)
 }
 
 func (s *services) lease(ctx context.Context, mailbox desk.ID) (l desk.Lease, ok bool, err error) {

@@ -42,6 +42,7 @@ CREATE TABLE mailboxes (
     secrets          BLOB NOT NULL,
     since            BIGINT NOT NULL,
     sent_folder      TEXT NOT NULL,
+    folders          TEXT NOT NULL, -- watched besides INBOX and Sent
     mid_domain       TEXT NOT NULL,
     sub_address      BOOLEAN NOT NULL,
     subject_tag      BOOLEAN NOT NULL,
@@ -63,6 +64,7 @@ CREATE TABLE folders (
     uidvalidity BIGINT NOT NULL,
     last_uid    BIGINT NOT NULL,
     seen        BIGINT NOT NULL,
+    missed      BIGINT NOT NULL, -- how many of them only the sweep has found
     PRIMARY KEY (mailbox_id, name)
 );
 CREATE TABLE leases (
