@@ -100,6 +100,7 @@ type FolderItem struct {
 	Size         int64
 	Raw          []byte
 	RawSHA256    string
+	HeaderOnly   bool    // the mail is too large to be fetched: Raw is its header
 	Outcome      Outcome // empty: Pending
 	Reason       string
 }

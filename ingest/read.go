@@ -14,6 +14,7 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
+	"postern/safehtml"
 	"postern/store"
 	"postern/tickets"
 )
@@ -268,11 +269,28 @@ func (g *Ingest) parse(ctx context.Context, e desk.LedgerEntry, packed []byte) p
 
 // parseFrom reads an item from its bytes.
 func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadCloser) parsed {
+	if e.HeaderOnly {
+		return tooLarge(e, raw)
+	}
 	mail, err := mailmsg.Parse(raw, mailmsg.ParseOptions{Attach: g.attach(ctx)})
 	if err = errors.Join(err, raw.Close()); err == nil {
 		mail.DKIM, err = g.dkim(ctx, e, mail)
 	}
 	return parsed{entry: e, mail: mail, err: err}
+}
+
+// tooLarge reads an item of which there is the header alone, and puts a notice in the place of its text, for customers and
+// agents. The notice is no part of the fingerprint, so the mail is known when it comes again.
+func tooLarge(e desk.LedgerEntry, raw io.ReadCloser) parsed {
+	mail, err := mailmsg.Parse(raw, mailmsg.ParseOptions{})
+	if err = errors.Join(err, raw.Close()); err != nil {
+		return parsed{entry: e, err: err}
+	}
+	mb := max(1, e.Size>>20)
+	mail.Text = fmt.Sprintf("This mail is too large to be shown here: it has %d MB. It has arrived, and lies in the support mailbox. Whoever answers it opens it there.", mb)
+	mail.Reply, mail.Quoted, mail.Signature, mail.HTML, mail.Attachments, mail.Truncated = mail.Text, "", "", safehtml.FromText(mail.Text), nil, true
+	mail.Reasons = append(mail.Reasons, fmt.Sprintf("too large to be read: only its header was; open it in the folder %s of the mailbox (%d MB)", e.Folder, mb))
+	return parsed{entry: e, mail: mail}
 }
 
 // file settles a batch in one transaction; if that fails, one by one, so that no mail can hold up another. It leaves those

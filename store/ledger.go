@@ -138,7 +138,7 @@ func (tx *Tx) keepSwept(ctx context.Context, b desk.FolderBatch, raws [][]byte) 
 func (tx *Tx) entryOf(b desk.FolderBatch, it desk.FolderItem) desk.LedgerEntry {
 	e := desk.LedgerEntry{
 		ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, Generation: b.Generation, UIDValidity: b.UIDValidity, UID: it.UID,
-		InternalDate: it.InternalDate, ReceivedAt: tx.Now(), Size: it.Size, RawSHA256: it.RawSHA256, Outcome: it.Outcome, Reason: it.Reason,
+		InternalDate: it.InternalDate, ReceivedAt: tx.Now(), Size: it.Size, RawSHA256: it.RawSHA256, HeaderOnly: it.HeaderOnly, Outcome: it.Outcome, Reason: it.Reason,
 	}
 	if e.Outcome == "" {
 		e.Outcome = desk.Pending
@@ -171,21 +171,21 @@ func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, 
 func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte, added *int64) error {
 	count := func(n int64) error { *added += n; return nil }
 	if err := tx.x.later(ctx, count, `INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
-		received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, '', '', '', $17) ON CONFLICT DO NOTHING`,
+		received_at, size, raw_sha256, header_only, outcome, reason, attempts, ticket_id, subject, sender, done_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, '', '', '', $18) ON CONFLICT DO NOTHING`,
 		e.ID, e.MailboxID, e.Folder, e.Role, e.Generation, e.UIDValidity, e.UID, e.FormID, e.DeliveryID, clip(e.ContentType, 500), ms(e.InternalDate),
-		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt)); err != nil || raw == nil {
+		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.HeaderOnly, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt)); err != nil || raw == nil {
 		return err
 	}
 	return tx.exec(ctx, `INSERT INTO raws (ledger_id, bytes) SELECT id, $2 FROM ledger WHERE id = $1`, e.ID, raw)
 }
 
 const ledgerSelect = `SELECT id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
-	received_at, size, raw_sha256, outcome, reason, attempts, ticket_id, subject, sender, done_at FROM ledger`
+	received_at, size, raw_sha256, header_only, outcome, reason, attempts, ticket_id, subject, sender, done_at FROM ledger`
 
 func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
 	err = row.Scan(&e.ID, &e.MailboxID, &e.Folder, &e.Role, &e.Generation, &e.UIDValidity, &e.UID, &e.FormID, &e.DeliveryID, &e.ContentType, millis{&e.InternalDate},
-		millis{&e.ReceivedAt}, &e.Size, &e.RawSHA256, &e.Outcome, &e.Reason, &e.Attempts, &e.TicketID, &e.Subject, &e.From, millis{&e.DoneAt})
+		millis{&e.ReceivedAt}, &e.Size, &e.RawSHA256, &e.HeaderOnly, &e.Outcome, &e.Reason, &e.Attempts, &e.TicketID, &e.Subject, &e.From, millis{&e.DoneAt})
 	return e, err
 }
 

@@ -24,8 +24,10 @@ type fake struct {
 	// body, if set, may answer a fetch of one mail's body by itself. It answers false to end the connection.
 	body func(out io.Writer, uid int, session int) (handled, goOn bool)
 	// silent, if set, tells which commands are never answered.
-	silent   func(command string) bool
-	noSearch bool
+	silent    func(command string) bool
+	noSearch  bool
+	noHeaders bool // asked for one, it ends the connection
+	claims    int  // the size it tells of each mail; 0: the right one
 	// hidden, if set, tells which mails are left out when they are listed.
 	hidden func(uid int) bool
 	// fetched, if set, gives the tagged answer to a fetch of bodies.
@@ -144,11 +146,24 @@ func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
 			continue
 		}
 		raw := mails[uid-1]
+		if strings.Contains(command, "BODY.PEEK[HEADER]") {
+			if f.noHeaders {
+				return false
+			}
+			head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
+			head += "\r\n\r\n"
+			fmt.Fprintf(c, "* %d FETCH (UID %d BODY[HEADER] {%d}\r\n%s)\r\n", uid, uid, len(head), head)
+			continue
+		}
 		if !strings.Contains(command, "BODY.PEEK[]") {
+			size := len(raw)
+			if f.claims != 0 {
+				size = f.claims
+			}
 			if f.hidden != nil && f.hidden(uid) {
 				continue
 			}
-			fmt.Fprintf(c, "* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"01-Jan-2026 10:00:00 +0000\")\r\n", uid, uid, len(raw))
+			fmt.Fprintf(c, "* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"01-Jan-2026 10:00:00 +0000\")\r\n", uid, uid, size)
 			continue
 		}
 		if f.body != nil {

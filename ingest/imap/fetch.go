@@ -15,22 +15,36 @@ import (
 // errWithheld is for a mail that the server lists and says nothing about when asked for it.
 var errWithheld = errors.New("the server lists a mail that it does not send")
 
-// fetch gives an item for each of the mails. With an error it gives those up to the first mail that has none.
+// What is asked for of a mail.
+const (
+	wholeMail  = imap.PartSpecifierNone
+	headerOnly = imap.PartSpecifierHeader
+)
+
+// fetch gives an item for each of the mails. With an error it gives those up to the first mail that has none. Of a mail that
+// is too large it fetches the header (REQUIREMENTS I9).
 func (f *folder) fetch(ctx context.Context, client *imapclient.Client, mails []listed) ([]desk.FolderItem, error) {
 	got := map[imap.UID]desk.FolderItem{}
-	var wanted imap.UIDSet
+	var wanted, large imap.UIDSet
 	for _, m := range mails {
-		if it := f.verdict(m); it.Outcome != "" {
+		switch it := f.verdict(m); {
+		case it.Outcome != "":
 			got[m.uid] = it
-		} else {
+		case m.size > f.w.options.MaxMail:
+			large.AddNum(m.uid)
+		default:
 			wanted.AddNum(m.uid)
 		}
 	}
-	var err error
-	if len(wanted) > 0 {
-		if err = f.bodies(ctx, client, wanted, got); err == nil {
-			err = f.vanished(ctx, client, mails, got)
-		}
+	err := f.bodies(ctx, client, large, headerOnly, got)
+	if err == nil {
+		err = f.bodies(ctx, client, wanted, wholeMail, got)
+	}
+	if err == nil {
+		err = f.swollen(ctx, client, got)
+	}
+	if err == nil {
+		err = f.vanished(ctx, client, mails, got)
 	}
 	items := make([]desk.FolderItem, 0, len(mails))
 	for _, m := range mails {
@@ -78,10 +92,36 @@ func (f *folder) vanished(ctx context.Context, client *imapclient.Client, mails 
 	return nil
 }
 
-// bodies fetches the mails and adds what came whole to got. BODY.PEEK leaves \Seen alone even where EXAMINE would not.
-func (f *folder) bodies(ctx context.Context, client *imapclient.Client, uids imap.UIDSet, got map[imap.UID]desk.FolderItem) error {
+// swollen fetches the headers of those mails that turned out to be too large when they came: the size a server
+// tells need not be that of what it sends (RFC 9051 section 2.3.4).
+func (f *folder) swollen(ctx context.Context, client *imapclient.Client, got map[imap.UID]desk.FolderItem) error {
+	sizes := map[imap.UID]int64{}
+	var uids imap.UIDSet
+	for uid, it := range got {
+		if it.HeaderOnly && it.Raw == nil {
+			sizes[uid] = it.Size
+			uids.AddNum(uid)
+			delete(got, uid)
+		}
+	}
+	err := f.bodies(ctx, client, uids, headerOnly, got)
+	for uid, size := range sizes {
+		if it, ok := got[uid]; ok {
+			it.Size = size
+			got[uid] = it
+		}
+	}
+	return err
+}
+
+// bodies fetches the mails, or their headers, and adds what came whole to got. BODY.PEEK leaves \Seen alone even where EXAMINE
+// would not.
+func (f *folder) bodies(ctx context.Context, client *imapclient.Client, uids imap.UIDSet, what imap.PartSpecifier, got map[imap.UID]desk.FolderItem) error {
+	if len(uids) == 0 {
+		return nil
+	}
 	return f.patiently(ctx, client, f.w.options.Timeout, func(alive func()) error {
-		cmd := client.Fetch(uids, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{{Peek: true}}})
+		cmd := client.Fetch(uids, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{{Specifier: what, Peek: true}}})
 		for m := cmd.Next(); m != nil; m = cmd.Next() {
 			alive()
 			var uid imap.UID
@@ -90,7 +130,7 @@ func (f *folder) bodies(ctx context.Context, client *imapclient.Client, uids ima
 				case imapclient.FetchItemDataUID:
 					uid = it.UID
 				case imapclient.FetchItemDataBodySection:
-					item, err := f.body(ctx, client, it.Literal, alive)
+					item, err := f.body(ctx, client, it.Literal, what, alive)
 					if err != nil {
 						return err // nothing of the command may be touched any more: it would race with go-imap's reader
 					}
@@ -116,8 +156,9 @@ func abandon(client *imapclient.Client, literal io.Reader) {
 	<-closed
 }
 
-// body reads a mail, or streams it to the blob store if it is large. After an error the client is closed.
-func (f *folder) body(ctx context.Context, client *imapclient.Client, literal imap.LiteralReader, alive func()) (desk.FolderItem, error) {
+// body reads a mail, or streams it to the blob store if it is large. One that is too large comes to nothing but HeaderOnly.
+// After an error the client is closed.
+func (f *folder) body(ctx context.Context, client *imapclient.Client, literal imap.LiteralReader, what imap.PartSpecifier, alive func()) (desk.FolderItem, error) {
 	if literal == nil {
 		return desk.FolderItem{Outcome: desk.Unfetched, Reason: "the server has no bytes of it"}, nil
 	}
@@ -126,8 +167,14 @@ func (f *folder) body(ctx context.Context, client *imapclient.Client, literal im
 	r := &whole{r: literal, left: size, alive: alive}
 	var err error
 	switch {
+	case what == headerOnly:
+		it.HeaderOnly, it.Size = true, 0 // the mail's size is another
+		it.Raw = make([]byte, min(size, desk.MaxInlineRaw))
+		if _, err = io.ReadFull(r, it.Raw); err == nil {
+			_, err = io.Copy(io.Discard, r) // of a header that nobody writes
+		}
 	case size > f.w.options.MaxMail:
-		it.Outcome, it.Reason = desk.Unfetched, f.tooLarge(size)
+		it.HeaderOnly = true
 		_, err = io.Copy(io.Discard, r)
 	case size <= desk.MaxInlineRaw:
 		it.Raw = make([]byte, size)

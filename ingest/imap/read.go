@@ -180,7 +180,9 @@ func (f *folder) cut(mails []listed) int {
 	for i, m := range mails {
 		if f.verdict(m).Outcome == "" {
 			fetched++
-			bytes += m.size
+			if m.size <= f.w.options.MaxMail {
+				bytes += m.size
+			}
 		}
 		full := fetched > f.w.options.BatchMails || bytes > f.w.options.BatchBytes || i >= 10*f.w.options.BatchMails
 		if i > 0 && (full || m.uid == f.suspect) {
@@ -225,7 +227,7 @@ func (f *folder) judge(ctx context.Context, client *imapclient.Client, mails []l
 			continue
 		}
 		got := map[imap.UID]desk.FolderItem{}
-		if err := f.bodies(ctx, client, imap.UIDSetNum(m.uid), got); err != nil {
+		if err := f.bodies(ctx, client, imap.UIDSetNum(m.uid), wholeMail, got); err != nil {
 			return fmt.Errorf("%w: %w", errNeighbour, err)
 		}
 		if f.probed = got[m.uid].Raw != nil; f.probed {
@@ -241,16 +243,10 @@ func (f *folder) verdict(m listed) desk.FolderItem {
 	switch since := f.w.mailbox.Since; {
 	case !since.IsZero() && !m.date.IsZero() && m.date.Before(since):
 		it.Outcome, it.Reason = desk.Ignored, "before the start date"
-	case m.size > f.w.options.MaxMail:
-		it.Outcome, it.Reason = desk.Unfetched, f.tooLarge(m.size)
 	case m.uid == f.suspect && f.condemned:
 		it.Outcome, it.Reason = desk.Unfetched, fmt.Sprintf("the server failed to send it, %d times", f.attempts+1)
 	}
 	return it
-}
-
-func (f *folder) tooLarge(size int64) string {
-	return fmt.Sprintf("too large: %d MB, the limit is %d MB; open it in the mailbox", size>>20, f.w.options.MaxMail>>20)
 }
 
 // keep hands a batch over, on a goroutine of its own. The channel tells how that ended.

@@ -46,7 +46,7 @@ type Options struct {
 	// BatchMails and BatchBytes bound what is fetched and kept at once; zero: 100 mails, 16 MB.
 	BatchMails int
 	BatchBytes int64
-	// MaxMail is the size of the largest mail that is fetched, in bytes; zero: 150 MB.
+	// MaxMail is the size of the largest mail that is fetched, in bytes; zero: 150 MB. Of a larger one the header is.
 	MaxMail int64
 	// Timeout is how long the server may be silent while we wait for it; zero: 60 s.
 	Timeout time.Duration

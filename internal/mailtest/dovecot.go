@@ -403,13 +403,10 @@ func (d *DovecotServer) Messages(user, folder string) []StoredMessage {
 // their numbers, and date(i), or else one second after another, as their INTERNALDATE.
 func (d *DovecotServer) SeedMaildir(user, folder string, n int, raw func(i int) []byte, date func(i int) time.Time) {
 	d.t.Helper()
-	root := filepath.Join(d.dir, "mail", user)
 	if strings.ContainsAny(user, "/") {
 		d.t.Fatalf("user name %q has a slash", user)
 	}
-	if !strings.EqualFold(folder, "INBOX") {
-		root = filepath.Join(root, "."+strings.ReplaceAll(folder, "/", "."))
-	}
+	root := d.folder(user, folder)
 	for _, sub := range []string{"new", "cur", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(root, sub), 0o700); err != nil {
 			d.t.Fatal(err)
@@ -448,13 +445,38 @@ func (d *DovecotServer) SeedMaildir(user, folder string, n int, raw func(i int) 
 	}
 }
 
+// Renumber has the server forget the UIDs of a folder, as when its index is lost: all its mails get new ones under a new
+// UIDVALIDITY. The server must not run.
+func (d *DovecotServer) Renumber(user, folder string) {
+	d.t.Helper()
+	root := d.folder(user, folder)
+	found, err := filepath.Glob(filepath.Join(root, "dovecot*"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, path := range found {
+		if strings.HasPrefix(filepath.Base(path), "dovecot-uidvalidity") {
+			continue // keeps the next one from being the same within a second
+		}
+		if err := os.Remove(path); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+// folder is where a user's folder lies.
+func (d *DovecotServer) folder(user, name string) string {
+	root := filepath.Join(d.dir, "mail", user)
+	if strings.EqualFold(name, "INBOX") {
+		return root
+	}
+	return filepath.Join(root, "."+strings.ReplaceAll(name, "/", "."))
+}
+
 // RemoveFile deletes the mail with the UID behind the server's back, so that it still lists what it can't read.
 func (d *DovecotServer) RemoveFile(user, folder string, contains string) {
 	d.t.Helper()
-	root := filepath.Join(d.dir, "mail", user)
-	if !strings.EqualFold(folder, "INBOX") {
-		root = filepath.Join(root, "."+strings.ReplaceAll(folder, "/", "."))
-	}
+	root := d.folder(user, folder)
 	for _, sub := range []string{"new", "cur"} {
 		files, err := os.ReadDir(filepath.Join(root, sub))
 		if err != nil {
