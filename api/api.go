@@ -24,14 +24,15 @@ import (
 
 // Options are what the API needs.
 type Options struct {
-	DB       *store.DB
-	Desk     *tickets.Desk
-	Accounts *accounts.Accounts
-	Held     Held
-	Blobs    blob.Store
-	Web      web.Options
-	Version  string
-	BaseURL  string
+	DB         *store.DB
+	Desk       *tickets.Desk
+	Accounts   *accounts.Accounts
+	Held       Held
+	Quarantine Quarantine
+	Blobs      blob.Store
+	Web        web.Options
+	Version    string
+	BaseURL    string
 }
 
 type server struct{ Options }

@@ -72,7 +72,7 @@ func newClientOn(t *testing.T, o store.Options) *client {
 	c.ingest, err = ingest.New(ingest.Options{DB: c.db, Desk: c.desk, Blobs: c.blobs, Log: slog.New(slog.DiscardHandler)})
 	ok(t, err)
 	h, err := New(Options{
-		DB: c.db, Desk: c.desk, Accounts: c.who, Held: c.ingest, Blobs: c.blobs, Version: "test", BaseURL: "http://desk.example",
+		DB: c.db, Desk: c.desk, Accounts: c.who, Held: c.ingest, Quarantine: c.ingest, Blobs: c.blobs, Version: "test", BaseURL: "http://desk.example",
 		Web: web.Options{Log: slog.New(slog.NewTextHandler(c.log, &slog.HandlerOptions{Level: slog.LevelWarn}))},
 	})
 	ok(t, err)

@@ -58,7 +58,7 @@ func (s *server) routes(h huma.API) {
 	handle(s, h, get("get-file", "/files/{id}", "Read an attachment's bytes"), desk.ScopeRead, s.file)
 
 	s.heldRoutes(h)
-	handle(s, h, get("list-quarantine", "/quarantine", "List inbound items that could not be read"), desk.ScopeRead, s.ledger(desk.Quarantined))
+	s.quarantineRoutes(h)
 	handle(s, h, get("list-outbox", "/outbox", "List what is sent, and how that went"), desk.ScopeRead, s.outbox)
 	handle(s, h, get("list-mailboxes", "/mailboxes", "List mailboxes"), desk.ScopeRead, s.mailboxes)
 	handle(s, h, get("list-forms", "/forms", "List forms"), desk.ScopeRead, s.forms)

@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +24,12 @@ be able to read it: retry it after an update.`,
 		Use: "list", Short: "List what is in quarantine, newest first", Args: cobra.NoArgs, Example: "  gateway quarantine list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.itemList(ctx, p, desk.Quarantined) })
+		},
+	})
+	show := c.listFlag(&cobra.Command{
+		Use: "show ID", Short: "Show what is known of an item", Args: cobra.ExactArgs(1), Example: "  gateway quarantine show 019f…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.quarantineShow(ctx, p, desk.ID(args[0])) })
 		},
 	})
 	raw := &cobra.Command{
@@ -41,8 +50,43 @@ be able to read it: retry it after an update.`,
 		},
 	}
 	retry.Flags().BoolVar(&all, "all", false, "all that is in quarantine")
-	cmd.AddCommand(list, raw, retry)
+	cmd.AddCommand(list, show, raw, retry)
 	return cmd
+}
+
+// quarantineShow tells what the ledger knows of an item. It reads none of its bytes: programs have ended over them.
+func (c *cli) quarantineShow(ctx context.Context, p *parts, id desk.ID) error {
+	e, err := p.db.Ledger(ctx, id)
+	if err != nil {
+		return err
+	}
+	if e.Outcome != desk.Quarantined {
+		return fmt.Errorf("item %s is not in quarantine; it is %s", id, e.Outcome)
+	}
+	if c.asJSON {
+		return printJSON(c.env.Stdout, struct {
+			itemLine
+			UIDValidity  uint32    `json:"uidvalidity"`
+			UID          uint32    `json:"uid"`
+			InternalDate time.Time `json:"internal_date"`
+			ContentType  string    `json:"content_type"`
+			Size         int64     `json:"size"`
+			Attempts     int       `json:"attempts"`
+		}{
+			itemLine:    itemLine{ID: e.ID, ReceivedAt: e.ReceivedAt, MailboxID: e.MailboxID, Folder: e.Folder, FormID: e.FormID, From: e.From, Subject: e.Subject, Reason: e.Reason},
+			UIDValidity: e.UIDValidity, UID: e.UID, InternalDate: e.InternalDate, ContentType: e.ContentType, Size: e.Size, Attempts: e.Attempts,
+		})
+	}
+	c.say("reason:   %s", strings.Map(visible, e.Reason))
+	c.say("received: %s", e.ReceivedAt.Local().Format(time.RFC1123))
+	if e.FormID == "" {
+		c.say("mail:     UID %d in the folder %s, arrived %s", e.UID, strings.Map(visible, e.Folder), e.InternalDate.Local().Format(time.RFC1123))
+	} else {
+		c.say("post:     to form %s, %s", e.FormID, strings.Map(visible, e.ContentType))
+	}
+	c.say("size:     %d bytes", e.Size)
+	c.say("next:     gateway quarantine retry %s has it read once more, such as after an update", e.ID)
+	return nil
 }
 
 func (c *cli) raw(ctx context.Context, p *parts, id desk.ID) error {

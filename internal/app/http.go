@@ -37,7 +37,7 @@ func (s *services) handler() (http.Handler, error) {
 		return nil, err
 	}
 	programs, err := api.New(api.Options{
-		DB: s.db, Desk: s.desk, Accounts: s.accounts, Held: s.ingest, Blobs: s.blobs, Web: shared, Version: Version, BaseURL: s.cfg.BaseURL,
+		DB: s.db, Desk: s.desk, Accounts: s.accounts, Held: s.ingest, Quarantine: s.ingest, Blobs: s.blobs, Web: shared, Version: Version, BaseURL: s.cfg.BaseURL,
 	})
 	if err != nil {
 		return nil, err

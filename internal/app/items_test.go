@@ -182,10 +182,15 @@ func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
 		t.Fatalf("quarantine: %+v", parked)
 	}
 	d.want(0, "\r\n\r\nmine too\r\n", "quarantine", "raw", string(parked[0].ID))
+	d.want(0, "reason:   the parser fell over it", "quarantine", "show", string(parked[0].ID))
+	d.want(0, "UID 2 in the folder INBOX", "quarantine", "show", string(parked[0].ID))
+	d.want(0, `"uid": 2`, "quarantine", "show", string(parked[0].ID), "--json")
+	d.want(1, "", "quarantine", "show", "nothing")
 	d.want(2, "--all", "quarantine", "retry")
 	d.want(2, "--all", "quarantine", "retry", "--all", string(parked[0].ID))
 	d.want(1, "1 of 2 will be read again", "quarantine", "retry", string(parked[1].ID), "nothing")
 	d.settles()
+	d.want(1, "is not in quarantine; it is new-ticket", "quarantine", "show", string(parked[1].ID))
 	d.want(0, "1 of 1 will be read again", "quarantine", "retry", "--all")
 	d.settles()
 	if left := d.items("quarantine"); len(left) != 0 {
