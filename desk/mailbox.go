@@ -67,6 +67,7 @@ type Folder struct {
 	LastUID     uint32 // every UID up to here has its ledger row
 	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all generations
 	Missed      int64  // how many of them were passed over at first, and found by the sweep (REQUIREMENTS I4)
+	Problem     string // why it can't be read now, for whoever set it up; empty: it can
 }
 
 // Lease is the right to watch a mailbox. Every write of a watcher carries it; one whose epoch is over is refused.

@@ -72,6 +72,11 @@ func (g *Ingest) Folder(ctx context.Context, mailbox desk.ID, name string) (desk
 	return g.DB.Folder(ctx, mailbox, name)
 }
 
+// SetProblem notes why a folder can't be read now, or with "" that it can.
+func (g *Ingest) SetProblem(ctx context.Context, l desk.Lease, folder string, role desk.FolderRole, problem string) error {
+	return g.DB.Update(ctx, func(tx *store.Tx) error { return tx.SetProblem(ctx, l, folder, role, problem) })
+}
+
 // UIDs lists the UIDs from one on that have ledger rows of a folder in its generation and UIDVALIDITY, in ascending order.
 func (g *Ingest) UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error) {
 	return g.DB.UIDs(ctx, f, from)

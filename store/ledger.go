@@ -65,10 +65,10 @@ func (r reads) Folders(ctx context.Context) ([]desk.Folder, error) {
 	return collect(ctx, r.x, scanFolder, folderSelect+` ORDER BY mailbox_id, name`)
 }
 
-const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed FROM folders`
+const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem FROM folders`
 
 func scanFolder(row scanner) (f desk.Folder, err error) {
-	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen, &f.Missed)
+	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen, &f.Missed, &f.Problem)
 	return f, err
 }
 
@@ -111,10 +111,23 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 	if err := tx.x.flush(ctx); err != nil {
 		return err
 	}
-	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')
 		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
 			last_uid = CASE WHEN folders.generation = $5 AND folders.uidvalidity = $6 AND folders.last_uid > $7 THEN folders.last_uid ELSE $7 END`,
 		b.MailboxID, b.Folder, b.Role, b.Account, b.Generation, b.UIDValidity, last, added)
+}
+
+// SetProblem notes why a folder can't be read now, or with "" that it can. There is one Sent folder, so one that can be read
+// ends the problems of those that were it before.
+func (tx *Tx) SetProblem(ctx context.Context, l desk.Lease, folder string, role desk.FolderRole, problem string) error {
+	if err := tx.holdLease(ctx, l); err != nil {
+		return err
+	}
+	if problem == "" {
+		return tx.exec(ctx, `UPDATE folders SET problem = '' WHERE mailbox_id = $1 AND problem <> '' AND (name = $2 OR role = $3 AND role = 'sent')`, l.MailboxID, folder, role)
+	}
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem) VALUES ($1, $2, $3, '', 0, 0, 0, 0, 0, $4)
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET problem = $4`, l.MailboxID, folder, role, clip(problem, 1000))
 }
 
 // keepSwept stores what the sweep found and leaves the cursor alone. A row that is there stays as it is, so a batch may come
@@ -243,10 +256,10 @@ func (r reads) UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, 
 		f.MailboxID, f.Name, f.Generation, int64(f.UIDValidity), int64(from))
 }
 
-// Missed counts the mails that only the sweep has found.
-func (r reads) Missed(ctx context.Context) (n int64, err error) {
-	err = r.x.QueryRowContext(ctx, `SELECT CAST(COALESCE(sum(missed), 0) AS BIGINT) FROM folders`).Scan(&n)
-	return n, err
+// FolderEvents counts the mails that only the sweep has found, and how often a folder was replaced.
+func (r reads) FolderEvents(ctx context.Context) (missed, replaced int64, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT CAST(COALESCE(sum(missed), 0) AS BIGINT), CAST(COALESCE(sum(generation), 0) AS BIGINT) FROM folders`).Scan(&missed, &replaced)
+	return missed, replaced, err
 }
 
 // Raws reads the compressed bytes of rows that have them in the database, by id.

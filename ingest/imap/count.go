@@ -2,6 +2,8 @@ package imap
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -12,6 +14,7 @@ import (
 
 // Listing is what a server says is in a folder.
 type Listing struct {
+	Missing     bool // there is no such folder
 	UIDValidity uint32
 	UIDs        []uint32 // in ascending order
 }
@@ -35,6 +38,16 @@ func List(ctx context.Context, m desk.Mailbox, folders []string) (map[string]Lis
 	return out, mailconn.Do(ctx, client, func() error {
 		for _, name := range folders {
 			box, err := client.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait()
+			if no, ok := errors.AsType[*imap.Error](err); ok && no.Type == imap.StatusResponseTypeNo {
+				there, listErr := client.List("", name, nil).Collect()
+				if listErr != nil {
+					return listErr
+				}
+				if !slices.ContainsFunc(there, func(l *imap.ListData) bool { return l.Mailbox == name }) { // it was a pattern
+					out[name] = Listing{Missing: true}
+					continue
+				}
+			}
 			if err != nil {
 				return err
 			}

@@ -355,7 +355,7 @@ func TestAServerSilentAtListIsLeft(t *testing.T) {
 		}
 	}
 	k.wait(t, "the silence", seen(Failing, errSilent))
-	k.wait(t, "the list of another session", seen(NotFound, errNoSent))
+	k.wait(t, "the list of another session", seen(NotFound, errNoFolder))
 }
 
 func TestI1_OnlyCommandsThatChangeNothing(t *testing.T) {

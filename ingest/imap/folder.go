@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type folder struct {
 	config   mailconn.IMAPConfig
 	role     desk.FolderRole
 	name     string // empty: not found yet
+	former   string // the name of the Sent folder that is not found any more
 	signedIn func()
 	account  string // whose folders these are: what it says only has to differ for another server or user
 
@@ -43,7 +45,7 @@ type folder struct {
 	idleRefused bool
 	patience    time.Duration // how long the next IDLE lasts
 	progress    bool          // something was kept since the session began
-	told        string        // the failure that was last logged as such
+	told        string        // the failure that was last logged and noted as such
 }
 
 // firstPatience is how long an IDLE lasts after news, and at first; each one without news lasts twice as long as the one
@@ -54,8 +56,8 @@ const firstPatience = 2 * time.Second
 const maxAttempts = 3
 
 var (
-	errNoSent = errors.New("the mailbox has no Sent folder")
-	errSilent = errors.New("the server fell silent")
+	errNoFolder = errors.New("there is no such folder")
+	errSilent   = errors.New("the server fell silent")
 )
 
 // run watches the folder, session by session.
@@ -76,7 +78,9 @@ func (f *folder) run(ctx context.Context) error {
 		}
 		failures++
 		pause := f.pause(failures, err)
-		f.tell(ctx, err, pause)
+		if err := f.tell(ctx, err, pause); leaseOver(err) {
+			return err
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -101,25 +105,44 @@ func (f *folder) pause(failures int, err error) time.Duration {
 	o := f.w.options
 	pause := o.RetryMin << min(failures-1, 20)
 	p, _ := errors.AsType[*mailconn.Problem](err)
-	if pause > o.RetryMax || pause <= 0 || errors.Is(err, errNoSent) || p != nil && (p.SignIn || p.Permanent) {
+	if pause > o.RetryMax || pause <= 0 || p != nil && (p.SignIn || p.Permanent) {
 		pause = o.RetryMax
 	}
 	return pause/2 + rand.N(pause/2+1) //nolint:gosec // jitter
 }
 
-// tell reports a failure. The log has it once, until another one or a success.
-func (f *folder) tell(ctx context.Context, err error, pause time.Duration) {
+// tell reports a failure. The log and the folder's row have it once, until another one or a success.
+func (f *folder) tell(ctx context.Context, err error, pause time.Duration) error {
 	status := Status{State: Failing, Err: err, Retry: time.Now().Add(pause)}
-	if errors.Is(err, errNoSent) {
+	if errors.Is(err, errNoFolder) {
 		status.State = NotFound
 	}
 	f.report(status)
-	level := slog.LevelWarn
+	retry := slog.String("retry_in", pause.Round(time.Second).String())
 	if f.told == err.Error() {
-		level = slog.LevelDebug
+		f.log().DebugContext(ctx, "can't watch the folder", slog.Any("error", err), retry)
+		return nil
 	}
 	f.told = err.Error()
-	f.log().Log(ctx, level, "can't watch the folder", slog.Any("error", err), slog.String("retry_in", pause.Round(time.Second).String()))
+	f.log().WarnContext(ctx, "can't watch the folder", slog.Any("error", err), retry)
+	return f.note(ctx, err.Error())
+}
+
+// note puts a problem, or that there is none, into the folder's row. That this fails is no reason not to watch, but for a
+// lease that is over.
+func (f *folder) note(ctx context.Context, problem string) error {
+	name := cmp.Or(f.name, f.former)
+	if name == "" {
+		return nil
+	}
+	err := f.w.keeper.SetProblem(ctx, f.w.lease, name, f.role, problem)
+	if err != nil && ctx.Err() == nil {
+		f.log().WarnContext(ctx, "how the folder is can't be noted", slog.Any("error", err))
+	}
+	if err != nil {
+		err = &keepError{err}
+	}
+	return err
 }
 
 func (f *folder) log() *slog.Logger {
@@ -161,15 +184,18 @@ func (f *folder) session(ctx context.Context) error {
 			return fmt.Errorf("list the folders: %w", err)
 		}
 		if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
-			return errNoSent
+			return &mailconn.Problem{
+				What: "No Sent folder was found, so answers from mail clients are not seen",
+				Do:   "Name it: gateway mailbox edit " + f.w.mailbox.Address + " --sent NAME", Err: errNoFolder, Permanent: true,
+			}
 		}
 		if slices.Contains(f.w.mailbox.Folders, f.name) {
 			name := f.name
 			f.name = ""
-			return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Take it out of the mailbox's folders: gateway mailbox edit --folder", Permanent: true}
+			return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Name the others alone: gateway mailbox edit " + f.w.mailbox.Address + " --folder NAME", Permanent: true}
 		}
 	}
-	for {
+	for first := true; ; first = false {
 		select {
 		case <-news: // what it tells of is read now
 		default:
@@ -179,6 +205,11 @@ func (f *folder) session(ctx context.Context) error {
 		}
 		if err := f.sweep(ctx, client); err != nil {
 			return err
+		}
+		if first {
+			if err := f.note(ctx, ""); leaseOver(err) {
+				return err
+			}
 		}
 		if f.told != "" {
 			f.log().InfoContext(ctx, "watching the folder again")

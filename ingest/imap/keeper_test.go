@@ -40,19 +40,20 @@ func mailbox(addr string) desk.Mailbox {
 
 // memory keeps as the database does: it refuses what would be a gap in the order or a double.
 type memory struct {
-	mu      sync.Mutex // guards what follows
-	folders map[string]desk.Folder
-	items   map[string][]desk.FolderItem // by folder, generation and UIDVALIDITY
-	batches int
-	refuse  func(desk.FolderBatch) error
-	blobs   map[string][]byte
-	fails   error // of Put
-	reports []Status
-	changed chan struct{} // closed and replaced at every change
+	mu       sync.Mutex // guards what follows
+	folders  map[string]desk.Folder
+	items    map[string][]desk.FolderItem // by folder, generation and UIDVALIDITY
+	batches  int
+	refuse   func(desk.FolderBatch) error
+	blobs    map[string][]byte
+	fails    error // of Put
+	reports  []Status
+	problems map[string]string
+	changed  chan struct{} // closed and replaced at every change
 }
 
 func newMemory() *memory {
-	return &memory{folders: map[string]desk.Folder{}, items: map[string][]desk.FolderItem{}, blobs: map[string][]byte{}, changed: make(chan struct{})}
+	return &memory{folders: map[string]desk.Folder{}, items: map[string][]desk.FolderItem{}, blobs: map[string][]byte{}, problems: map[string]string{}, changed: make(chan struct{})}
 }
 
 func (k *memory) notify() {
@@ -115,6 +116,13 @@ func (k *memory) UIDs(_ context.Context, f desk.Folder, from uint32) (uids []uin
 	}
 	slices.Sort(uids)
 	return uids, nil
+}
+
+func (k *memory) SetProblem(_ context.Context, _ desk.Lease, folder string, _ desk.FolderRole, problem string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.problems[folder] = problem
+	return nil
 }
 
 func (k *memory) Put(_ context.Context, r io.Reader) (string, int64, error) {

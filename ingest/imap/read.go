@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"postern/desk"
+	"postern/mailconn"
 )
 
 // listed is a mail that the server has shown us. It gets its item, whatever happens.
@@ -32,8 +33,8 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		return err
 	})
 	if err != nil {
-		if _, reply := errors.AsType[*imap.Error](err); reply && f.role == desk.Sent {
-			f.name = "" // it may have another by now
+		if _, reply := errors.AsType[*imap.Error](err); reply {
+			return f.gone(ctx, client, err)
 		}
 		return fmt.Errorf("look at the folder: %w", err)
 	}
@@ -78,6 +79,66 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		f.covered = max(f.covered, uint32(box.UIDNext)-1)
 	}
 	return nil
+}
+
+// gone tells what it means that the server does not let us look at the folder.
+func (f *folder) gone(ctx context.Context, client *imapclient.Client, refusal error) error {
+	if f.role == desk.Sent { // it may have another name by now
+		f.name, f.former = "", f.name
+		return fmt.Errorf("look at the folder: %w", refusal)
+	}
+	var folders []mailconn.Folder
+	err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
+		folders, err = mailconn.Folders(ctx, client)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("list the folders: %w", err)
+	}
+	if slices.ContainsFunc(folders, func(there mailconn.Folder) bool { return there.Name == f.name && there.Selectable }) || f.name == "INBOX" {
+		return fmt.Errorf("look at the folder: %w", refusal)
+	}
+	p := &mailconn.Problem{
+		What: fmt.Sprintf("The folder %q is not on the server any more, so its mail is not read", f.name),
+		Do:   fmt.Sprintf("Bring it back, or name those that are to be read: gateway mailbox edit %s --folder NAME", f.w.mailbox.Address), Err: errNoFolder, Permanent: true,
+	}
+	renamed, err := f.renamed(ctx, client, folders)
+	if err != nil {
+		return err
+	}
+	if renamed != "" {
+		p.What += fmt.Sprintf("; it seems to be called %q now", renamed)
+	}
+	return p
+}
+
+// renamed finds the folder that this one may have become: a folder that is renamed keeps its UIDVALIDITY.
+func (f *folder) renamed(ctx context.Context, client *imapclient.Client, folders []mailconn.Folder) (string, error) {
+	cursor, err := f.w.keeper.Folder(ctx, f.w.mailbox.ID, f.name)
+	if err != nil {
+		return "", &keepError{err}
+	}
+	const most = 200 // each costs the server a look
+	for _, there := range folders[:min(len(folders), most)] {
+		if !there.Selectable || cursor.UIDValidity == 0 {
+			continue
+		}
+		var status *imap.StatusData
+		err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
+			status, err = client.Status(there.Name, &imap.StatusOptions{UIDValidity: true}).Wait()
+			return err
+		})
+		if _, refused := errors.AsType[*imap.Error](err); refused {
+			continue // nobody may look at it
+		}
+		if err != nil {
+			return "", err
+		}
+		if status.UIDValidity == cursor.UIDValidity {
+			return there.Name, nil
+		}
+	}
+	return "", nil
 }
 
 // replaced tells whether the folder is another one than the cursor is about. What is in it is known by its content where it

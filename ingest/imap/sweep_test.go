@@ -43,7 +43,7 @@ func TestI4_TheSweepFindsWhatWasPassedOver(t *testing.T) {
 		if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 3 || f.Missed != 1 {
 			r.t.Errorf("once it was found: %+v", f)
 		}
-		if n, err := r.in.DB.Missed(r.t.Context()); err != nil || n != 1 {
+		if n, _, err := r.in.DB.FolderEvents(r.t.Context()); err != nil || n != 1 {
 			r.t.Errorf("%d are counted, %v", n, err)
 		}
 		if !r.log.has("level=WARN", "mails were passed over", user, "folder=INBOX", "uids=[2]") {
@@ -202,7 +202,7 @@ func TestI4_MailMovedToAWatchedFolderIsOneTicket(t *testing.T) {
 		if n := r.folder("Done").Seen; n != 5 || counts[desk.Duplicate] == 0 || counts[desk.Quarantined]+counts[desk.Held] != 0 {
 			r.t.Errorf("Done has shown %d; %v", n, counts)
 		}
-		if n, err := r.in.DB.Missed(r.t.Context()); err != nil || n != 0 {
+		if n, _, err := r.in.DB.FolderEvents(r.t.Context()); err != nil || n != 0 {
 			r.t.Errorf("%d are taken for passed over, %v", n, err)
 		}
 		r.clean()

@@ -28,6 +28,9 @@ type Keeper interface {
 	Keep(ctx context.Context, lease desk.Lease, b desk.FolderBatch) error
 	// UIDs lists the UIDs from one on that were kept of a folder in its generation and UIDVALIDITY, in ascending order.
 	UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error)
+	// SetProblem notes why a folder can't be read now, or with "" that it can. An error of kind desk.Conflict means that the
+	// lease is over.
+	SetProblem(ctx context.Context, lease desk.Lease, folder string, role desk.FolderRole, problem string) error
 }
 
 // Blobs takes mail that is larger than desk.MaxInlineRaw.
@@ -66,7 +69,7 @@ type Options struct {
 // State is what a watcher does with a folder.
 type State string
 
-// The states. NotFound is the Sent folder's alone.
+// The states.
 const (
 	Reading  State = "reading"   // mail is being fetched
 	Watching State = "watching"  // all is read

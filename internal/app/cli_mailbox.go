@@ -399,6 +399,26 @@ func mailboxByAddress(org *store.Organisation, address string) (desk.Mailbox, er
 	return org.Mailboxes[i], nil
 }
 
+// sayFolder tells people how a folder is.
+func sayFolder(m desk.Mailbox, f desk.Folder) string {
+	s := fmt.Sprintf("%s: %d mails", f.Name, f.Seen)
+	if f.Generation > 0 {
+		s += fmt.Sprintf(" (replaced on the server %d times)", f.Generation)
+	}
+	switch {
+	case !watched(m, f):
+		s += " (no longer read)"
+	case f.Problem != "":
+		s += ", PROBLEM: " + strings.Map(visible, f.Problem)
+	}
+	return s
+}
+
+// watched tells whether a folder that was read once still is.
+func watched(m desk.Mailbox, f desk.Folder) bool {
+	return f.Role == desk.Sent || f.Name == "INBOX" || slices.Contains(m.Folders, f.Name)
+}
+
 type mailboxLine struct {
 	ID      desk.ID    `json:"id"`
 	Address string     `json:"address"`
@@ -419,6 +439,8 @@ type folderLine struct {
 	LastUID     uint32          `json:"last_uid"`
 	Seen        int64           `json:"seen"`
 	Missed      int64           `json:"passed_over"` // and found by the sweep
+	Replaced    int64           `json:"replaced"`    // how often: restored, made anew, on another server
+	Problem     string          `json:"problem"`
 }
 
 func (c *cli) mailboxList(ctx context.Context, p *parts) error {
@@ -440,8 +462,8 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 		read := []string{}
 		for _, f := range folders {
 			if f.MailboxID == m.ID {
-				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen, f.Missed})
-				read = append(read, fmt.Sprintf("%s: %d mails", f.Name, f.Seen))
+				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen, f.Missed, f.Generation, f.Problem})
+				read = append(read, sayFolder(m, f))
 			}
 		}
 		if len(read) == 0 {

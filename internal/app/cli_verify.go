@@ -117,7 +117,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 	if err != nil {
 		return nil, err
 	}
-	watched, err := p.db.Folders(ctx)
+	all, err := p.db.Folders(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 	for _, mb := range org.Mailboxes {
 		var folders []desk.Folder
 		var names []string
-		for _, f := range watched {
+		for _, f := range all {
 			if f.MailboxID == mb.ID {
 				folders, names = append(folders, f), append(names, f.Name)
 			}
@@ -141,10 +141,19 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 			if err != nil {
 				return nil, err
 			}
-			line, missing := against(f, listings[f.Name], rows)
+			l := listings[f.Name]
+			if !watched(mb, f) { // what came since is not to be read
+				l.UIDs = slices.DeleteFunc(l.UIDs, func(uid uint32) bool { return l.UIDValidity != f.UIDValidity || uid > f.LastUID })
+			}
+			line, missing := against(f, l, rows)
 			line.Mailbox = mb.Address
 			out = append(out, line)
-			if listings[f.Name].UIDValidity != f.UIDValidity {
+			switch {
+			case listings[f.Name].Missing:
+				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s is not on the server any more; what was in it is in the ledger", f.Name, mb.Address))
+			case !watched(mb, f):
+				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s is no longer read", f.Name, mb.Address))
+			case listings[f.Name].UIDValidity != f.UIDValidity:
 				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s was replaced on the server; the gateway reads it anew", f.Name, mb.Address))
 			}
 			for _, uid := range missing[:min(len(missing), 100)] {
@@ -159,7 +168,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 // against compares a folder's rows with what the server has; missing are the UIDs that were passed over.
 func against(f desk.Folder, l imap.Listing, rows []uint32) (line comparedFolder, missing []uint32) {
 	line = comparedFolder{Folder: f.Name, Server: len(l.UIDs)}
-	if l.UIDValidity != f.UIDValidity {
+	if l.UIDValidity != f.UIDValidity && !l.Missing {
 		line.Waiting = len(l.UIDs)
 		return line, nil
 	}
