@@ -1,0 +1,111 @@
+package mailmsg
+
+import (
+	"slices"
+	"strings"
+
+	"postern/safehtml"
+)
+
+// piece is what one part adds to the body: text, HTML, or the two as alternatives.
+type piece struct{ text, html string }
+
+// flatten makes the body of a multipart of the bodies of its parts.
+func flatten(children [][]piece, mediaType string) []piece {
+	if mediaType != "multipart/alternative" {
+		return slices.Concat(children...)
+	}
+	// The first that is text and the last that is HTML are the same body twice.
+	var out piece
+	for _, pieces := range children {
+		m := merge(pieces)
+		switch {
+		case m.html != "":
+			out.html = m.html
+			if strings.TrimSpace(out.text) == "" { // else the outer multiparts would make it of the HTML again, each of them
+				out.text = m.text
+			}
+		case strings.TrimSpace(out.text) == "":
+			out.text = m.text
+		}
+	}
+	if out == (piece{}) {
+		return nil
+	}
+	return []piece{out}
+}
+
+// merge puts pieces one after the other, as one.
+func merge(pieces []piece) piece {
+	switch len(pieces) {
+	case 0:
+		return piece{}
+	case 1:
+		return pieces[0]
+	}
+	html, text := false, false
+	for _, x := range pieces {
+		html = html || x.html != ""
+		text = text || strings.TrimSpace(x.text) != ""
+	}
+	var out piece
+	var texts, htmls []string
+	for _, x := range pieces {
+		if html {
+			if x.html == "" {
+				htmls = append(htmls, safehtml.FromText(x.text))
+			} else {
+				htmls = append(htmls, x.html)
+			}
+		}
+		if !text {
+			continue
+		}
+		if strings.TrimSpace(x.text) == "" && x.html != "" {
+			x.text = safehtml.Text(x.html)
+		}
+		if x.text = strings.Trim(x.text, "\n"); x.text != "" {
+			texts = append(texts, x.text)
+		}
+	}
+	out.text, out.html = strings.Join(texts, "\n\n"), strings.Join(htmls, "\n")
+	return out
+}
+
+// compose makes text and HTML of what the parts gave, each from the other if there is only one.
+func (p *parser) compose(body piece) {
+	m := &p.mail
+	var spans []safehtml.Span
+	m.Text = strings.Trim(body.text, "\n")
+	if strings.TrimSpace(m.Text) == "" && body.html != "" {
+		m.Text, spans = safehtml.Read(body.html)
+	}
+	if p.textOnly {
+		return
+	}
+	if body.html != "" {
+		m.HTML = strings.TrimSpace(safehtml.Clean(body.html, safehtml.Options{KeepCID: true}))
+	} else {
+		m.HTML = safehtml.FromText(m.Text)
+	}
+	f := Fold(m.Text, spans)
+	m.Reply, m.Quoted, m.Signature = f.Reply, f.Quoted, f.Signature
+}
+
+// spareText notes what a file says, for a mail that has no text of its own; the same thing once.
+func (p *parser) spareText(x piece) {
+	if !slices.Contains(p.spare, x) {
+		p.spare = append(p.spare, x)
+	}
+}
+
+// orSpare gives the mail's body, or what its files say if that shows nothing.
+func (p *parser) orSpare(body piece) piece {
+	if len(p.spare) == 0 || strings.TrimSpace(body.text) != "" {
+		return body
+	}
+	if body.html != "" && (strings.TrimSpace(safehtml.Text(body.html)) != "" || strings.Contains(strings.ToLower(body.html), "<img")) {
+		return body
+	}
+	return merge(p.spare)
+}
