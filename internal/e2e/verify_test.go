@@ -90,3 +90,57 @@ func TestINV1_VerifyAgainstTheServer(t *testing.T) {
 		t.Errorf("with the server away: %q, %v", told, err)
 	}
 }
+
+// TestI5_AFolderThatIsRenamedIsShownAndMended from the command line, while the gateway runs.
+func TestI5_AFolderThatIsRenamedIsShownAndMended(t *testing.T) {
+	t.Parallel()
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			in := installWith(t, m, "all", func(d *mailtest.DovecotServer) { ok(t, d.Dial("support").Create("Done", nil).Wait()) })
+			for name, says := range map[string]string{"Nothing": `the server has no folder "Nothing"; it has`, "Sent": "is the Sent folder", "inbox": "other folders than INBOX"} {
+				if _, told, err := in.try("mailbox", "edit", support, "--folder", name); exitCode(err) != 1 || !strings.Contains(told, says) {
+					t.Errorf("folder %s: %v, %q", name, err, told)
+				}
+			}
+			in.gateway("mailbox", "edit", support, "--folder", "Done")
+			in.start()
+			arrives := func(folder, name string) {
+				t.Helper()
+				in.dovecot.Append("support", folder, mailFrom(name+"@customer.example", support, "Matter "+name, name+"@customer.example", "", "Text."), nil, time.Time{})
+			}
+			arrives("Done", "a")
+			in.ticketAbout("Matter a")
+			agent := in.dovecot.Dial("support")
+			ok(t, agent.Rename("Done", "Archive 2026", nil).Wait())
+			in.until("the problem is shown", func() (bool, error) {
+				out, _, err := in.try("mailbox", "list")
+				return strings.Contains(out, `PROBLEM: The folder "Done" is not on the server any more, so its mail is not read; it seems to be called "Archive 2026" now`), err
+			})
+			if out, told, err := in.try("verify", "--against-server"); err != nil || !strings.Contains(out, "note: Done of "+support+" is not on the server any more") {
+				t.Errorf("verify: %v, %q, %q", err, out, told)
+			}
+			arrives("Archive 2026", "b")
+			in.gateway("mailbox", "edit", support, "--folder", "Archive 2026")
+			in.ticketAbout("Matter b")
+			arrives("Archive 2026", "c")
+			in.ticketAbout("Matter c")
+			if all, err := in.tickets(); err != nil || len(all) != 3 {
+				t.Errorf("%d tickets, %v", len(all), err)
+			}
+			out := in.gateway("mailbox", "list")
+			if strings.Contains(out, "PROBLEM") || !strings.Contains(out, "Done: 1 mails (no longer read)") || !strings.Contains(out, "Archive 2026: 3 mails") {
+				t.Errorf("it lists %q", out)
+			}
+			if out := in.gateway("verify", "--against-server"); !strings.Contains(out, "Archive 2026 of "+support+": 3 mails on the server, 3 of them with a row, 0 not read yet; 0 rows of mails that are gone") {
+				t.Errorf("verify says %q", out)
+			}
+			numbers := in.visitor().get("/metrics").body
+			for _, line := range []string{"postern_mails_passed_over_total 0", "postern_folders_replaced_total 0"} {
+				if !strings.Contains(numbers, "\n"+line+"\n") {
+					t.Errorf("the numbers have no line %s", line)
+				}
+			}
+		})
+	}
+}
