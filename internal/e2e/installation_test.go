@@ -107,7 +107,8 @@ func install(t testing.TB, m mode) *installation {
 func installWith(t testing.TB, m mode, since string, seed func(*mailtest.DovecotServer)) *installation {
 	t.Helper()
 	in := &installation{t: t, running: map[string]*program{}}
-	in.dovecot = mailtest.Dovecot(t, mailtest.User{Name: "support", Password: "secret"})
+	in.dovecot = mailtest.DovecotWith(t, mailtest.DovecotOptions{LMTP: true, Delimiter: "+", Config: "auth_username_format = %Ln"},
+		mailtest.User{Name: "support", Password: "secret"}, mailtest.User{Name: "sales", Password: "secret"})
 	seed(in.dovecot)
 	in.smtp = mailtest.SMTP(t)
 	addr := freeAddr(t)
