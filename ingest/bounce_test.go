@@ -163,6 +163,24 @@ func TestL6_ABounceComesToItsOwnAddress(t *testing.T) {
 	})
 }
 
+// TestL6_ABounceMayComeBeforeTheMailLiesInSent: mail clients put their copy there once they have sent it.
+func TestL6_ABounceMayComeBeforeTheMailLiesInSent(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		bounce := r.keep(r.mb.ID, desk.Inbox, time.Now(), reports("2@mx.example", "s1@acme.example", "ann@customer.example", "failed", "5.1.1"))[0]
+		r.read()
+		r.want(r.entry(bounce), desk.Automated)
+		r.want(r.sends(mail(support, "ann@customer.example", "s1@acme.example", "try again", answering("1@customer.example"))), desk.Appended)
+		r.read()
+		r.want(r.entry(bounce), desk.Appended)
+		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced 5.1.1")
+		if ms := r.messages(first.TicketID, ""); !slices.ContainsFunc(ms, func(m desk.Message) bool { return m.Text == "try again" && m.Delivery.State == desk.EffectFailed }) {
+			r.t.Errorf("the agent's mail did not bounce: %+v", ms)
+		}
+		r.clean()
+	})
+}
+
 func TestL4_NoAutomaticMailToWhatBounced(t *testing.T) {
 	both(t, func(r *rig) {
 		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))

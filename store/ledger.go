@@ -385,7 +385,8 @@ func usableIDs(mids []desk.MessageID) []desk.MessageID {
 // storedID gives a Message-ID as it is stored: what is longer than a line may be is cut (RFC 5322 section 2.1.1).
 func storedID(m desk.MessageID) desk.MessageID { return desk.MessageID(clip(string(m), 998)) }
 
-// AddOrphan remembers which mails an ignored item answers: when one of them turns up later, the item is read again.
+// AddOrphan remembers which mails an item answers, or reports about, that belongs nowhere yet: when one of them turns up later,
+// the item is read again.
 func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.MessageID) error {
 	tx.noOrphans = ""
 	for _, mid := range usableIDs(answers) {
@@ -397,7 +398,7 @@ func (tx *Tx) AddOrphan(ctx context.Context, e desk.LedgerEntry, answers []desk.
 	return nil
 }
 
-// ReopenOrphans puts the ignored items that answer one of the mails back to pending: their ticket is there now.
+// ReopenOrphans puts the items that wait for one of the mails back to pending: their ticket is there now.
 func (tx *Tx) ReopenOrphans(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) error {
 	if tx.noOrphans == mailbox {
 		return nil
@@ -416,7 +417,7 @@ func (tx *Tx) ReopenOrphans(ctx context.Context, mailbox desk.ID, mids []desk.Me
 			return err
 		}
 		for _, id := range found {
-			if err := tx.exec(ctx, `UPDATE ledger SET outcome = 'pending', reason = '', done_at = 0 WHERE id = $1 AND outcome = 'ignored'`, id); err != nil {
+			if err := tx.exec(ctx, `UPDATE ledger SET outcome = 'pending', reason = '', done_at = 0 WHERE id = $1 AND outcome IN ('ignored', 'automatic')`, id); err != nil {
 				return err
 			}
 		}

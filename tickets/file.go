@@ -61,6 +61,10 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, m)
 	case desk.Ignored:
 		err = tx.AddOrphan(ctx, e, ids(mail))
+	case desk.Automated:
+		if mail.BouncedMessageID != "" { // of an agent's mail, which lies in Sent a moment later
+			err = tx.AddOrphan(ctx, e, []desk.MessageID{mail.BouncedMessageID})
+		}
 	case desk.OwnCopy:
 		err = th.alias(ctx, tx, mb, mail.MessageID)
 	}
