@@ -91,3 +91,27 @@ func TestI7_QuarantineOverTheAPI(t *testing.T) {
 		}
 	})
 }
+
+// TestI5_MailboxesTellHowTheirFoldersAre, and nothing of how they are reached.
+func TestI5_MailboxesTellHowTheirFoldersAre(t *testing.T) {
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		c.park(desk.FolderItem{UID: 4, Size: 3, Raw: []byte("x\r\n")})
+		org, err := c.db.Organisation(t.Context())
+		ok(t, err)
+		lease := desk.Lease{MailboxID: org.Mailboxes[0].ID, Owner: "test", Epoch: 1}
+		ok(t, c.ingest.SetProblem(t.Context(), lease, "Done", desk.Inbox, "The folder is gone. Bring it back."))
+		var list items[map[string]any]
+		c.want(200, "GET", "/api/v1/mailboxes", nil, &list)
+		c.fields("a mailbox", list.Items[0], "id address aliases name paused created_at folders")
+		folders := list.Items[0]["folders"].([]any)
+		if len(folders) != 2 {
+			t.Fatalf("%v", folders)
+		}
+		gone, inbox := folders[0].(map[string]any), folders[1].(map[string]any)
+		c.fields("a folder", inbox, "name role seen passed_over replaced problem")
+		if inbox["name"] != "INBOX" || inbox["role"] != "inbox" || inbox["seen"] != 1.0 || inbox["problem"] != "" || gone["problem"] != "The folder is gone. Bring it back." {
+			t.Errorf("%v", folders)
+		}
+	})
+}

@@ -395,7 +395,12 @@ func (s *server) mailboxes(ctx context.Context, _ *struct{}) (*listOutput[mailbo
 	if err != nil {
 		return nil, err
 	}
-	return listed(PageParams{Limit: len(org.Mailboxes) + 1}, org.Mailboxes, func(m desk.Mailbox) desk.ID { return m.ID }, viewMailbox), nil
+	folders, err := s.DB.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	view := func(m desk.Mailbox) mailboxView { return viewMailbox(m, folders) }
+	return listed(PageParams{Limit: len(org.Mailboxes) + 1}, org.Mailboxes, func(m desk.Mailbox) desk.ID { return m.ID }, view), nil
 }
 
 func (s *server) forms(ctx context.Context, _ *struct{}) (*listOutput[formView], error) {

@@ -147,16 +147,32 @@ func viewEffect(e desk.Effect) effectView {
 }
 
 type mailboxView struct {
-	ID        desk.ID   `json:"id"`
-	Address   string    `json:"address"`
-	Aliases   []string  `json:"aliases"`
-	Name      string    `json:"name"`
-	Paused    bool      `json:"paused"`
-	CreatedAt time.Time `json:"created_at"`
+	ID        desk.ID      `json:"id"`
+	Address   string       `json:"address"`
+	Aliases   []string     `json:"aliases"`
+	Name      string       `json:"name"`
+	Paused    bool         `json:"paused"`
+	CreatedAt time.Time    `json:"created_at"`
+	Folders   []folderView `json:"folders" doc:"Those that are read, or were."`
 }
 
-func viewMailbox(m desk.Mailbox) mailboxView {
-	return mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt}
+type folderView struct {
+	Name       string          `json:"name"`
+	Role       desk.FolderRole `json:"role" enum:"inbox,sent"`
+	Seen       int64           `json:"seen" doc:"How many mails the server has shown so far."`
+	PassedOver int64           `json:"passed_over" doc:"How many of them it did not show in their turn."`
+	Replaced   int64           `json:"replaced" doc:"How often the folder was replaced on the server, and read anew."`
+	Problem    string          `json:"problem" doc:"Why it can't be read now and what to do; empty: it can."`
+}
+
+func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
+	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, []folderView{}}
+	for _, f := range folders {
+		if f.MailboxID == m.ID {
+			v.Folders = append(v.Folders, folderView{f.Name, f.Role, f.Seen, f.Missed, f.Generation, f.Problem})
+		}
+	}
+	return v
 }
 
 type formView struct {

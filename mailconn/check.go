@@ -2,8 +2,11 @@ package mailconn
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 )
 
 // IMAPFindings is what CheckIMAP saw in a mailbox.
@@ -16,6 +19,8 @@ type IMAPFindings struct {
 	UIDPlus bool   // it tells where an appended mail went (RFC 4315)
 	Move    bool   // RFC 6851
 	Tokens  bool   // it can sign in with OAuth tokens
+	Unread  bool   // there was an unread mail in INBOX to try Marks with
+	Marks   bool   // it marks mail as read that was only looked at (BODY.PEEK), which it must not (RFC 9051 section 6.4.5)
 }
 
 // CheckIMAP signs in, looks around and changes nothing. Configured is the operator's name for the Sent folder, or "".
@@ -41,9 +46,45 @@ func CheckIMAP(ctx context.Context, c IMAPConfig, configured string) (IMAPFindin
 			return err
 		}
 		f.Mails = box.NumMessages
-		return nil
+		return f.peek(client)
 	})
 	return f, c.explain(ctx, working, err)
+}
+
+// peek looks at an unread mail as a watcher does, and then whether it is still unread: some servers ignore PEEK. Agents tell
+// by that mark what nobody has handled yet.
+func (f *IMAPFindings) peek(client *imapclient.Client) error {
+	if f.Mails == 0 {
+		return nil
+	}
+	found, err := client.UIDSearch(&imap.SearchCriteria{NotFlag: []imap.Flag{imap.FlagSeen}}, nil).Wait()
+	if _, refused := errors.AsType[*imap.Error](err); refused {
+		return nil // one that does not search can't be tried
+	}
+	if err != nil {
+		return err
+	}
+	unread := found.AllUIDs()
+	if len(unread) == 0 {
+		return nil
+	}
+	uid := imap.UIDSetNum(slices.Max(unread))
+	some := &imap.FetchItemBodySection{Peek: true, Partial: &imap.SectionPartial{Size: 1 << 10}}
+	if err := client.Fetch(uid, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{some}}).Close(); err != nil {
+		return err
+	}
+	if _, err := client.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait(); err != nil {
+		return err
+	}
+	now, err := client.Fetch(uid, &imap.FetchOptions{UID: true, Flags: true}).Collect()
+	if err != nil {
+		return err
+	}
+	for _, m := range now { // none, if it was moved away meanwhile
+		f.Unread = true
+		f.Marks = slices.Contains(m.Flags, imap.FlagSeen)
+	}
+	return nil
 }
 
 // SMTPFindings is what CheckSMTP learned of a server.

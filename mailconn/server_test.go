@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"go.uber.org/goleak"
 
@@ -256,6 +258,39 @@ func TestCheckIMAPFindsTheSentFolder(t *testing.T) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
+}
+
+// TestI1_ItIsFoundOutWhetherMailStaysUnread with a server as it should be, and one that ignores PEEK.
+func TestI1_ItIsFoundOutWhetherMailStaysUnread(t *testing.T) {
+	t.Parallel()
+	ann := user()
+	d := mailtest.Dovecot(t, ann)
+	check := func(c IMAPConfig, unread, marks bool) {
+		t.Helper()
+		if f, err := CheckIMAP(t.Context(), c, ""); err != nil || f.Unread != unread || f.Marks != marks {
+			t.Errorf("%+v, %v", f, err)
+		}
+	}
+	dovecot := imapConfig(t, d, d.Addr(), "imap", "")
+	check(dovecot, false, false)
+	d.Append(ann.Name, "INBOX", []byte("Subject: x\r\n\r\nread"), []imap.Flag{imap.FlagSeen}, time.Time{})
+	check(dovecot, false, false)
+	for range 3 {
+		d.Append(ann.Name, "INBOX", []byte("Subject: x\r\n\r\nunread"), nil, time.Time{})
+	}
+	check(dovecot, true, false)
+	for _, m := range d.Messages(ann.Name, "INBOX")[1:] {
+		if slices.Contains(m.Flags, imap.FlagSeen) {
+			t.Errorf("UID %d was marked as read", m.UID)
+		}
+	}
+	examined := "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 6]\r\n"
+	for flags, marks := range map[string]bool{"": false, `\Seen`: true, `\Recent`: false} {
+		check(imapConfig(t, nil, script(t, "* OK [CAPABILITY IMAP4rev1] hello\r\n", "T1 OK [CAPABILITY IMAP4rev1] in\r\n", "* LIST () \"/\" INBOX\r\nT2 OK\r\n", examined+"T3 OK\r\n",
+			"* SEARCH 5\r\nT4 OK\r\n", "* 1 FETCH (UID 5 BODY[]<0> {3}\r\nabc)\r\nT5 OK\r\n", examined+"T6 OK\r\n", "* 1 FETCH (UID 5 FLAGS ("+flags+"))\r\nT7 OK\r\n"), "imap", "").WithPassword("secret"), true, marks)
+	}
+	check(imapConfig(t, nil, script(t, "* OK [CAPABILITY IMAP4rev1] hello\r\n", "T1 OK [CAPABILITY IMAP4rev1] in\r\n", "* LIST () \"/\" INBOX\r\nT2 OK\r\n", examined+"T3 OK\r\n",
+		"T4 NO not here\r\n"), "imap", "").WithPassword("secret"), false, false)
 }
 
 func TestSentFolder(t *testing.T) {

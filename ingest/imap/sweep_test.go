@@ -179,34 +179,58 @@ func TestI4_NothingFoundIsNothingDone(t *testing.T) {
 
 func TestI4_MailMovedToAWatchedFolderIsOneTicket(t *testing.T) {
 	both(t, func(r *rig) {
-		r.create("Done")
-		r.change(func(mb *desk.Mailbox) { mb.Folders = []string{"Done"} })
+		const done = "Erledigt/Größe & Co" // it goes over the wire as "Erledigt/Gr&APYA3w-e &- Co" (RFC 3501 section 5.1.3)
+		r.create(done)
+		r.change(func(mb *desk.Mailbox) { mb.Folders = []string{done} })
 		// Moved before anybody looked.
-		r.move("INBOX", "Done", r.dovecot.Append(user, "INBOX", about("one"), nil, time.Time{}))
+		r.move("INBOX", done, r.dovecot.Append(user, "INBOX", about("one"), nil, time.Time{}))
 		r.watch()
 		r.until(desk.NewTicket, 1)
 		r.untilRead("INBOX")
 		// Moved as soon as it is there: whoever is first, it is one ticket.
 		for _, subject := range []string{"two", "three", "four"} {
-			r.move("INBOX", "Done", r.dovecot.Append(user, "INBOX", about(subject), nil, time.Time{}))
+			r.move("INBOX", done, r.dovecot.Append(user, "INBOX", about(subject), nil, time.Time{}))
 		}
 		r.until(desk.NewTicket, 4)
 		// Moved once there is a ticket.
 		uid := r.dovecot.Append(user, "INBOX", about("five"), nil, time.Time{})
 		r.until(desk.NewTicket, 5)
-		r.move("INBOX", "Done", uid)
-		r.untilRead("Done")
+		r.move("INBOX", done, uid)
+		r.untilRead(done)
 		r.untilRead("INBOX")
 		r.wantSubjects("one", "two", "three", "four", "five")
 		counts := r.counts()
-		if n := r.folder("Done").Seen; n != 5 || counts[desk.Duplicate] == 0 || counts[desk.Quarantined]+counts[desk.Held] != 0 {
-			r.t.Errorf("Done has shown %d; %v", n, counts)
+		if n := r.folder(done).Seen; n != 5 || counts[desk.Duplicate] == 0 || counts[desk.Quarantined]+counts[desk.Held] != 0 {
+			r.t.Errorf("it has shown %d; %v", n, counts)
 		}
 		if n, _, err := r.in.DB.FolderEvents(r.t.Context()); err != nil || n != 0 {
 			r.t.Errorf("%d are taken for passed over, %v", n, err)
 		}
 		r.clean()
 	})
+}
+
+// TestI12_NamesOfFoldersAreNoCommands: they are the operator's, who may have copied them from anywhere.
+func TestI12_NamesOfFoldersAreNoCommands(t *testing.T) {
+	t.Parallel()
+	f := &fake{mails: few(1)}
+	m := serve(t, f)
+	m.Folders = []string{"a\" NOOP", "b\r\nX1 DELETE INBOX", "c {9+}\r\nX2 DELETE", "d\x00e"}
+	k := newMemory()
+	stop := watch(t, m, k, quick(k))
+	for _, name := range append([]string{"INBOX"}, m.Folders...) {
+		k.wait(t, "the folder's session", func() bool {
+			return slices.ContainsFunc(k.reports, func(s Status) bool { return s.Folder == name && s.State != Reading })
+		})
+	}
+	stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.commands {
+		if verb, _, _ := strings.Cut(c, " "); slices.Contains([]string{"DELETE", "NOOP", "X1", "X2"}, verb) {
+			t.Errorf("sent %q", c)
+		}
+	}
 }
 
 func TestI4_AServerThatDoesNotSearchIsWatchedAllTheSame(t *testing.T) {

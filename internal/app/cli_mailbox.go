@@ -333,6 +333,12 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox) error {
 	} else {
 		c.note("ok: signed in to IMAP; INBOX has %d mails", found.Mails)
 		switch {
+		case found.Marks:
+			c.note("warning: the server marks mail as read that is only looked at, so agents can't tell any more what nobody has read; ask whoever runs it")
+		case found.Unread:
+			c.note("ok: mail that is looked at stays unread")
+		}
+		switch {
 		case found.Sent != "":
 			c.note("ok: Sent folder %q", found.Sent)
 		default:
