@@ -2,7 +2,10 @@ package mailmsg
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -209,4 +212,180 @@ func FuzzHeaderSure(f *testing.F) {
 			t.Errorf("%d From fields, and it is sure of %s", senders, m.From)
 		}
 	})
+}
+
+// FuzzReachable: nothing that a mail holds is lost, however its parts lie in each other, are written and break off, and
+// whatever limit is reached: the word in each part is in the text, in the HTML or in a file.
+func FuzzReachable(f *testing.F) {
+	f.Add([]byte("mtfe"))
+	f.Add([]byte("mamthbqt)uf"))
+	f.Add([]byte("mmmmmt(((xrtf"))
+	f.Add([]byte("mwtmntfb"))
+	f.Add([]byte("mtttttttttttttttt"))
+	f.Fuzz(func(t *testing.T, plan []byte) {
+		raw, placed := planned(plan[:min(len(plan), 200)])
+		for _, l := range []Limits{{}, {Size: int64(len(raw)/2 + 1)}, {Parts: 3}, {Depth: 2}, {Text: 30}, {Fields: 2}, {Work: 100}} {
+			m, files := parseKeeping(t, raw, l)
+			shown := m.Text + "\n" + m.HTML + "\n" + strings.Join(files, "\n")
+			for _, word := range placed {
+				if !strings.Contains(shown, word) && !(m.Truncated && cutIn(shown, word)) {
+					t.Fatalf("%+v: %q is lost of\n%s\n%+v\n%q", l, word, raw, m, files)
+				}
+			}
+		}
+	})
+}
+
+// cutIn tells whether a word is there in two pieces, the second of which may not be decoded.
+func cutIn(shown, word string) bool {
+	code := coded(word)
+	for i := range word {
+		if strings.Contains(shown, word[:i]) && strings.Contains(shown, "\n"+word[i:]) {
+			return true
+		}
+	}
+	for i := range code {
+		if strings.Contains(shown, word[:i*3/4]) && strings.Contains("\n"+shown, code[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// coded is how a word looks in a file with the rest of a mail, whose parts are not decoded.
+func coded(word string) string { return base64.StdEncoding.EncodeToString([]byte(word)) }
+
+// planned makes a mail of a plan, in which each byte is a step: a multipart that begins or ends, in the right way or not, or a
+// part. It tells the words that it put into the parts.
+func planned(plan []byte) (raw string, words []string) {
+	var b strings.Builder
+	b.WriteString("From: ann@example.net\n")
+	var open []string
+	parts := 0
+	header := func(s string) {
+		if len(open) > 0 {
+			b.WriteString("\n--" + open[len(open)-1] + "\n")
+		}
+		b.WriteString(s)
+	}
+	for _, step := range plan {
+		if len(open) == 0 && parts > 0 {
+			break // behind the last boundary there is nothing to be read
+		}
+		word := fmt.Sprintf("word%06dword", len(words)) // a multiple of three bytes has the same base64 anywhere
+		parts++
+		switch step {
+		case 'm', 'n', 'r', 'w', 'x':
+			name, said := fmt.Sprintf("b%d", parts), ""
+			switch step {
+			case 'm':
+				said = "; boundary=" + name
+			case 'w':
+				said = "; boundary=other" + name // than the lines have
+			case 'x':
+				said = "; boundary=\"" + name + "\"; junk"
+			case 'r':
+				said = "; boundary=" + name + "; type=text/plain"
+			}
+			header("Content-Type: multipart/mixed" + said + "\n\n")
+			open = append(open, name)
+			continue
+		case ')':
+			if len(open) > 0 {
+				b.WriteString("\n--" + open[len(open)-1] + "--\n")
+				open = open[:len(open)-1]
+			}
+			continue
+		case '(':
+			if len(open) > 1 { // it is never closed
+				open = open[:len(open)-1]
+			}
+			continue
+		case 't':
+			header("Content-Type: text/plain\n\n" + word + "\n")
+		case 'h':
+			header("Content-Type: text/html\n\n<p>" + word + "</p>\n")
+		case 'f':
+			header("Content-Type: application/pdf; name=a.pdf\n\n" + word)
+		case 'b':
+			header("Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n" + coded(word))
+		case 'q':
+			header("Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" + word + "=")
+		case 'u':
+			header("Content-Transfer-Encoding: x-nobody\n\n" + word)
+		case 'e':
+			header("Content-Type: message/rfc822\n\nSubject: x\n\n" + word)
+		case 'c':
+			header("Content-Type: text/calendar\n\n" + word)
+		case 'd':
+			header("Content-Type: message/delivery-status\n\n" + word)
+		default:
+			header("X: y\n\n" + word)
+		}
+		words = append(words, word)
+	}
+	return b.String(), words
+}
+
+// FuzzReports: a report names people by their addresses and in words that we know, is kept as a file whole, and says the same
+// when it is written again in the form of RFC 3464. Nobody is called bounced whom the report does not name.
+func FuzzReports(f *testing.F) {
+	f.Add("could not be delivered to\n<gone@example.net>: 550 5.1.1 no such user\n", "Reporting-MTA: dns; mx.example.net\n\nFinal-Recipient: rfc822; gone@example.net\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no\n")
+	f.Add("", "Original-Recipient: rfc822;ann@example.net\nFinal-Recipient: utf-8; \\x{e4}@b.example\nAction: delayed\n\nStatus: 4.4.1 (x)")
+	f.Add("Delivery is delayed.\nTo: slow@example.net\n", "")
+	f.Fuzz(func(t *testing.T, text, status string) {
+		if strings.Contains(text+status, "--b") {
+			return // it would be a boundary
+		}
+		raw := reportMail(text, status)
+		m, files := parseKeeping(t, raw, Limits{})
+		checkMail(t, "report", m)
+		if !slices.Contains(files, status) {
+			t.Errorf("the report %q is not among the files %q", status, files)
+		}
+		if len(m.Bounced) > maxRecipients {
+			t.Errorf("%d recipients", len(m.Bounced))
+		}
+		named := strings.ToLower(m.Text + fmt.Sprintf("%q", status) + headerLine(status) + status)
+		again := ""
+		for _, b := range m.Bounced {
+			if _, domain, ok := strings.Cut(b.Address, "@"); !ok || domain == "" || strings.ContainsAny(b.Address, " \t\r\n<>") {
+				t.Errorf("address %q", b.Address)
+			}
+			if b.Action != actionFailed && b.Action != actionDelayed && b.Action != "delivered" && b.Action != "relayed" && b.Action != "expanded" {
+				t.Errorf("action %q", b.Action)
+			}
+			if b.Status != "" && enhanced(b.Status) != b.Status {
+				t.Errorf("status %q", b.Status)
+			}
+			if strings.ContainsAny(b.Diagnostic, "\r\n") || !utf8.ValidString(b.Diagnostic) || len(b.Diagnostic) > 1000 {
+				t.Errorf("diagnostic %q", b.Diagnostic)
+			}
+			if local, _, _ := strings.Cut(b.Address, "@"); plain(local) && !strings.Contains(named, local) {
+				t.Errorf("%q is not named in %q, %q", b.Address, text, status)
+			}
+			again += "Final-Recipient: rfc822; " + b.Address + "\nAction: " + b.Action + "\nStatus: " + b.Status + "\n"
+			if b.Status == "" {
+				return // it is found again in the words
+			}
+			again += "\n"
+		}
+		second, _ := parseKeeping(t, reportMail("could not be delivered", again), Limits{})
+		for i, b := range second.Bounced {
+			if i < len(m.Bounced) && plain(m.Bounced[i].Address) && m.Bounced[i].Diagnostic == "" && b != m.Bounced[i] {
+				t.Errorf("%+v is read again as %+v", m.Bounced[i], b)
+			}
+		}
+	})
+}
+
+// reportMail gives a mail with a delivery report, and with what it says to people.
+func reportMail(text, status string) string {
+	return "From: mailer-daemon@mx.example.net\nSubject: Undelivered\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\n" + text +
+		"\n--b\nContent-Type: message/delivery-status\n\n" + status + "\n--b--\n"
+}
+
+// plain tells whether an address has nothing that could be written in two ways.
+func plain(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789@.-") == ""
 }
