@@ -44,9 +44,10 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	script/fuzz $(FUZZTIME)
 
 .PHONY: corpus
-corpus: ## how the sample collection (POSTERN_CORPUS) is read, folded, classed and threaded; make test holds the limits
+corpus: ## how the sample collection (POSTERN_CORPUS) is read, folded, classed and threaded, as one table; make test holds the limits
 	script/setup
-	go test -count=1 -v -run='Corpus' ./mailmsg ./internal/e2e
+	go test -count=1 -run='Corpus' ./mailmsg ./safehtml
+	go test -count=1 -v -run='^TestCorpus$$' ./internal/e2e
 
 .PHONY: bench
 bench: ## ingest, outbound and memory, against their limits in the same run (docs/performance.md)

@@ -185,6 +185,9 @@ func (p *parser) guessBoundary() string {
 	have := src.buf[src.pos:min(src.end, src.pos+sourceBuffer/2)]
 	for n := 0; n < 200 && len(have) > 0; n++ {
 		line, rest, _ := bytes.Cut(have, []byte("\n"))
+		if src.boundaryAt(line) { // an outer multipart goes on
+			break
+		}
 		line = bytes.TrimRight(line, " \t\r")
 		if len(line) > 2 && len(line) < 100 && bytes.HasPrefix(line, []byte("--")) && len(rest) > 8 && strings.EqualFold(string(rest[:8]), "content-") {
 			return string(line[2:])

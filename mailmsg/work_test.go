@@ -111,7 +111,7 @@ func FuzzWork(f *testing.F) {
 		if len(piece) == 0 || len(piece) > 4000 {
 			return
 		}
-		raw := bytes.Repeat(piece, 1+max(0, min(times, 32<<10/len(piece))))
+		raw := bytes.Repeat(piece, 1+max(0, min(times, 8<<10/len(piece))))
 		s, k := string(raw), keys(t)
 		for what, c := range map[string]struct {
 			perByte int
