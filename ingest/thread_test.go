@@ -104,13 +104,24 @@ func TestM9_TicketsThatPeopleHaveSeenStay(t *testing.T) {
 		if _, err := r.g.AcceptHeld(r.t.Context(), stranger.ID, "", desk.Acceptance{By: "Mette"}); err != nil {
 			r.t.Fatal(err)
 		}
-		all := []string{"References: <v@elsewhere.example> <w@elsewhere.example> <x@elsewhere.example> <y@elsewhere.example> <z@elsewhere.example>",
-			"Cc: ann@customer.example, bob@customer.example, chris@customer.example, dora@customer.example, emil@customer.example"}
+		two := r.imports(mail("Finn <finn@customer.example>", support, "8@customer.example", "split by an agent", answering("u@elsewhere.example")),
+			mail("Finn <finn@customer.example>", support, "9@customer.example", "a second matter", answering("8@customer.example")))
+		parted := r.entry(two[0])
+		if _, err := r.desk.Split(r.t.Context(), parted.TicketID, []desk.ID{r.messages(parted.TicketID, "")[1].ID}, "The second matter"); err != nil {
+			r.t.Fatal(err)
+		}
+		merged := r.entry(r.imports(mail("Gail <gail@customer.example>", support, "10@customer.example", "merged by an agent", answering("t@elsewhere.example")))[0])
+		other := r.entry(r.imports(mail("Hugo <hugo@customer.example>", support, "11@customer.example", "the same matter"))[0])
+		if _, err := r.desk.Merge(r.t.Context(), other.TicketID, merged.TicketID); err != nil {
+			r.t.Fatal(err)
+		}
+		all := []string{"References: <t@elsewhere.example> <u@elsewhere.example> <v@elsewhere.example> <w@elsewhere.example> <x@elsewhere.example> <y@elsewhere.example> <z@elsewhere.example>",
+			"Cc: ann@customer.example, bob@customer.example, chris@customer.example, dora@customer.example, emil@customer.example, finn@customer.example, gail@customer.example"}
 		tie := r.arrives(mail(ann, support, "4@customer.example", "all one matter", all...))
 		if e := r.ledger(old.ID); e.Outcome != desk.Held || e.TicketID != tie.TicketID {
 			r.t.Errorf("what was imported is %s of ticket %q, want it held for %q", e.Outcome, e.TicketID, tie.TicketID)
 		}
-		for _, e := range []desk.LedgerEntry{live, worked, decided, taken} {
+		for _, e := range []desk.LedgerEntry{live, worked, decided, taken, parted, merged} {
 			if now := r.ledger(e.ID); now.Outcome != desk.NewTicket || now.TicketID != e.TicketID {
 				r.t.Errorf("%s ticket: %+v", e.Subject, now)
 			}

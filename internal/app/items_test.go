@@ -226,3 +226,16 @@ func TestL10_QueuesArePausedAndResumedFromTheCommandLine(t *testing.T) {
 	d.want(0, `"kind": "mail.welcome"`, "outbox", "list", "--json", "--state", "pending")
 	d.want(0, "ann@acme.example", "outbox", "list")
 }
+
+func TestL4_SuppressedAddressesAreListed(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.want(0, "", "contact", "add", "--name", "Ann", "--email", "ann@acme.example", "--no-welcome")
+	d.with(func(p *parts) {
+		d.ok(p.db.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.Suppress(t.Context(), desk.Suppression{Address: "ann@acme.example", Reason: desk.Bounced, Status: "5.1.1", At: time.Now()})
+		}))
+	})
+	d.want(0, `"reason": "bounced"`, "contact", "list", "--json")
+	d.want(0, "bounced", "contact", "list")
+}
