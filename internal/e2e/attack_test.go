@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/mail"
@@ -425,6 +426,63 @@ func (a *attack) otherMailbox() {
 		a.t.Fatalf("Rob can't set a password: %d", p.status)
 	}
 	a.neverReads(rob, "Rob", "SUPPORT-WORDS")
+}
+
+// TestA5_ACalibratedMailboxKnowsForgedResults: the operator sends the mail that the command prints, and from then on the mail server's
+// word proves senders, and nobody else's.
+func TestA5_ACalibratedMailboxKnowsForgedResults(t *testing.T) {
+	t.Parallel()
+	in := install(t, modes[0])
+	in.start()
+	a := &attack{installation: in}
+	before, _ := a.human("ann@acme.example", support, "Before", "", "Hello.")
+	a.arrives("192.0.2.10", "ann@acme.example", support, "pass", before)
+	if said := a.messagesOf(a.ticketAbout("Before").ID, 1); said[0].Trust != "V0" {
+		t.Errorf("before anything is known, a mail has trust %s", said[0].Trust)
+	}
+
+	var forged []string
+	for i, part := range strings.Split(in.gateway("mailbox", "calibrate", support), "'") {
+		if i%2 == 1 {
+			forged = append(forged, part)
+		}
+	}
+	if len(forged) != 3 {
+		t.Fatalf("the command prints %q", forged)
+	}
+	raw := strings.Join(forged, "\r\n") + "\r\nFrom: you@outside.example\r\nTo: " + support + "\r\nMessage-ID: <calibration@outside.example>\r\n\r\nA test.\r\n"
+	a.arrives("192.0.2.11", "you@outside.example", support, "none", []byte(raw))
+	in.until("the mailbox is calibrated", func() (bool, error) {
+		var got struct{ State string }
+		out, stderr, err := in.try("mailbox", "calibrate", support, "--json")
+		if err != nil {
+			return false, fmt.Errorf("%w: %s", err, stderr)
+		}
+		err = jsonIn(out, &got)
+		return got.State == "calibrated", errors.Join(err, fmt.Errorf("%s", out))
+	})
+
+	tried := 0
+	in.until("the running gateway has heard of it", func() (bool, error) { // it looks every two seconds
+		tried++
+		subject := fmt.Sprintf("Heard %d", tried)
+		raw, _ := a.human(fmt.Sprintf("ann%d@acme.example", tried), support, subject, "", "Hello.")
+		a.arrives("192.0.2.12", "ann@acme.example", support, "pass", raw)
+		return a.messagesOf(a.ticketAbout(subject).ID, 1)[0].Trust == "V1", nil
+	})
+	lie := "Authentication-Results: " + mx + "; dmarc=pass header.from=acme.example"
+	for i, c := range []struct {
+		dmarc string
+		more  []string
+		want  string
+	}{{"pass", nil, "V1"}, {"fail", nil, "V0"}, {"none", []string{lie}, "V0"}, {"fail", []string{lie, "Received: from x by " + mx + "; Mon, 02 Mar 2026 10:00:00 +0000"}, "V0"}} {
+		subject := fmt.Sprintf("After %d", i)
+		raw, _ := a.human("ann@acme.example", support, subject, "", "Hello.", c.more...)
+		a.arrives("192.0.2.12", "ann@acme.example", support, c.dmarc, raw)
+		if said := a.messagesOf(a.ticketAbout(subject).ID, 1); said[0].Trust != c.want {
+			t.Errorf("dmarc=%s, with %q: trust %s, want %s", c.dmarc, c.more, said[0].Trust, c.want)
+		}
+	}
 }
 
 // TestL10_TwoInstallationsThatAnswerEachOtherStop: even where what is on the way takes all marks of automatic mail off.
