@@ -14,7 +14,7 @@ func TestAMailboxComesBackAsItWasPut(t *testing.T) {
 		at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 		want := desk.Mailbox{
 			ID: NewID(), Address: "support@example.com", Aliases: []string{"help@example.com"}, Name: "Support", IMAP: "imaps://mail.example", SMTP: "smtps://mail.example",
-			Secrets: desk.MailboxSecrets{IMAPPassword: "a", SMTPPassword: "b"}, Since: at, Sent: "Sent", MIDDomain: "example.com", SubAddress: true, SubjectTag: true,
+			Secrets: desk.MailboxSecrets{IMAPPassword: "a", SMTPPassword: "b"}, Since: at, Sent: "Sent", Folders: []string{"Done", "Größe"}, MIDDomain: "example.com", SubAddress: true, SubjectTag: true,
 			Receiver: desk.Receiver{Profile: desk.RFC8601, AuthServID: "mx.example.com", Hops: 2, DKIM: true, CalibratedAt: at.Add(time.Hour)},
 			Pipeline: "support", Paused: true, CreatedAt: at,
 		}

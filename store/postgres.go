@@ -15,12 +15,17 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-func (db *DB) openPostgres(ctx context.Context, dsn string) error {
+func (db *DB) openPostgres(ctx context.Context, dsn string, rest time.Duration) error {
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return fmt.Errorf("database_url: %w", err)
 	}
 	config.MaxConns, config.MaxConnIdleTime = 16, 5*time.Minute
+	// Not as a parameter of the connection: poolers refuse those they don't know.
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, fmt.Sprintf(`SET idle_in_transaction_session_timeout = %d`, rest.Milliseconds()))
+		return err
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("database_url: %w", err)

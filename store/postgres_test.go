@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/desk"
 )
@@ -160,4 +161,47 @@ func TestATakenNameIsNotBlamedOnAnother(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// TestI10_AMachineThatSleepsInATransactionHoldsUpNobody: it has the lease's row locked when it stops. Another one takes the
+// lease all the same, and what the first one wanted to write is refused when it wakes up, as something that passes.
+func TestI10_AMachineThatSleepsInATransactionHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	o := engines["postgres"](t)
+	other := open(t, o)
+	o.Rest = 200 * time.Millisecond
+	sleeper := open(t, o)
+	m := addMailbox(t, other, "support@example.com")
+	var lease desk.Lease
+	commit(t, sleeper, func(tx *Tx) (err error) {
+		lease, _, err = tx.TakeLease(t.Context(), m.ID, "sleeper", time.Nanosecond)
+		return err
+	})
+	locked, awake, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- sleeper.Update(t.Context(), func(tx *Tx) error {
+			if err := tx.holdLease(t.Context(), lease); err != nil {
+				return err
+			}
+			close(locked)
+			<-awake
+			return tx.SetProblem(t.Context(), lease, "INBOX", desk.Inbox, "written after a sleep")
+		})
+	}()
+	<-locked
+	commit(t, other, func(tx *Tx) error {
+		_, taken, err := tx.TakeLease(t.Context(), m.ID, "other", time.Hour)
+		if err == nil && !taken {
+			t.Error("no lease")
+		}
+		return err
+	})
+	close(awake)
+	if err := <-done; desk.KindOf(err) != desk.Unavailable {
+		t.Errorf("the sleeper wakes up to %v", err)
+	}
+	if f, err := other.Folder(t.Context(), m.ID, "INBOX"); err != nil || f.Problem != "" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	commit(t, sleeper, func(tx *Tx) error { _, err := tx.Settings(t.Context()); return err }) // it goes on
 }

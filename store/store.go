@@ -30,6 +30,9 @@ type Options struct {
 	Path string           // the SQLite file
 	Key  [32]byte         // encrypts the secrets in the database
 	Now  func() time.Time // nil: this machine's clock, or PostgreSQL's, which all machines share
+	// Rest is how long a transaction on PostgreSQL may do nothing before the server ends it; zero: 15 s. A machine that is
+	// suspended or cut off in the midst of one must not hold up the others with its locks.
+	Rest time.Duration
 }
 
 // DB is an open database. Its methods may be called from many goroutines.
@@ -69,7 +72,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		db.clock.local = time.Now
 	}
 	if o.URL != "" {
-		err = db.openPostgres(ctx, o.URL)
+		err = db.openPostgres(ctx, o.URL, cmp.Or(o.Rest, 15*time.Second))
 	} else {
 		err = db.openSQLite(ctx, o.Path)
 	}

@@ -144,3 +144,54 @@ func TestI5_AFolderThatIsRenamedIsShownAndMended(t *testing.T) {
 		})
 	}
 }
+
+// TestI10_AMachineThatWakesUpWritesNothing suspends the gateway that watches the mailbox until another machine's has taken over,
+// and wakes it up. Each mail that came before, meanwhile and afterwards is one ticket.
+func TestI10_AMachineThatWakesUpWritesNothing(t *testing.T) {
+	t.Parallel()
+	in := install(t, mode{many: true})
+	in.start()
+	n := 0
+	arrive := func(mails int) {
+		t.Helper()
+		for range mails {
+			n++
+			name := fmt.Sprintf("c%d", n)
+			in.dovecot.Append("support", "INBOX", mailFrom(name+"@customer.example", support, "Matter "+name, name+"@customer.example", "", "Text."), nil, time.Time{})
+		}
+	}
+	arrive(5)
+	in.ticketAbout("Matter c5")
+	other := in.machine()
+	other.start()
+	in.mu.Lock()
+	first := in.running["gateway"]
+	in.mu.Unlock()
+	arrive(20) // in the midst of these
+	ok(t, first.cmd.Process.Signal(syscall.SIGSTOP))
+	wake := func() error { return first.cmd.Process.Signal(syscall.SIGCONT) }
+	t.Cleanup(func() { _ = wake() }) // else it can't be stopped
+	arrive(5)
+	filed := func(m *installation) func() (bool, error) {
+		return func() (bool, error) {
+			all, err := m.tickets()
+			return len(all) == n, err
+		}
+	}
+	other.within(90*time.Second, "the other machine has filed all", filed(other))
+	ok(t, wake())
+	arrive(5)
+	other.within(90*time.Second, "all is filed", filed(other))
+	in.until("the first one knows that it is no longer the watcher", func() (bool, error) {
+		return strings.Contains(first.log.String(), "a mailbox is no longer watched here"), nil
+	})
+	arrive(1)
+	other.until("all is filed still", filed(in))
+	other.until("nothing is broken", func() (bool, error) {
+		v, err := other.verify()
+		return len(v.Violations) == 0 && v.Ledger["new-ticket"] == n && v.Ledger["pending"] == 0, err
+	})
+	if out := other.gateway("verify", "--against-server"); !strings.Contains(out, fmt.Sprintf("INBOX of %s: %d mails on the server, %d of them with a row, 0 not read yet", support, n, n)) {
+		t.Errorf("verify says %q", out)
+	}
+}
