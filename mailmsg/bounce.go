@@ -75,8 +75,12 @@ func statusOfWords(text string) string {
 	for _, known := range []struct{ status, words string }{
 		{"5.1.2", "unrouteable address|host unknown|unknown host|host not found|domain not found|couldn't find any host|domain name not found|name service error"},
 		{"5.1.1", "user unknown|unknown user|no such user|no mailbox here|address not found|address couldn't be found|address couldn’t be found|does not exist|doesn't exist|doesn’t exist|" +
-			"user not listed|not listed in|user not found|wasn't found|wasn’t found|unknown address|invalid recipient|unknown recipient|recipient unknown"},
-		{"5.2.2", "mailbox full|mailbox is full|inbox is full|over quota|quota exceeded|disk quota|exceeds allowed size|storage limit"},
+			"user not listed|not listed in|user not found|wasn't found|wasn’t found|unknown address|invalid recipient|unknown recipient|recipient unknown|" +
+			"existiert nicht|empfänger unbekannt|unbekannter empfänger|n'existe pas|destinataire inconnu|no existe|usuario desconocido|non esiste|utente sconosciuto|não existe|bestaat niet|onbekende gebruiker|" +
+			"nie istnieje|neexistuje|не существует|пользователь не найден|не існує|不存在|存在しません|見つかりません"},
+		{"5.2.2", "mailbox full|mailbox is full|inbox is full|over quota|quota exceeded|disk quota|exceeds allowed size|storage limit|" +
+			"postfach ist voll|postfach voll|boîte aux lettres pleine|boîte est pleine|quota dépassé|buzón está lleno|buzón lleno|casella piena|casella è piena|caixa de correio cheia|postvak is vol|mailbox is vol|" +
+			"skrzynka jest pełna|skrzynka pełna|переполнен|已满|已滿|空间不足|容量を超え|いっぱい"},
 		{"5.2.1", "mailbox disabled|account is disabled|account has been disabled|mailbox is inactive"},
 		{"5.3.4", "message too large|message is too large|exceeds the maximum message size|size limit"},
 		{"5.4.6", "too many hops|mail loop|loop detected"},
