@@ -621,6 +621,35 @@ func TestManyWorkersSendEachMailOnce(t *testing.T) {
 	})
 }
 
+func TestL10_ANoticeLiesInTheAgentsInbox(t *testing.T) {
+	both(t, func(r *rig) {
+		r.drain(desk.QueueMailbox)
+		r.server.put = nil
+		err := r.db.Update(r.t.Context(), func(tx *store.Tx) error {
+			version, err := tx.KeepTemplate(r.t.Context(), store.Template{Subject: "Automatic mail has been stopped", Body: "Look at {{this}}.\n\ngateway outbox resume automatic\n"})
+			if err != nil {
+				return err
+			}
+			return tx.AddEffect(r.t.Context(), desk.Effect{ID: store.NewID(), Kind: desk.NoticeInInbox, MailboxID: r.mb.ID, Recipient: r.mb.Address, Template: version, MessageID: "n1@acme.example", CreatedAt: time.Now()})
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.drain(desk.QueueMailbox)
+		if len(r.server.put) != 1 || len(r.sent()) != 0 {
+			r.t.Fatalf("%d mails in the inbox, %d sent", len(r.server.put), len(r.sent()))
+		}
+		raw := r.server.put[0]
+		h := header(r.t, raw)
+		if h["subject"] != "Automatic mail has been stopped" || !strings.Contains(h["from"], "Postern") || h["auto-submitted"] != "auto-generated" || !strings.Contains(raw, "Look at {{this}}.") || !strings.Contains(raw, "gateway outbox resume automatic") {
+			r.t.Errorf("%s", raw)
+		}
+		if row := r.row(desk.NoticeInInbox); row.State != desk.EffectSent || row.Fingerprint == "" {
+			r.t.Errorf("%+v: it would not be known when it is read", row)
+		}
+	})
+}
+
 func TestM11_AnswersCarryATagWhereTheMailboxWantsIt(t *testing.T) {
 	both(t, func(r *rig) {
 		r.mb.SubjectTag = true
