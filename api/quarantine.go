@@ -13,10 +13,13 @@ import (
 	"postern/store"
 )
 
-// Quarantine gives the bytes of inbound items.
+// Quarantine carries out what operators decide about items that could not be read.
 type Quarantine interface {
 	// Raw opens an item's bytes, as they came.
 	Raw(ctx context.Context, e desk.LedgerEntry) (io.ReadCloser, error)
+	// DeliverRaw makes a ticket for the customer with the item's bytes attached, and gives the item as it is then. It fails
+	// with Conflict if the item is not in quarantine.
+	DeliverRaw(ctx context.Context, id desk.ID, customer desk.Address, subject, by string) (desk.LedgerEntry, error)
 }
 
 func (s *server) quarantineRoutes(h huma.API) {
@@ -29,6 +32,7 @@ func (s *server) quarantineRoutes(h huma.API) {
 	}}
 	handle(s, h, raw, desk.ScopeRead, s.rawQuarantined)
 	handle(s, h, decide("retry-quarantined", "/quarantine/{id}/retry", "Have an item read once more by the gateway"), desk.ScopeWrite, s.retryQuarantined)
+	handle(s, h, decide("deliver-quarantined", "/quarantine/{id}/deliver", "Make a ticket of an item that nobody can read, with its bytes attached"), desk.ScopeWrite, s.deliverQuarantined)
 }
 
 type quarantineView struct {
@@ -96,5 +100,19 @@ func (s *server) retryQuarantined(ctx context.Context, in *IDParam) (*output[ite
 		e, err = tx.Ledger(ctx, e.ID)
 		return err
 	})
+	return &output[itemView]{viewItem(e)}, err
+}
+
+type delivery struct {
+	IDParam
+	Body struct {
+		Address string `json:"address" minLength:"1" maxLength:"254" doc:"Whose ticket it is to be."`
+		Name    string `json:"name,omitempty" maxLength:"200"`
+		Subject string `json:"subject,omitempty" maxLength:"1000" doc:"Left out: that it could not be read."`
+	}
+}
+
+func (s *server) deliverQuarantined(ctx context.Context, in *delivery) (*output[itemView], error) {
+	e, err := s.Quarantine.DeliverRaw(ctx, desk.ID(in.ID), desk.Address{Name: in.Body.Name, Email: in.Body.Address}, in.Body.Subject, byAPI)
 	return &output[itemView]{viewItem(e)}, err
 }

@@ -85,8 +85,16 @@ func TestI7_QuarantineOverTheAPI(t *testing.T) {
 			c.want(409, call[0], path(0)+call[1], nil, nil)
 			c.want(404, call[0], "/api/v1/quarantine/"+string(store.NewID())+call[1], nil, nil)
 		}
+		c.want(422, "POST", path(1)+"/deliver", map[string]any{"address": "nobody"}, nil)
+		c.want(422, "POST", path(1)+"/deliver", map[string]any{}, nil)
+		c.want(404, "POST", "/api/v1/quarantine/"+string(store.NewID())+"/deliver", map[string]any{"address": "ann@acme.example"}, nil)
+		c.want(200, "POST", path(1)+"/deliver", map[string]any{"address": "ann@acme.example", "subject": "Her order"}, &item)
+		if item["outcome"] != "new-ticket" || item["ticket_id"] == nil {
+			t.Errorf("delivered: %v", item)
+		}
+		c.want(409, "POST", path(1)+"/deliver", map[string]any{"address": "ann@acme.example"}, nil)
 		c.want(200, "GET", "/api/v1/quarantine", nil, &list)
-		if len(list.Items) != 3 {
+		if len(list.Items) != 2 {
 			t.Errorf("left: %+v", list.Items)
 		}
 	})

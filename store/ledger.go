@@ -321,6 +321,16 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 	return err
 }
 
+// Unpark has a quarantined row be held, so that what was decided about it can be carried out in the same transaction. It fails
+// with Conflict if the row is not in quarantine.
+func (tx *Tx) Unpark(ctx context.Context, id desk.ID) error {
+	n, err := tx.changed(ctx, `UPDATE ledger SET outcome = 'held' WHERE id = $1 AND outcome = 'quarantined'`, id)
+	if err == nil && n == 0 {
+		err = &desk.Error{Kind: desk.Conflict, Text: "item " + string(id) + " is no longer in quarantine"}
+	}
+	return err
+}
+
 // Likeness is what two copies of a mail have in common.
 type Likeness struct {
 	MessageID   desk.MessageID

@@ -49,8 +49,25 @@ be able to read it: retry it after an update.`,
 			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.retry(ctx, p, args, all) })
 		},
 	}
+	var address, name, subject, by string
+	deliver := &cobra.Command{
+		Use: "deliver ID", Short: "Make a ticket of an item, with its bytes attached", Args: cobra.ExactArgs(1),
+		Long:    `For what no program can read: you say whose ticket it is to be, and what came is attached to it as it came.`,
+		Example: "  gateway quarantine deliver 019f… --address ann@acme.example --subject 'Her order'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				e, err := p.ingest.DeliverRaw(ctx, desk.ID(args[0]), desk.Address{Name: name, Email: address}, subject, by)
+				return c.sayTicketOf(ctx, p, "it is ticket %d", e, err)
+			})
+		},
+	}
+	deliver.Flags().StringVar(&address, "address", "", "whose ticket it is to be (required)")
+	must(deliver.MarkFlagRequired("address"))
+	deliver.Flags().StringVar(&name, "name", "", "their name")
+	deliver.Flags().StringVar(&subject, "subject", "", "what the ticket is about")
+	deliver.Flags().StringVar(&by, "by", "the operator", "who decides, as the ticket will say")
 	retry.Flags().BoolVar(&all, "all", false, "all that is in quarantine")
-	cmd.AddCommand(list, show, raw, retry)
+	cmd.AddCommand(list, show, raw, retry, deliver)
 	return cmd
 }
 

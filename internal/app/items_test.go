@@ -165,7 +165,7 @@ func TestTicketsAreMergedAndSplitFromTheCommandLine(t *testing.T) {
 func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	d := newDesktop(t)
-	d.arrives([4]string{"Ann <ann@acme.example>", "1@acme.example", "", "it is broken"}, [4]string{"Bob <bob@acme.example>", "2@acme.example", "", "mine too"})
+	d.arrives([4]string{"Cy <cy@acme.example>", "3@acme.example", "", "and mine"}, [4]string{"Ann <ann@acme.example>", "1@acme.example", "", "it is broken"}, [4]string{"Bob <bob@acme.example>", "2@acme.example", "", "mine too"})
 	d.with(func(p *parts) {
 		d.ok(p.db.Update(t.Context(), func(tx *store.Tx) error {
 			es, err := tx.PendingOf(t.Context(), d.mb, "", 10)
@@ -178,19 +178,23 @@ func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
 		}))
 	})
 	parked := d.items("quarantine")
-	if len(parked) != 2 || parked[0].Reason != "the parser fell over it" {
+	if len(parked) != 3 || parked[0].Reason != "the parser fell over it" {
 		t.Fatalf("quarantine: %+v", parked)
 	}
 	d.want(0, "\r\n\r\nmine too\r\n", "quarantine", "raw", string(parked[0].ID))
 	d.want(0, "reason:   the parser fell over it", "quarantine", "show", string(parked[0].ID))
-	d.want(0, "UID 2 in the folder INBOX", "quarantine", "show", string(parked[0].ID))
-	d.want(0, `"uid": 2`, "quarantine", "show", string(parked[0].ID), "--json")
+	d.want(0, "UID 3 in the folder INBOX", "quarantine", "show", string(parked[0].ID))
+	d.want(0, `"uid": 3`, "quarantine", "show", string(parked[0].ID), "--json")
 	d.want(1, "", "quarantine", "show", "nothing")
+	d.want(2, "required flag", "quarantine", "deliver", string(parked[0].ID))
+	d.want(1, "is our own address", "quarantine", "deliver", string(parked[0].ID), "--address", "support@desk.example")
 	d.want(2, "--all", "quarantine", "retry")
 	d.want(2, "--all", "quarantine", "retry", "--all", string(parked[0].ID))
 	d.want(1, "1 of 2 will be read again", "quarantine", "retry", string(parked[1].ID), "nothing")
 	d.settles()
 	d.want(1, "is not in quarantine; it is new-ticket", "quarantine", "show", string(parked[1].ID))
+	d.want(0, "it is ticket 2", "quarantine", "deliver", string(parked[0].ID), "--address", "bob@acme.example")
+	d.want(1, "not in quarantine", "quarantine", "deliver", string(parked[0].ID), "--address", "bob@acme.example")
 	d.want(0, "1 of 1 will be read again", "quarantine", "retry", "--all")
 	d.settles()
 	if left := d.items("quarantine"); len(left) != 0 {
