@@ -135,3 +135,40 @@ func TestWelcomeSwitchedOffSendsNothing(t *testing.T) {
 		t.Errorf("switched on, the outbox has %v", got)
 	}
 }
+
+func TestL10_QueuesArePausedAndResumedOverTheAPI(t *testing.T) {
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		var q struct {
+			Queue, Reason string
+			Paused        bool
+			Since         *time.Time
+		}
+		c.want(403, "POST", "/api/v1/outbox/queues/automatic/pause", nil, nil)
+		var err error
+		c.token, err = c.who.CreateToken(t.Context(), "operator", []string{desk.ScopeRead, desk.ScopeSettings})
+		ok(t, err)
+		c.want(200, "POST", "/api/v1/outbox/queues/automatic/pause", nil, &q)
+		if !q.Paused || q.Since == nil || q.Reason == "" {
+			t.Errorf("%+v", q)
+		}
+		var list items[struct {
+			Queue  string
+			Paused bool
+		}]
+		c.want(200, "GET", "/api/v1/outbox/queues", nil, &list)
+		if len(list.Items) != len(desk.Queues()) {
+			t.Errorf("%+v", list.Items)
+		}
+		for _, i := range list.Items {
+			if i.Paused != (i.Queue == "automatic") {
+				t.Errorf("%+v", i)
+			}
+		}
+		c.want(200, "POST", "/api/v1/outbox/queues/automatic/resume", nil, &q)
+		if q.Paused || q.Since != nil {
+			t.Errorf("%+v", q)
+		}
+		c.want(404, "POST", "/api/v1/outbox/queues/nothing/pause", nil, nil)
+	})
+}

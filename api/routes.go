@@ -59,6 +59,7 @@ func (s *server) routes(h huma.API) {
 
 	s.heldRoutes(h)
 	s.quarantineRoutes(h)
+	s.queueRoutes(h)
 	handle(s, h, get("list-outbox", "/outbox", "List what is sent, and how that went"), desk.ScopeRead, s.outbox)
 	handle(s, h, get("list-mailboxes", "/mailboxes", "List mailboxes"), desk.ScopeRead, s.mailboxes)
 	handle(s, h, get("list-forms", "/forms", "List forms"), desk.ScopeRead, s.forms)

@@ -147,13 +147,32 @@ func viewEffect(e desk.Effect) effectView {
 }
 
 type mailboxView struct {
-	ID        desk.ID      `json:"id"`
-	Address   string       `json:"address"`
-	Aliases   []string     `json:"aliases"`
-	Name      string       `json:"name"`
-	Paused    bool         `json:"paused"`
-	CreatedAt time.Time    `json:"created_at"`
-	Folders   []folderView `json:"folders" doc:"Those that are read, or were."`
+	ID         desk.ID      `json:"id"`
+	Address    string       `json:"address"`
+	Aliases    []string     `json:"aliases"`
+	Name       string       `json:"name"`
+	Paused     bool         `json:"paused"`
+	CreatedAt  time.Time    `json:"created_at"`
+	SubAddress bool         `json:"sub_address" doc:"Whether reply addresses and envelope senders carry a signed token."`
+	SubjectTag bool         `json:"subject_tag" doc:"Whether the subjects of answers carry a signed tag."`
+	Receiver   receiverView `json:"receiver" doc:"On whose word senders count as proved."`
+	Folders    []folderView `json:"folders" doc:"Those that are read, or were."`
+}
+
+type receiverView struct {
+	Profile      desk.ReceiverProfile `json:"profile" doc:"How the receiver writes Authentication-Results; empty: nobody is believed."`
+	AuthServID   string               `json:"authserv_id"`
+	Hops         int                  `json:"hops" doc:"How many Received fields may stand above what it writes."`
+	DKIM         bool                 `json:"dkim_fallback" doc:"Whether signatures are verified where it writes nothing."`
+	CalibratedAt *time.Time           `json:"calibrated_at" doc:"When a forged result was told apart; null: never, or set by hand."`
+}
+
+func viewReceiver(r desk.Receiver) receiverView {
+	v := receiverView{r.Profile, r.AuthServID, r.Hops, r.DKIM, nil}
+	if !r.CalibratedAt.IsZero() {
+		v.CalibratedAt = &r.CalibratedAt
+	}
+	return v
 }
 
 type folderView struct {
@@ -166,7 +185,7 @@ type folderView struct {
 }
 
 func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
-	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, []folderView{}}
+	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, viewReceiver(m.Receiver), []folderView{}}
 	for _, f := range folders {
 		if f.MailboxID == m.ID {
 			v.Folders = append(v.Folders, folderView{f.Name, f.Role, f.Seen, f.Missed, f.Generation, f.Problem})

@@ -1,6 +1,10 @@
 package desk
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // EffectKind says what an outbox row does. It is an open set.
 type EffectKind string
@@ -48,6 +52,9 @@ const (
 func Queues() map[string]int {
 	return map[string]int{QueueMail: 6, QueueMailbox: 4, QueueAutomatic: 3, QueueWebhook: 2, QueueBulk: 1}
 }
+
+// QueueNames lists the queues in alphabetical order.
+func QueueNames() []string { return slices.Sorted(maps.Keys(Queues())) }
 
 // Pause says that a queue's rows wait until somebody resumes it.
 type Pause struct {

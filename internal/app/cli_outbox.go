@@ -19,7 +19,7 @@ func (c *cli) outboxCommand() *cobra.Command {
 		Use: "outbox", Short: "Look at what goes out; stop and resume it", Args: cobra.NoArgs, RunE: help,
 		Long: `Everything that leaves Postern is a row of the outbox first: mail to customers, and what is put into the agents' mailbox.
 
-Its queues: ` + strings.Join(queueNames(), ", ") + `. A queue that is paused loses nothing: its rows wait. Postern pauses "automatic"
+Its queues: ` + strings.Join(desk.QueueNames(), ", ") + `. A queue that is paused loses nothing: its rows wait. Postern pauses "automatic"
 (welcome mails and acknowledgements) by itself where there is suddenly far more than usual; what people write goes on.`,
 	}
 	var state string
@@ -65,18 +65,9 @@ Its queues: ` + strings.Join(queueNames(), ", ") + `. A queue that is paused los
 	return cmd
 }
 
-func queueNames() []string {
-	var names []string
-	for name := range desk.Queues() {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 func (c *cli) withQueue(cmd *cobra.Command, queue string, do func(ctx context.Context, p *parts) error) error {
-	if !slices.Contains(queueNames(), queue) {
-		return usageError{fmt.Errorf("there is no queue %q; there are %s", queue, strings.Join(queueNames(), ", "))}
+	if !slices.Contains(desk.QueueNames(), queue) {
+		return usageError{fmt.Errorf("there is no queue %q; there are %s", queue, strings.Join(desk.QueueNames(), ", "))}
 	}
 	return c.with(cmd, do)
 }
@@ -130,7 +121,7 @@ func (c *cli) outboxQueues(ctx context.Context, p *parts) error {
 		return err
 	}
 	items, rows := []queueLine{}, [][]string{}
-	for _, name := range queueNames() {
+	for _, name := range desk.QueueNames() {
 		l, state := queueLine{Queue: name}, "goes out"
 		if i := slices.IndexFunc(pauses, func(p desk.Pause) bool { return p.Queue == name }); i >= 0 {
 			l.Paused, l.Since, l.Reason = true, &pauses[i].Since, pauses[i].Reason

@@ -230,7 +230,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		gauge(outbox, float64(n), string(state))
 	}
 	paused := describe("outbox_paused", "Whether a queue of the outbox is paused.", "queue")
-	for _, name := range queueNames() {
+	for _, name := range desk.QueueNames() {
 		stopped := 0.0
 		if slices.ContainsFunc(now.paused, func(p desk.Pause) bool { return p.Queue == name }) {
 			stopped = 1
