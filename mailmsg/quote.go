@@ -30,13 +30,11 @@ const (
 // that comes from HTML, else nil. Of a quote with answers between its lines only what stands below the last answer is folded,
 // because they mean nothing without the rest; and if nothing new would be left, all of it is the reply.
 func Fold(text string, spans []safehtml.Span) Folded {
-	f := folding{text: text, lines: strings.Split(text, "\n")}
-	f.parts = make([]part, len(f.lines))
-	f.quoted = make([]bool, len(f.lines))
+	f := newFolding(text)
 	f.mark(spans)
 	end := f.history()
 	f.runs(end)
-	for i := end; i < len(f.lines); i++ {
+	for i := end; i < len(f.parts); i++ {
 		f.parts[i] = inQuote
 	}
 	f.signature()
@@ -49,15 +47,32 @@ func Fold(text string, spans []safehtml.Span) Folded {
 
 type folding struct {
 	text   string
-	lines  []string
+	begins []int  // of each line in text, and of one that would follow
 	quoted []bool // the line is marked as a quote, by ">" or by the HTML
 	parts  []part
 }
 
+func newFolding(text string) *folding {
+	n := strings.Count(text, "\n") + 1
+	f := &folding{text: text, begins: make([]int, 1, n+1), quoted: make([]bool, n), parts: make([]part, n)}
+	for at := 0; ; {
+		i := strings.IndexByte(text[at:], '\n')
+		if i < 0 {
+			f.begins = append(f.begins, len(text)+1)
+			return f
+		}
+		at += i + 1
+		f.begins = append(f.begins, at)
+	}
+}
+
+// line gives the i-th line, without its end.
+func (f *folding) line(i int) string { return f.text[f.begins[i] : f.begins[i+1]-1] }
+
 // mark notes which lines are quotes by what stands in front of them or by the HTML they come from.
 func (f *folding) mark(spans []safehtml.Span) {
-	at := 0
-	for i, line := range f.lines {
+	for i := range f.parts {
+		at, line := f.begins[i], f.line(i)
 		for len(spans) > 0 && spans[0].End <= at {
 			spans = spans[1:]
 		}
@@ -76,11 +91,10 @@ func (f *folding) mark(spans []safehtml.Span) {
 			s := strings.TrimLeft(line, " \t\u00a0")
 			f.quoted[i] = f.quoted[i] || strings.HasPrefix(s, ">") && !strings.HasPrefix(s, ">:")
 		}
-		at += len(line) + 1
 	}
 	// A quoted line that was wrapped once more on its way has a tail without a mark.
-	for i := 1; i+1 < len(f.lines); i++ {
-		if !f.quoted[i] && f.quoted[i-1] && f.quoted[i+1] && len(f.lines[i-1]) >= longLine && wrapped(f.lines[i]) {
+	for i := 1; i+1 < len(f.parts); i++ {
+		if !f.quoted[i] && f.quoted[i-1] && f.quoted[i+1] && len(f.line(i-1)) >= longLine && wrapped(f.line(i)) {
 			f.quoted[i] = true
 		}
 	}
@@ -100,22 +114,22 @@ func wrapped(line string) bool {
 // lines; the number of lines if there is none.
 func (f *folding) history() int {
 	skip := 0 // up to there the header of a mail that was forwarded goes
-	for i := range f.lines {
-		if i < skip || f.quoted[i] || blank(f.lines[i]) {
+	for i := range f.parts {
+		if i < skip || f.quoted[i] || blank(f.line(i)) {
 			continue
 		}
-		if forwards(f.lines[i]) {
+		if forwards(f.line(i)) {
 			skip = f.forwardedHeader(i + 1)
 			continue
 		}
-		if separator(f.lines[i], i == 0 || blank(f.lines[i-1])) || f.headerBlock(i) {
+		if separator(f.line(i), i == 0 || blank(f.line(i-1))) || f.headerBlock(i) {
 			return f.upOverRule(i)
 		}
 		if start, marked, ok := f.introduction(i); ok && !marked {
 			return start
 		}
 	}
-	return len(f.lines)
+	return len(f.parts)
 }
 
 // forwards tells whether a line stands above a mail that was forwarded.
@@ -135,10 +149,10 @@ func forwards(line string) bool {
 
 // forwardedHeader gives the end of the header that begins at line i or below the blank lines there.
 func (f *folding) forwardedHeader(i int) int {
-	for i < len(f.lines) && blank(f.lines[i]) {
+	for i < len(f.parts) && blank(f.line(i)) {
 		i++
 	}
-	for i < len(f.lines) && !blank(f.lines[i]) {
+	for i < len(f.parts) && !blank(f.line(i)) {
 		i++
 	}
 	return i
@@ -147,11 +161,11 @@ func (f *folding) forwardedHeader(i int) int {
 // upOverRule takes the line of underscores that Outlook writes above the header of the quoted mail.
 func (f *folding) upOverRule(i int) int {
 	k := i - 1
-	for k >= 0 && blank(f.lines[k]) {
+	for k >= 0 && blank(f.line(k)) {
 		k--
 	}
 	if k >= 0 {
-		if s := strings.TrimSpace(f.lines[k]); len(s) >= 4 && strings.Trim(s, "_-=") == "" {
+		if s := strings.TrimSpace(f.line(k)); len(s) >= 4 && strings.Trim(s, "_-=") == "" {
 			return k
 		}
 	}
@@ -171,7 +185,7 @@ func (f *folding) runs(end int) {
 		for k := i + 1; k < end; k++ {
 			if f.quoted[k] {
 				to = k + 1
-			} else if !blank(f.lines[k]) {
+			} else if !blank(f.line(k)) {
 				break
 			}
 		}
@@ -180,7 +194,7 @@ func (f *folding) runs(end int) {
 	}
 	for i := 1; i < len(found); i++ {
 		for k := found[i-1].to; k < found[i].from; k++ {
-			if !blank(f.lines[k]) && f.parts[k] != inSignature {
+			if !blank(f.line(k)) && f.parts[k] != inSignature {
 				return // answers between the lines
 			}
 		}
@@ -194,13 +208,13 @@ func (f *folding) runs(end int) {
 
 // tail folds the quotes below the last words of an answer, if they were not folded before.
 func (f *folding) tail() {
-	last := len(f.lines)
-	for i := len(f.lines) - 1; i >= 0; i-- {
+	last := len(f.parts)
+	for i := len(f.parts) - 1; i >= 0; i-- {
 		switch {
 		case f.quoted[i]:
 			last = f.introductionAbove(i)
-		case f.parts[i] == inReply && !blank(f.lines[i]) && i < last:
-			for k := last; k < len(f.lines); k++ {
+		case f.parts[i] == inReply && !blank(f.line(i)) && i < last:
+			for k := last; k < len(f.parts); k++ {
 				if f.parts[k] == inReply {
 					f.parts[k] = inQuote
 				}
@@ -213,7 +227,7 @@ func (f *folding) tail() {
 // introductionAbove gives the line where the introduction of the quote at line i begins, or i.
 func (f *folding) introductionAbove(i int) int {
 	k := i - 1
-	for k >= 0 && blank(f.lines[k]) {
+	for k >= 0 && blank(f.line(k)) {
 		k--
 	}
 	if k < 0 || f.quoted[k] {
@@ -234,23 +248,23 @@ const (
 // introduction tells whether a line is the last of one that introduces a quote, where that begins, and whether what
 // follows is marked as a quote.
 func (f *folding) introduction(i int) (start int, marked, ok bool) {
-	if line := f.lines[i]; line == "" || !endsIntroduction[line[len(line)-1]] {
+	if line := f.line(i); line == "" || !endsIntroduction[line[len(line)-1]] {
 		return 0, false, false
 	}
-	last := strings.TrimRight(f.lines[i], " \t*_-"+directions)
+	last := strings.TrimRight(f.line(i), " \t*_-"+directions)
 	last = strings.TrimRight(strings.TrimSuffix(last, "\u00a0"), " *")
 	colon := strings.HasSuffix(last, ":") || strings.HasSuffix(last, "：")
 	if !colon && !strings.HasSuffix(last, "wrote") && !strings.HasSuffix(last, "schrieb") && !strings.HasSuffix(last, "escribió") {
 		return 0, false, false
 	}
 	next := i + 1
-	for next < len(f.lines) && blank(f.lines[next]) {
+	for next < len(f.parts) && blank(f.line(next)) {
 		next++
 	}
-	marked = next < len(f.lines) && f.quoted[next]
+	marked = next < len(f.parts) && f.quoted[next]
 	text := ""
 	for k := i; k >= 0 && k > i-maxIntroductionLines; k-- {
-		line := strings.TrimSpace(f.lines[k])
+		line := strings.TrimSpace(f.line(k))
 		if line == "" || k < i && f.quoted[k] {
 			break
 		}
@@ -262,7 +276,7 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 			return k, marked, true
 		}
 	}
-	if marked && introduces(strings.TrimSpace(f.lines[i]), true) {
+	if marked && introduces(strings.TrimSpace(f.line(i)), true) {
 		return i, true, true
 	}
 	return 0, false, false
@@ -364,13 +378,13 @@ func containsAny(s string, words []string) bool {
 // headerBlock tells whether the header of an earlier mail stands at line i: "From:" and at least two more of its fields, in any
 // language, as Outlook and others write it above the mail.
 func (f *folding) headerBlock(i int) bool {
-	first, ok := label(f.lines[i])
+	first, ok := label(f.line(i))
 	if !ok || first != labelFrom && first != labelSent {
 		return false
 	}
 	seen := map[int]bool{first: true}
-	for k, misses := i+1, 0; k < len(f.lines) && k < i+10 && misses < 3; k++ {
-		if name, ok := label(f.lines[k]); ok {
+	for k, misses := i+1, 0; k < len(f.parts) && k < i+10 && misses < 3; k++ {
+		if name, ok := label(f.line(k)); ok {
 			seen[name] = true
 		} else {
 			misses++
@@ -428,17 +442,18 @@ func separator(line string, first bool) bool {
 // signature marks the signature of the answer: what is behind "-- " or behind a closing such as "Kind regards", a mailing
 // list's footer, and the line that a telephone adds.
 func (f *folding) signature() {
-	rows := make([]int, 0, len(f.lines)) // the lines of the answer that are not blank
-	for i, line := range f.lines {
+	rows := make([]int, 0, len(f.parts)) // the lines of the answer that are not blank
+	for i := range f.parts {
+		line := f.line(i)
 		if f.parts[i] == inReply && !blank(line) {
 			rows = append(rows, i)
 		}
 	}
 	for n := 1; n < len(rows); n++ { // something has to be left, so not the first
-		line := f.lines[rows[n]]
+		line := f.line(rows[n])
 		if line == "-- " || line == "--" || line == "--\u00a0" {
 			end := n + 1 // a mail that is forwarded below the signature is no part of it
-			for end < len(rows) && !forwards(f.lines[rows[end]]) {
+			for end < len(rows) && !forwards(f.line(rows[end])) {
 				end++
 			}
 			f.sign(rows[n:end])
@@ -446,12 +461,12 @@ func (f *folding) signature() {
 			break
 		}
 	}
-	for len(rows) > 1 && deviceLine(f.lines[rows[len(rows)-1]]) {
+	for len(rows) > 1 && deviceLine(f.line(rows[len(rows)-1])) {
 		f.sign(rows[len(rows)-1:])
 		rows = rows[:len(rows)-1]
 	}
 	for n := len(rows) - 1; n > 0 && n >= len(rows)-maxSignature; n-- {
-		line := strings.TrimSpace(f.lines[rows[n]])
+		line := strings.TrimSpace(f.line(rows[n]))
 		// A closing and a name are two lines of the letter; with more below it is a signature.
 		if closing(line) && len(rows)-n > 2 && f.shortFrom(rows[n+1:]) || len(line) > 1 && strings.Trim(line, "_") == "" {
 			f.sign(rows[n:])
@@ -459,7 +474,7 @@ func (f *folding) signature() {
 			break
 		}
 	}
-	if last := len(rows) - 1; last > 0 && rows[last] > rows[last-1]+1 && dashedName(f.lines[rows[last]]) {
+	if last := len(rows) - 1; last > 0 && rows[last] > rows[last-1]+1 && dashedName(f.line(rows[last])) {
 		f.sign(rows[last:])
 	}
 }
@@ -488,7 +503,7 @@ func (f *folding) sign(rows []int) {
 // shortFrom tells whether all rows look like those of a signature.
 func (f *folding) shortFrom(rows []int) bool {
 	for _, i := range rows {
-		if line := strings.TrimSpace(f.lines[i]); len(line) > maxSignatureRow || strings.HasSuffix(line, "?") {
+		if line := strings.TrimSpace(f.line(i)); len(line) > maxSignatureRow || strings.HasSuffix(line, "?") {
 			return false
 		}
 	}
@@ -523,7 +538,8 @@ func deviceLine(line string) bool {
 }
 
 func (f *folding) anyReply() bool {
-	for i, line := range f.lines {
+	for i := range f.parts {
+		line := f.line(i)
 		if f.parts[i] == inReply && !blank(line) {
 			return true
 		}
@@ -533,30 +549,29 @@ func (f *folding) anyReply() bool {
 
 // join gives the lines of one part. Where others lay between two pieces, one empty line does.
 func (f *folding) join(p part) string {
-	first, last, at := -1, 0, 0
-	start, end, size := 0, 0, 0
+	first, last, size := -1, 0, 0
 	whole := true // nothing of another part stands between its first and its last line
-	for i, line := range f.lines {
-		if f.parts[i] == p {
-			if first < 0 {
-				first, start = i, at
-			}
-			whole = whole && (first == i || last == i-1)
-			last, end = i, at+len(line)
-			size += len(line) + 2
+	for i := range f.parts {
+		if f.parts[i] != p {
+			continue
 		}
-		at += len(line) + 1
+		if first < 0 {
+			first = i
+		}
+		whole = whole && (first == i || last == i-1)
+		last = i
+		size += f.begins[i+1] - f.begins[i] + 1
 	}
 	switch {
 	case first < 0:
 		return ""
 	case whole:
-		return trimBlank(f.text[start:end])
+		return trimBlank(f.text[f.begins[first] : f.begins[last+1]-1])
 	}
 	out := make([]byte, 0, size)
 	gap, words := false, 0 // words: where the last line ends that is not blank
 	for i := first; i <= last; i++ {
-		line := f.lines[i]
+		line := f.line(i)
 		switch {
 		case f.parts[i] != p:
 			gap = gap || words > 0 && !blank(line)
