@@ -39,15 +39,16 @@ func (b Budgets) Check() error {
 	return nil
 }
 
-// AutomaticCount is how much automatic mail there has been.
+// AutomaticCount is how much automatic mail there has been, and whether there may be any.
 type AutomaticCount struct {
-	AddressHour, AddressDay int // to the address
-	TicketHour              int // for the ticket
+	Suppressed              bool // the address gets none (Suppression)
+	AddressHour, AddressDay int  // to the address
+	TicketHour              int  // for the ticket
 }
 
 // Allow tells whether one more automatic mail may go out after these.
 func (b Budgets) Allow(n AutomaticCount) bool {
-	return n.AddressHour < b.AddressHour && n.AddressDay < b.AddressDay && n.TicketHour < b.TicketHour
+	return !n.Suppressed && n.AddressHour < b.AddressHour && n.AddressDay < b.AddressDay && n.TicketHour < b.TicketHour
 }
 
 // Surge tells whether an hour has so much automatic mail that something must be wrong. Week is how much there was in the seven

@@ -11,9 +11,9 @@ import (
 func (tx *Tx) AutomaticMail(ctx context.Context, email string, ticket desk.ID) (n desk.AutomaticCount, err error) {
 	hour, day := ms(tx.Now().Add(-time.Hour)), ms(tx.Now().Add(-24*time.Hour))
 	err = tx.x.QueryRowContext(ctx, `SELECT count(*), COALESCE(SUM(CASE WHEN created_at > $2 THEN 1 ELSE 0 END), 0),
-			(SELECT count(*) FROM outbox WHERE ticket_id = $4 AND queue = 'automatic' AND created_at > $2)
+			(SELECT count(*) FROM outbox WHERE ticket_id = $4 AND queue = 'automatic' AND created_at > $2), EXISTS (SELECT 1 FROM suppressions WHERE email = $1)
 		FROM outbox WHERE queue = 'automatic' AND recipient = $1 AND created_at > $3`, email, hour, day, ticket).
-		Scan(&n.AddressDay, &n.AddressHour, &n.TicketHour)
+		Scan(&n.AddressDay, &n.AddressHour, &n.TicketHour, &n.Suppressed)
 	return n, err
 }
 
@@ -22,11 +22,8 @@ func (tx *Tx) AutomaticMail(ctx context.Context, email string, ticket desk.ID) (
 func (tx *Tx) CountAutomatic(ctx context.Context) (hour, week int, err error) {
 	this := tx.Now().Unix() / 3600
 	err = tx.x.QueryRowContext(ctx, `INSERT INTO automatic_hours (hour, count) VALUES ($1, 1)
-		ON CONFLICT (hour) DO UPDATE SET count = automatic_hours.count + 1 RETURNING count`, this).Scan(&hour)
-	if err != nil {
-		return 0, 0, err
-	}
-	err = tx.x.QueryRowContext(ctx, `SELECT COALESCE(SUM(count), 0) FROM automatic_hours WHERE hour >= $1 AND hour < $2`, this-7*24, this).Scan(&week)
+		ON CONFLICT (hour) DO UPDATE SET count = automatic_hours.count + 1
+		RETURNING count, (SELECT COALESCE(SUM(h.count), 0) FROM automatic_hours h WHERE h.hour >= $2 AND h.hour < $1)`, this, this-7*24).Scan(&hour, &week)
 	return hour, week, err
 }
 

@@ -23,8 +23,8 @@ type occasion struct {
 // to others. It sends nothing where that would make us a tool: against a budget, to machines, or to whom we wrote today. It
 // is part of the caller's transaction.
 func (d *Desk) answer(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, o occasion) error {
-	if ok, err := answerable(ctx, tx, org, mb, o.message.Author.Email); err != nil || !ok || o.contact.Disabled {
-		return err
+	if !answerable(org, mb, o.message.Author.Email) || o.contact.Disabled {
+		return nil
 	}
 	already, ok, err := withinBudgets(ctx, tx, org.Settings.Budgets, o)
 	if err != nil || !ok {
@@ -32,7 +32,7 @@ func (d *Desk) answer(ctx context.Context, tx *store.Tx, org *store.Organisation
 	}
 	sent := false
 	if o.isNew {
-		sent, err = d.Welcome(ctx, tx, org, mb, o.contact, o.message.Trust)
+		sent, err = d.welcome(ctx, tx, org, mb, o.contact, o.message.Trust)
 	}
 	if err == nil && !sent && already.AddressDay == 0 { // once a day; a welcome mail says it too (REQUIREMENTS L9)
 		sent, err = d.acknowledge(ctx, tx, org, mb, o)
@@ -87,14 +87,22 @@ func (d *Desk) notify(ctx context.Context, tx *store.Tx, mb desk.Mailbox, subjec
 // How sure we are of the address decides which text it gets (REQUIREMENTS L9). It is part of the caller's transaction.
 func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, c desk.Contact, trust desk.Trust) (bool, error) {
 	email := c.LoginAddress()
-	text, on := wordsFor(org.Settings.Welcome, trust)
-	if !on || c.Disabled {
+	if !answerable(org, mb, email) || c.Disabled {
 		return false, nil
 	}
-	if ok, err := answerable(ctx, tx, org, mb, email); err != nil || !ok {
+	if suppressed, err := tx.Suppressed(ctx, email); err != nil || suppressed {
 		return false, err
 	}
-	first, err := tx.Welcomed(ctx, email)
+	return d.welcome(ctx, tx, org, mb, c, trust)
+}
+
+// welcome is Welcome to whom automatic mail may be sent.
+func (d *Desk) welcome(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, c desk.Contact, trust desk.Trust) (bool, error) {
+	text, on := wordsFor(org.Settings.Welcome, trust)
+	if !on || c.LoginAddress() == "" {
+		return false, nil
+	}
+	first, err := tx.Welcomed(ctx, c.LoginAddress())
 	if err != nil || !first {
 		return false, err
 	}
@@ -135,11 +143,8 @@ func wordsFor(t desk.Template, trust desk.Trust) (store.Template, bool) {
 	return store.Template{Subject: t.NeutralSubject, Body: t.NeutralBody}, t.Enabled && t.NeutralEnabled
 }
 
-// answerable tells whether automatic mail may go from the mailbox to an address at all (REQUIREMENTS L4).
-func answerable(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, email string) (bool, error) {
-	if email == "" || mb.SMTP == "" || org.IsOurs(email) || desk.RoleAddress(email) {
-		return false, nil
-	}
-	suppressed, err := tx.Suppressed(ctx, email)
-	return !suppressed, err
+// answerable tells whether automatic mail may go from the mailbox to an address, as far as the address itself tells (REQUIREMENTS
+// L4).
+func answerable(org *store.Organisation, mb desk.Mailbox, email string) bool {
+	return email != "" && mb.SMTP != "" && !org.IsOurs(email) && !desk.RoleAddress(email)
 }
