@@ -117,8 +117,8 @@ func TestI5_MailboxesTellHowTheirFoldersAre(t *testing.T) {
 			t.Fatalf("%v", folders)
 		}
 		gone, inbox := folders[0].(map[string]any), folders[1].(map[string]any)
-		c.fields("a folder", inbox, "name role seen passed_over replaced problem")
-		if inbox["name"] != "INBOX" || inbox["role"] != "inbox" || inbox["seen"] != 1.0 || inbox["problem"] != "" || gone["problem"] != "The folder is gone. Bring it back." {
+		c.fields("a folder", inbox, "name role read seen passed_over replaced problem")
+		if inbox["name"] != "INBOX" || inbox["role"] != "inbox" || inbox["seen"] != 1.0 || inbox["problem"] != "" || inbox["read"] != true || gone["read"] != false || gone["problem"] != "The folder is gone. Bring it back." {
 			t.Errorf("%v", folders)
 		}
 	})

@@ -178,6 +178,7 @@ func viewReceiver(r desk.Receiver) receiverView {
 type folderView struct {
 	Name       string          `json:"name"`
 	Role       desk.FolderRole `json:"role" enum:"inbox,sent"`
+	Read       bool            `json:"read" doc:"false: it was read once, and is no longer among those that are."`
 	Seen       int64           `json:"seen" doc:"How many mails the server has shown so far."`
 	PassedOver int64           `json:"passed_over" doc:"How many of them it did not show in their turn."`
 	Replaced   int64           `json:"replaced" doc:"How often the folder was replaced on the server, and read anew."`
@@ -188,7 +189,7 @@ func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
 	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, viewReceiver(m.Receiver), []folderView{}}
 	for _, f := range folders {
 		if f.MailboxID == m.ID {
-			v.Folders = append(v.Folders, folderView{f.Name, f.Role, f.Seen, f.Missed, f.Generation, f.Problem})
+			v.Folders = append(v.Folders, folderView{f.Name, f.Role, m.Reads(f), f.Seen, f.Missed, f.Generation, f.Problem})
 		}
 	}
 	return v

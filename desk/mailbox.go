@@ -45,6 +45,11 @@ func (m Mailbox) Owns(email string) bool {
 	return base == m.Address || slices.Contains(m.Aliases, base)
 }
 
+// Reads tells whether the mail of a folder that was read once still is.
+func (m Mailbox) Reads(f Folder) bool {
+	return f.Role == Sent || f.Name == "INBOX" || slices.Contains(m.Folders, f.Name)
+}
+
 // FolderRole says what the mail in a folder is.
 type FolderRole string
 
@@ -64,7 +69,7 @@ type Folder struct {
 	Account     string // whose folder it was when it was last looked at: server and user
 	Generation  int64
 	UIDValidity uint32 // zero: never looked at
-	LastUID     uint32 // every UID up to here has its ledger row
+	LastUID     uint32 // every UID up to here that the server has shown has its ledger row
 	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all generations
 	Missed      int64  // how many of them were passed over at first, and found by the sweep (REQUIREMENTS I4)
 	Problem     string // why it can't be read now, for whoever set it up; empty: it can

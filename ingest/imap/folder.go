@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -125,7 +126,11 @@ func (f *folder) tell(ctx context.Context, err error, pause time.Duration) error
 	}
 	f.told = err.Error()
 	f.log().WarnContext(ctx, "can't watch the folder", slog.Any("error", err), retry)
-	return f.note(ctx, err.Error())
+	if _, ours := errors.AsType[*keepError](err); ours {
+		return nil // it says nothing about the folder
+	}
+	problem, _, _ := strings.Cut(err.Error(), "\n") // without the stack of a panic
+	return f.note(ctx, problem)
 }
 
 // note puts a problem, or that there is none, into the folder's row. That this fails is no reason not to watch, but for a

@@ -412,17 +412,12 @@ func sayFolder(m desk.Mailbox, f desk.Folder) string {
 		s += fmt.Sprintf(" (replaced on the server %d times)", f.Generation)
 	}
 	switch {
-	case !watched(m, f):
+	case !m.Reads(f):
 		s += " (no longer read)"
 	case f.Problem != "":
 		s += ", PROBLEM: " + strings.Map(visible, f.Problem)
 	}
 	return s
-}
-
-// watched tells whether a folder that was read once still is.
-func watched(m desk.Mailbox, f desk.Folder) bool {
-	return f.Role == desk.Sent || f.Name == "INBOX" || slices.Contains(m.Folders, f.Name)
 }
 
 type mailboxLine struct {

@@ -142,7 +142,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 				return nil, err
 			}
 			l := listings[f.Name]
-			if !watched(mb, f) { // what came since is not to be read
+			if !mb.Reads(f) { // what came since is not to be read
 				l.UIDs = slices.DeleteFunc(l.UIDs, func(uid uint32) bool { return l.UIDValidity != f.UIDValidity || uid > f.LastUID })
 			}
 			line, missing := against(f, l, rows)
@@ -151,7 +151,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 			switch {
 			case listings[f.Name].Missing:
 				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s is not on the server any more; what was in it is in the ledger", f.Name, mb.Address))
-			case !watched(mb, f):
+			case !mb.Reads(f):
 				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s is no longer read", f.Name, mb.Address))
 			case listings[f.Name].UIDValidity != f.UIDValidity:
 				r.Notes = append(r.Notes, fmt.Sprintf("%s of %s was replaced on the server; the gateway reads it anew", f.Name, mb.Address))
