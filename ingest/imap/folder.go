@@ -46,7 +46,8 @@ type folder struct {
 	idleRefused bool
 	patience    time.Duration // how long the next IDLE lasts
 	progress    bool          // something was kept since the session began
-	told        string        // the failure that was last logged and noted as such
+	told        string        // the failure that was last logged as such
+	noted       string        // the problem that the folder's row has
 }
 
 // firstPatience is how long an IDLE lasts after news, and at first; each one without news lasts twice as long as the one
@@ -79,7 +80,7 @@ func (f *folder) run(ctx context.Context) error {
 		}
 		failures++
 		pause := f.pause(failures, err)
-		if err := f.tell(ctx, err, pause); leaseOver(err) {
+		if err := f.tell(ctx, err, failures, pause); leaseOver(err) {
 			return err
 		}
 		select {
@@ -112,24 +113,28 @@ func (f *folder) pause(failures int, err error) time.Duration {
 	return pause/2 + rand.N(pause/2+1) //nolint:gosec // jitter
 }
 
-// tell reports a failure. The log and the folder's row have it once, until another one or a success.
-func (f *folder) tell(ctx context.Context, err error, pause time.Duration) error {
+// tell reports a failure, the last of so many in a row. The log has it once, until another one or a success, and so has the
+// folder's row if it does not pass at once: servers close a connection now and then.
+func (f *folder) tell(ctx context.Context, err error, failures int, pause time.Duration) error {
 	status := Status{State: Failing, Err: err, Retry: time.Now().Add(pause)}
 	if errors.Is(err, errNoFolder) {
 		status.State = NotFound
 	}
 	f.report(status)
 	retry := slog.String("retry_in", pause.Round(time.Second).String())
+	level := slog.LevelWarn
 	if f.told == err.Error() {
-		f.log().DebugContext(ctx, "can't watch the folder", slog.Any("error", err), retry)
-		return nil
+		level = slog.LevelDebug
 	}
 	f.told = err.Error()
-	f.log().WarnContext(ctx, "can't watch the folder", slog.Any("error", err), retry)
-	if _, ours := errors.AsType[*keepError](err); ours {
-		return nil // it says nothing about the folder
-	}
+	f.log().Log(ctx, level, "can't watch the folder", slog.Any("error", err), retry)
 	problem, _, _ := strings.Cut(err.Error(), "\n") // without the stack of a panic
+	p, _ := errors.AsType[*mailconn.Problem](err)
+	lasts := failures > 1 || p != nil && (p.SignIn || p.Permanent)
+	if _, ours := errors.AsType[*keepError](err); ours || !lasts || problem == f.noted {
+		return nil // what is ours says nothing about the folder
+	}
+	f.noted = problem
 	return f.note(ctx, problem)
 }
 
@@ -211,7 +216,8 @@ func (f *folder) session(ctx context.Context) error {
 		if err := f.sweep(ctx, client); err != nil {
 			return err
 		}
-		if first {
+		if first { // a former process may have noted one
+			f.noted = ""
 			if err := f.note(ctx, ""); leaseOver(err) {
 				return err
 			}

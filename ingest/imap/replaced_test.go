@@ -112,7 +112,9 @@ func TestI5_ARenamedFolderIsAProblemThatIsShown(t *testing.T) {
 			r.ok(agent.Rename(from, to, nil).Wait())
 		}
 		rename("Support", "Old stuff")
-		mailtest.Until(r.t, "the problem is shown", func() bool { return r.folder("Support").Problem != "" && r.state("Support").State == NotFound })
+		mailtest.Until(r.t, "the problem is shown", func() bool {
+			return strings.Contains(r.folder("Support").Problem, "seems to be called") && r.state("Support").State == NotFound
+		})
 		for _, words := range []string{`"Support" is not on the server any more`, `it seems to be called "Old stuff" now`, "gateway mailbox edit " + user + " --folder"} {
 			if p := r.folder("Support").Problem; !strings.Contains(p, words) {
 				r.t.Errorf("the problem is told as %q", p)
