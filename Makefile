@@ -50,6 +50,7 @@ corpus: ## how the sample collection (POSTERN_CORPUS) is read, folded, classed a
 	go test -count=1 -v -run='^TestCorpus$$' ./internal/e2e
 
 .PHONY: bench
-bench: ## ingest, outbound and memory, against their limits in the same run (docs/performance.md)
+bench: ## ingest, outbound, reading a mail, and memory, against their limits in the same run (docs/performance.md)
 	script/setup
 	go test -run='^$$' -bench=. -benchtime=1x -timeout=60m ./internal/bench
+	go test -run='^$$' -bench='ParseRate|PeakMemory' -count=5 ./mailmsg
