@@ -61,7 +61,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringVar(&f.imapPasswordFile, "imap-password-file", "", "file with the IMAP password")
 		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
 		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell")
-		fl.StringArrayVar(&f.folders, "folder", nil, "a further folder to read like INBOX, such as where agents file mail; may be given several times")
+		fl.StringArrayVar(&f.folders, "folder", nil, "a further folder to read like INBOX, such as where agents file mail; may be given several times; --folder \"\" gives up all of them")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
 		fl.BoolVar(&f.subjectTag, "subject-tag", false, "put a signed tag into the subjects of answers, for correspondents whose programs lose everything else")
 		fl.StringVar(&f.authServID, "authserv-id", "", "the name under which your mail server writes Authentication-Results; its dmarc=pass proves a sender")
@@ -88,7 +88,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.checkMailbox(ctx, mb)
+				return c.checkMailbox(ctx, mb, false)
 			})
 		},
 	}
@@ -135,7 +135,7 @@ func changeMailbox(ctx context.Context, p *parts, address string, change func(*d
 func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) error {
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
 		check := func(mb desk.Mailbox) error {
-			if err := c.checkMailbox(ctx, mb); err != nil {
+			if err := c.checkMailbox(ctx, mb, !cmd.Flags().Changed("folder")); err != nil {
 				return fmt.Errorf("%w\nnothing was changed; --no-check changes it all the same", err)
 			}
 			return nil
@@ -163,7 +163,7 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 	}
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
 		if !f.noCheck {
-			if err := c.checkMailbox(ctx, mb); err != nil {
+			if err := c.checkMailbox(ctx, mb, false); err != nil {
 				return fmt.Errorf("%w\nnothing was stored; --no-check stores it all the same", err)
 			}
 		}
@@ -206,7 +206,11 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) err
 	}
 	if given("folder") {
 		mb.Folders = []string{}
-		for _, name := range f.folders {
+		folders := f.folders
+		if slices.Equal(folders, []string{""}) { // there is no other way to name none
+			folders = nil
+		}
+		for _, name := range folders {
 			if name == "" || strings.EqualFold(name, "INBOX") || slices.Contains(mb.Folders, name) {
 				return fmt.Errorf("--folder: %q: name other folders than INBOX, each once", name)
 			}
@@ -317,8 +321,9 @@ func withoutPassword(raw string) (string, error) {
 	return u.String(), nil
 }
 
-// checkMailbox signs in to both servers and tells what it saw.
-func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox) error {
+// checkMailbox signs in to both servers and tells what it saw. A further folder that is not there is a problem, unless the
+// folders are those that were stored before: a new password must not have to wait for them.
+func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox, storedFolders bool) error {
 	imap, err := mailconn.ParseIMAP(mb.IMAP)
 	if err != nil {
 		return err
@@ -348,10 +353,12 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox) error {
 			switch {
 			case name == found.Sent:
 				problems = append(problems, fmt.Errorf("--folder: %q is the Sent folder, which is read as such; name only folders with mail from customers", name))
-			case !slices.ContainsFunc(found.Folders, func(f mailconn.Folder) bool { return f.Name == name }):
-				problems = append(problems, fmt.Errorf("--folder: the server has no folder %q; it has %s", name, folderNames(found.Folders)))
-			default:
+			case slices.ContainsFunc(found.Folders, func(f mailconn.Folder) bool { return f.Name == name }):
 				c.note("ok: folder %q", name)
+			case storedFolders:
+				c.note("warning: the server has no folder %q any more, so it is not read; name those that are to be read with --folder, or none with --folder \"\"", name)
+			default:
+				problems = append(problems, fmt.Errorf("--folder: the server has no folder %q; it has %s", name, folderNames(found.Folders)))
 			}
 		}
 		if !found.Idle {

@@ -120,6 +120,17 @@ func TestI5_AFolderThatIsRenamedIsShownAndMended(t *testing.T) {
 			if out, told, err := in.try("verify", "--against-server"); err != nil || !strings.Contains(out, "note: Done of "+support+" is not on the server any more") {
 				t.Errorf("verify: %v, %q, %q", err, out, told)
 			}
+			// What has nothing to do with the folder can be changed meanwhile, and it can be given up.
+			if _, told, err := in.try("mailbox", "edit", support, "--name", "Acme"); err != nil || !strings.Contains(told, `warning: the server has no folder "Done" any more`) {
+				t.Errorf("another name: %v, %q", err, told)
+			}
+			if _, told, err := in.try("mailbox", "edit", support, "--folder", "Done"); exitCode(err) != 1 || !strings.Contains(told, `the server has no folder "Done"; it has`) {
+				t.Errorf("the folder is named again: %v, %q", err, told)
+			}
+			in.gateway("mailbox", "edit", support, "--folder", "")
+			if out := in.gateway("mailbox", "list"); !strings.Contains(out, "Done: 1 mails (no longer read)") {
+				t.Errorf("it was given up: %q", out)
+			}
 			arrives("Archive 2026", "b")
 			in.gateway("mailbox", "edit", support, "--folder", "Archive 2026")
 			in.ticketAbout("Matter b")
