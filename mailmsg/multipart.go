@@ -92,14 +92,13 @@ func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, er
 // readParts reads the parts of a multipart, up to its last boundary or that of an outer one.
 func (p *parser) readParts(boundary, mediaType string, depth int) ([]piece, error) {
 	src := p.src
-	level := len(src.boundaries)
-	src.boundaries = append(src.boundaries, boundary)
+	level := src.enter(boundary)
 	preamble, over, err := readUpTo(src.open(), p.textLeft())
 	if err != nil {
 		return nil, err
 	}
 	if src.level != level && !over {
-		src.boundaries = src.boundaries[:level]
+		src.leave(level)
 		if len(bytes.TrimSpace(preamble)) == 0 {
 			p.defect("a multipart has no parts")
 			return nil, nil
@@ -150,9 +149,7 @@ func (p *parser) readParts(boundary, mediaType string, depth int) ([]piece, erro
 	if !ended {
 		p.defect("a multipart ends before its last boundary")
 	}
-	if len(src.boundaries) > level {
-		src.boundaries = src.boundaries[:level]
-	}
+	src.leave(level)
 	return flatten(children, mediaType), nil
 }
 
@@ -172,7 +169,7 @@ func (p *parser) misnamed(content []byte, mediaType string, depth int) (pieces [
 
 // attachRest keeps what is left of the mail as one file.
 func (p *parser) attachRest() error {
-	p.src.boundaries = nil
+	p.src.leave(0)
 	return p.attach(p.src.open(), desk.Attachment{Name: "rest-of-message.bin", Type: "application/octet-stream"})
 }
 

@@ -27,13 +27,15 @@ type source struct {
 	barCR     bool  // lines end in a bare CR
 	mark      bool  // there was a byte order mark, as in a mail that was saved as a text file
 
-	boundaries []string // of the open multiparts, outermost first
-	level      int      // the boundary that ended the body: an index into boundaries; -1: none
-	closing    bool     // it was the last of its multipart
+	boundaries []string       // of the open multiparts, outermost first
+	levels     map[string]int // where each of them stands in boundaries, the innermost if it stands there more than once
+	lookups    int            // how often a line was compared with them: what tests count
+	level      int            // the boundary that ended the body: an index into boundaries; -1: none
+	closing    bool           // it was the last of its multipart
 }
 
 func newSource(r io.Reader, limit int64) *source {
-	s := &source{r: r, buf: make([]byte, sourceBuffer), left: limit, lineStart: true, level: -1}
+	s := &source{r: r, buf: make([]byte, sourceBuffer), left: limit, lineStart: true, levels: map[string]int{}, level: -1}
 	for !s.eof && s.end < len(s.buf) && bytes.IndexByte(s.buf[:s.end], '\n') < 0 {
 		s.fill()
 	}
@@ -151,19 +153,44 @@ func (s *source) match(line []byte) (level int, closing, ok bool) {
 		return 0, false, false
 	}
 	text := bytes.TrimRight(line[2:], " \t\r\n")
-	for i := len(s.boundaries) - 1; i >= 0; i-- {
-		b := s.boundaries[i]
-		if len(text) < len(b) || string(text[:len(b)]) != b {
-			continue
-		}
-		switch tail := text[len(b):]; {
-		case len(tail) == 0:
-			return i, false, true
-		case string(tail) == "--":
-			return i, true, true
+	if len(text) == 0 { // as a boundary is never: a mail may consist of such lines
+		return 0, false, false
+	}
+	// However many multiparts are open, a line costs two lookups.
+	level, ok = s.lookUp(text)
+	if whole, has := bytes.CutSuffix(text, []byte("--")); has {
+		// A boundary may end in "--" itself: the innermost one counts.
+		if l, there := s.lookUp(whole); there && (!ok || l > level) {
+			return l, true, true
 		}
 	}
-	return 0, false, false
+	return level, false, ok
+}
+
+func (s *source) lookUp(boundary []byte) (level int, ok bool) {
+	s.lookups++
+	level, ok = s.levels[string(boundary)]
+	return level, ok
+}
+
+// enter opens a multipart, whose boundary ends bodies from now on.
+func (s *source) enter(boundary string) (level int) {
+	level = len(s.boundaries)
+	s.boundaries = append(s.boundaries, boundary)
+	s.levels[boundary] = level
+	return level
+}
+
+// leave closes those of the open multiparts that stand at level or deeper.
+func (s *source) leave(level int) {
+	if len(s.boundaries) <= level {
+		return
+	}
+	s.boundaries = s.boundaries[:level]
+	clear(s.levels)
+	for i, b := range s.boundaries {
+		s.levels[b] = i
+	}
 }
 
 // body reads up to the next boundary of an open multipart, or to the end.

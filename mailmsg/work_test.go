@@ -2,6 +2,8 @@ package mailmsg
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -29,9 +31,9 @@ func linear(t *testing.T, what string, size, perByte int, f func()) {
 	}
 }
 
-// TestI7_TwiceTheBytesAreTwiceTheWork reads what tempts a reader to go over the same bytes again and again, and twice as much
+// TestI7_TwiceTheBytesAreTwiceTheMemory reads what tempts a reader to go over the same bytes again and again, and twice as much
 // of it: that may take twice the memory, and not four times. It is not parallel, for it counts what the process takes.
-func TestI7_TwiceTheBytesAreTwiceTheWork(t *testing.T) {
+func TestI7_TwiceTheBytesAreTwiceTheMemory(t *testing.T) {
 	for name, c := range map[string]struct {
 		head, again string
 		times       int
@@ -69,6 +71,60 @@ func TestI7_TwiceTheBytesAreTwiceTheWork(t *testing.T) {
 		took(once) // what is made once for all
 		if n, m := took(once), took(twice); m > 3*n {
 			t.Errorf("%s: %d bytes take %d of memory, and %d bytes %d", name, len(once), n, len(twice), m)
+		}
+	}
+}
+
+// TestI7_OpenMultipartsMakeNoLineMoreWork: however many boundaries may end a body, a line that looks like one of them costs the
+// same, and one that is too short for any costs nothing.
+func TestI7_OpenMultipartsMakeNoLineMoreWork(t *testing.T) {
+	const lines = 10_000
+	for line, each := range map[string]int{"--\n": 0, "-- \r\n": 0, "--b\n": 1, "--b0x\n": 1, "----\n": 2, "--b4711--\n": 2} {
+		for _, depth := range []int{1, 49} {
+			s := newSource(strings.NewReader(strings.Repeat(line, lines)), lines*100)
+			for i := range depth {
+				s.enter(fmt.Sprintf("b%d", i))
+			}
+			n, err := io.Copy(io.Discard, s.open())
+			if err != nil || n != int64(lines*len(line)) {
+				t.Errorf("%q: %d bytes are read, %v", line, n, err)
+			}
+			if s.lookups > each*lines+10 {
+				t.Errorf("%q: %d lines take %d lookups with %d multiparts open", line, lines, s.lookups, depth)
+			}
+		}
+	}
+}
+
+// TestI7_TheInnermostBoundaryCounts where a line is one of several, which may be written alike and end as closing ones do.
+func TestI7_TheInnermostBoundaryCounts(t *testing.T) {
+	for _, c := range []struct {
+		open    []string
+		left    int // after these were closed again: how many are open
+		line    string
+		level   int
+		closing bool
+		ok      bool
+	}{
+		{[]string{"a", "b", "a"}, 3, "--a", 2, false, true},
+		{[]string{"a", "b", "a"}, 2, "--a", 0, false, true},
+		{[]string{"a", "b", "a"}, 1, "--b", 0, false, false},
+		{[]string{"a", "a--"}, 2, "--a--", 1, false, true},
+		{[]string{"a--", "a"}, 2, "--a-- \t", 1, true, true},
+		{[]string{"a--", "a"}, 1, "--a--", 0, false, true},
+		{[]string{"a--", "a"}, 1, "--a----", 0, true, true},
+		{[]string{"a"}, 0, "--a", 0, false, false},
+		{[]string{"--"}, 1, "----", 0, false, true},
+		{[]string{"-"}, 1, "-----", 0, true, true},
+	} {
+		s := newSource(strings.NewReader(""), 0)
+		for _, b := range c.open {
+			s.enter(b)
+		}
+		s.leave(c.left)
+		level, closing, ok := s.match([]byte(c.line + "\n"))
+		if ok != c.ok || ok && (level != c.level || closing != c.closing) {
+			t.Errorf("%q with %q: level %d, closing %v, %v", c.line, c.open[:c.left], level, closing, ok)
 		}
 	}
 }
