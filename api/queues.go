@@ -15,6 +15,7 @@ func (s *server) queueRoutes(h huma.API) {
 	handle(s, h, get("list-queues", "/outbox/queues", "List the queues of the outbox, and which of them are paused"), desk.ScopeRead, s.queues)
 	handle(s, h, decide("pause-queue", "/outbox/queues/{queue}/pause", "Have a queue's rows wait"), desk.ScopeSettings, s.pauseQueue)
 	handle(s, h, decide("resume-queue", "/outbox/queues/{queue}/resume", "Send what waits in a paused queue"), desk.ScopeSettings, s.resumeQueue)
+	handle(s, h, decide("discard-automatic", "/outbox/queues/automatic/discard", "Throw away the automatic mail that waits while it is paused"), desk.ScopeSettings, s.discardAutomatic)
 }
 
 type queueView struct {
@@ -65,4 +66,14 @@ func (s *server) changeQueue(ctx context.Context, name string, change func(*stor
 	}
 	pauses, err := s.DB.Pauses(ctx)
 	return &output[queueView]{viewQueue(name, pauses)}, err
+}
+
+type discarded struct {
+	Discarded int64 `json:"discarded" doc:"How many mails were thrown away."`
+}
+
+func (s *server) discardAutomatic(ctx context.Context, _ *struct{}) (*output[discarded], error) {
+	var d discarded
+	err := s.DB.Update(ctx, func(tx *store.Tx) (err error) { d.Discarded, err = tx.DiscardAutomatic(ctx); return err })
+	return &output[discarded]{d}, err
 }

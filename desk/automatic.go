@@ -1,13 +1,14 @@
 package desk
 
+import "time"
+
+// AutomaticEvery is how often incoming mail and forms may cause an automatic mail to one address. It is stricter than what
+// REQUIREMENTS L10 allows an address, a ticket and a subject, so that those need no count of their own.
+const AutomaticEvery = 24 * time.Hour
+
 // Budgets bound the automatic mail that incoming mail and forms may cause, and the tickets they may open (REQUIREMENTS L9, L10). They
 // count what has just come, not what is imported; what people write is never counted.
 type Budgets struct {
-	// AddressHour and AddressDay are how many automatic mails an address may get in an hour and in a day.
-	AddressHour int `json:"address_hour"`
-	AddressDay  int `json:"address_day"`
-	// TicketHour is how many automatic mails one ticket may cause in an hour.
-	TicketHour int `json:"ticket_hour"`
 	// NewContacts is how many people nobody knows yet may be written to in an hour because of one sending host, or one form.
 	NewContacts int `json:"new_contacts"`
 	// NewTickets is how many tickets an address may open in an hour; what comes then is held.
@@ -20,7 +21,7 @@ type Budgets struct {
 
 // DefaultBudgets are those that an installation starts with.
 func DefaultBudgets() Budgets {
-	return Budgets{AddressHour: 3, AddressDay: 10, TicketHour: 10, NewContacts: 20, NewTickets: 10, SurgeTimes: 5, SurgeFloor: 100}
+	return Budgets{NewContacts: 20, NewTickets: 10, SurgeTimes: 5, SurgeFloor: 100}
 }
 
 // Check refuses a budget that is none.
@@ -29,7 +30,6 @@ func (b Budgets) Check() error {
 		name string
 		n    int
 	}{
-		{"address_hour", b.AddressHour}, {"address_day", b.AddressDay}, {"ticket_hour", b.TicketHour},
 		{"new_contacts", b.NewContacts}, {"new_tickets", b.NewTickets}, {"surge_times", b.SurgeTimes}, {"surge_floor", b.SurgeFloor},
 	} {
 		if x.n < 1 || x.n > 1_000_000 {
@@ -37,18 +37,6 @@ func (b Budgets) Check() error {
 		}
 	}
 	return nil
-}
-
-// AutomaticCount is how much automatic mail there has been, and whether there may be any.
-type AutomaticCount struct {
-	Suppressed              bool // the address gets none (Suppression)
-	AddressHour, AddressDay int  // to the address
-	TicketHour              int  // for the ticket
-}
-
-// Allow tells whether one more automatic mail may go out after these.
-func (b Budgets) Allow(n AutomaticCount) bool {
-	return !n.Suppressed && n.AddressHour < b.AddressHour && n.AddressDay < b.AddressDay && n.TicketHour < b.TicketHour
 }
 
 // Surge tells whether an hour has so much automatic mail that something must be wrong. Week is how much there was in the seven

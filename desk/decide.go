@@ -63,7 +63,7 @@ func Decide(f Facts) Decision {
 	switch {
 	case f.OwnCopy:
 		return settled(OwnCopy, "we wrote this mail ourselves")
-	case f.OurMark && f.FromOurs:
+	case f.OurMark && f.FromOurs && f.Role != Sent:
 		return settled(OwnCopy, "a mail of ours has come back, changed on its way")
 	case f.Duplicate:
 		return settled(Duplicate, "the same mail is there already")

@@ -89,7 +89,10 @@ type Effect struct {
 	Template  string // which text; empty where the kind has one only
 	Trust     Trust  // how sure we are of the recipient (a V0 recipient gets neutral text only)
 	MessageID MessageID
-	CreatedAt time.Time
+	// BounceToken is what its envelope sender carries, so that a bounce tells whose it is (VERP); empty: that is the mailbox's
+	// own address.
+	BounceToken string
+	CreatedAt   time.Time
 
 	State       EffectState
 	Attempt     int

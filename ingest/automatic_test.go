@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -149,43 +150,75 @@ func TestL9_WhoSendsIsNotWhatTheMailSays(t *testing.T) {
 	})
 }
 
-func TestL10_AnAddressAndATicketHaveTheirBudgets(t *testing.T) {
-	b := desk.DefaultBudgets()
-	for _, c := range []struct {
-		sent  desk.AutomaticCount
-		allow bool
-	}{
-		{desk.AutomaticCount{}, true},
-		{desk.AutomaticCount{AddressHour: 2, AddressDay: 9, TicketHour: 9}, true},
-		{desk.AutomaticCount{AddressHour: 3, AddressDay: 3}, false},
-		{desk.AutomaticCount{AddressDay: 10}, false},
-		{desk.AutomaticCount{TicketHour: 10}, false},
-	} {
-		if b.Allow(c.sent) != c.allow {
-			t.Errorf("after %+v: %v", c.sent, !c.allow)
-		}
-	}
+func TestL10_OneAnswerADayThoughTwoMailboxesGetTheMail(t *testing.T) {
 	withClock(t, func(l later) {
-		// The store counts as the budgets read it.
-		l.arrives(mail(bob, support, "1@customer.example", "hello"))
-		count := func(ticket desk.ID) (n desk.AutomaticCount) {
-			l.update(func(tx *store.Tx) (err error) {
-				n, err = tx.AutomaticMail(l.t.Context(), "bob@customer.example", ticket)
-				return err
-			})
-			return n
+		const people = 15
+		var raws []string
+		for i := range people {
+			who := fmt.Sprintf("k%d@customer.example", i)
+			l.arrives(mail(who, support, fmt.Sprintf("a%d@customer.example", i), "first"))
+			raws = append(raws, mail(who, support+", sales@acme.example", fmt.Sprintf("b%d@customer.example", i), "second", "Subject: two"))
 		}
-		if n := count("x"); n != (desk.AutomaticCount{AddressHour: 1, AddressDay: 1}) {
-			l.t.Errorf("%+v", n)
+		l.pass(25 * time.Hour)
+		for _, raw := range raws {
+			at := time.Now().Add(time.Duration(l.ahead.Load()))
+			l.keep(l.mb.ID, desk.Inbox, at, raw)
+			l.keep(l.other.ID, desk.Inbox, at, raw)
+			var both sync.WaitGroup
+			for _, mb := range []desk.ID{l.mb.ID, l.other.ID} {
+				both.Go(func() {
+					if _, err := l.g.pass(l.t.Context(), mb, &round{}); err != nil {
+						l.t.Error(err)
+					}
+				})
+			}
+			both.Wait()
 		}
-		l.pass(2 * time.Hour)
-		if n := count("x"); n != (desk.AutomaticCount{AddressDay: 1}) {
-			l.t.Errorf("two hours later %+v", n)
+		if n := len(l.effects(desk.AcknowledgeMail)); n != people {
+			l.t.Errorf("%d acknowledgements to %d addresses", n, people)
 		}
-		l.pass(23 * time.Hour)
-		e := l.arrives(mail(bob, support, "2@customer.example", "again", "Subject: Again"))
-		if n := count(e.TicketID); n != (desk.AutomaticCount{AddressHour: 1, AddressDay: 1, TicketHour: 1}) {
-			l.t.Errorf("the next day %+v", n)
+		l.read()
+		l.clean()
+	})
+}
+
+func TestL9_HostsThatNobodyNamesShareABudget(t *testing.T) {
+	both(t, func(r *rig) {
+		b := desk.DefaultBudgets()
+		for i := range b.NewContacts + 5 {
+			r.arrives(mail(fmt.Sprintf("c%d@victim.example", i), support, fmt.Sprintf("%d@x.example", i), "buy", from("10.0.0.7")))
+		}
+		if got := len(r.automatic()); got != b.NewContacts {
+			r.t.Errorf("%d strangers were written to", got)
+		}
+	})
+}
+
+func TestL11_AFormPostThatIsReadLateCausesNoMail(t *testing.T) {
+	withClock(t, func(l later) {
+		post := l.posts(l.form(nil), "application/json", `{"email":"victim@x.example","message":"hello"}`)
+		if err := l.g.quarantine(l.t.Context(), post, errBreaks); err != nil {
+			l.t.Fatal(err)
+		}
+		l.pass(240 * time.Hour)
+		l.update(func(tx *store.Tx) error { return tx.Reopen(l.t.Context(), post.ID) })
+		if err := l.g.readForm(l.t.Context(), l.ledger(post.ID)); err != nil {
+			l.t.Fatal(err)
+		}
+		l.want(l.ledger(post.ID), desk.NewTicket)
+		l.wantAutomatic()
+	})
+}
+
+func TestM2_AnAnswerToAnAcknowledgementJoinsItsTicket(t *testing.T) {
+	withClock(t, func(l later) {
+		l.arrives(mail(ann, support, "1@customer.example", "first"))
+		l.pass(25 * time.Hour)
+		e := l.arrives(mail(ann, support, "2@customer.example", "the next day", "Subject: other"))
+		l.wantAutomatic("acknowledgement ann@customer.example", "welcome ann@customer.example")
+		answer := l.arrives(mail(ann, l.replyAddress(e.TicketID, "ann@customer.example"), "3@customer.example", "and this"))
+		if l.want(answer, desk.Appended); answer.TicketID != e.TicketID {
+			l.t.Errorf("it joined %s", answer.TicketID)
 		}
 	})
 }
@@ -232,7 +265,13 @@ func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 		if a, m := claim(desk.QueueAutomatic), claim(desk.QueueMailbox); a != 0 || m != 1 {
 			l.t.Errorf("while paused, %d automatic mails and %d notices go out", a, m)
 		}
+		l.pass(4 * 24 * time.Hour) // longer than a link in a welcome mail lives
 		l.update(func(tx *store.Tx) error { return tx.ResumeQueue(l.t.Context(), desk.QueueAutomatic) })
+		for _, e := range l.effects(desk.WelcomeMail) {
+			if age := l.db.Now().Sub(e.CreatedAt); age > time.Minute {
+				l.t.Errorf("a welcome mail that waited is %s old: its link has run out", age)
+			}
+		}
 		if a := claim(desk.QueueAutomatic); a != 7 || len(paused()) != 0 {
 			l.t.Errorf("resumed, %d automatic mails go out", a)
 		}
@@ -240,6 +279,31 @@ func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 		if ps := paused(); len(ps) != 0 {
 			l.t.Errorf("the hour that somebody has looked at counts again: %+v", ps)
 		}
+		// What an attack has left is thrown away, and who was to be welcomed still can be.
+		l.update(func(tx *store.Tx) error { _, err := tx.PauseQueue(l.t.Context(), desk.QueueAutomatic, "x"); return err })
+		before := len(l.automatic())
+		l.update(func(tx *store.Tx) error {
+			gone, err := tx.DiscardAutomatic(l.t.Context())
+			if gone != 4 {
+				l.t.Errorf("%d were thrown away, want 4", gone)
+			}
+			return err
+		})
+		l.update(func(tx *store.Tx) error { return tx.ResumeQueue(l.t.Context(), desk.QueueAutomatic) })
+		if a := claim(desk.QueueAutomatic); a != 0 {
+			l.t.Errorf("%d of what was thrown away go out", a)
+		}
+		l.update(func(tx *store.Tx) error {
+			again, err := tx.Welcomed(l.t.Context(), fmt.Sprintf("c%d@victim.example", n))
+			if !again {
+				l.t.Error("who was to be welcomed never will be")
+			}
+			return err
+		})
+		if len(l.automatic()) != before {
+			l.t.Error("rows are gone")
+		}
+
 		// A week with much mail makes an hour with much mail an ordinary one.
 		l.update(func(tx *store.Tx) error {
 			for range 2000 {

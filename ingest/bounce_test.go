@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,42 @@ func TestL6_ABounceComesToItsOwnAddress(t *testing.T) {
 			r.t.Error("the bounce is not shown")
 		}
 		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced 5.2.2")
+		r.clean()
+	})
+}
+
+// TestL6_EachMailBouncesWhereItWentOutFrom: a mailbox may give up sub-addresses, and a server may refuse such senders.
+func TestL6_EachMailBouncesWhereItWentOutFrom(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		failed := func(m desk.Message) bool {
+			ms := r.messages(first.TicketID, "")
+			return ms[slices.IndexFunc(ms, func(x desk.Message) bool { return x.ID == m.ID })].Delivery.State == desk.EffectFailed
+		}
+		sent := map[desk.ID]bool{}
+		answer := func(text string, plain bool) desk.Message {
+			m := r.agentAnswers(first.TicketID, text)
+			for _, e := range r.effects(desk.ReplyMail) {
+				if plain && !sent[e.ID] { // as the worker does for a server that refuses
+					r.update(func(tx *store.Tx) error { return tx.SendPlain(r.t.Context(), e.ID) })
+				}
+				sent[e.ID] = true
+			}
+			r.handsOver()
+			return m
+		}
+		own, refused := answer("one", false), answer("two", true)
+		r.plainSender()
+		off := answer("three", false)
+		for i, c := range []struct {
+			m    desk.Message
+			want bool
+		}{{own, false}, {refused, true}, {off, true}} {
+			r.arrives(reports(fmt.Sprintf("b%d@mx.example", i), c.m.MessageID, "ann@customer.example", "failed", "5.1.1"))
+			if failed(c.m) != c.want {
+				r.t.Errorf("%q bounced at the mailbox's own address: %v", c.m.Text, !c.want)
+			}
+		}
 		r.clean()
 	})
 }

@@ -114,6 +114,16 @@ func TestM11_ASubjectTagIsAHint(t *testing.T) {
 				r.t.Errorf("%q: %s, %s", subject, e.Outcome, e.Reason)
 			}
 		}
+		// Tags are cut off what is shown, for our answers add theirs; of two the newest counts.
+		if subject := r.ticket(r.arrives(mail(bob, support, "cut@customer.example", "x", "Subject: Re: A "+mailmsg.SubjectTag(strings.Repeat("b", mailmsg.TokenLen))+" b [#1]")).TicketID).Subject; subject != "Re: A b [#1]" {
+			r.t.Errorf("subject %q", subject)
+		}
+		other := r.arrives(mail(ann, support, "p@customer.example", "a second printer"))
+		r.agentAnswers(other.TicketID, "which?")
+		both := tag + " " + mailmsg.SubjectTag(r.token(mailmsg.ForSubject, r.mb.ID, other.TicketID))
+		if e := r.arrives(found("pass", "customer.example", mail(ann, support, "q@customer.example", "the newest counts", both))); e.TicketID != other.TicketID {
+			r.t.Errorf("two tags: %s of %s", e.Outcome, e.TicketID)
+		}
 		it := r.keep(r.other.ID, desk.Inbox, time.Now(), mail(ann, support, "o@customer.example", "elsewhere", tag))[0] // H8
 		r.read()
 		r.want(r.entry(it), desk.NewTicket)

@@ -49,20 +49,27 @@ func SubjectTokens(subject string) []string {
 	}
 }
 
+// WithoutTags takes what SubjectTag may have written out of a subject: our answers add it anew.
+func WithoutTags(subject string) string {
+	for _, token := range SubjectTokens(subject) {
+		at := strings.Index(strings.ToLower(subject), SubjectTag(token))
+		if at < 0 { // a letter that changes its length in lower case stands before it
+			return subject
+		}
+		subject = strings.TrimSpace(strings.TrimRight(subject[:at], " ") + subject[at+len(SubjectTag(token)):])
+	}
+	return subject
+}
+
 // LoopField is the header field that marks our own mail (REQUIREMENTS L8).
 const LoopField = "X-Postern-Loop"
 
-// LoopMark gives the mark of a mail of ours. It is for this Message-ID alone: on another mail it says nothing.
+// LoopMark gives the mark of a mail of ours. It is for this Message-ID alone; that the rest of the mail is ours it does not say.
 func LoopMark(k *Keyring, mid desk.MessageID) string { return k.Token(ForLoop, string(mid)) }
 
-// OurMark tells whether a mail carries the mark that we gave it, under its Message-ID or one that a provider replaced.
+// OurMark tells whether a mail carries the mark that we gave to the mail with its Message-ID.
 func OurMark(k *Keyring, m desk.Mail) bool {
-	for _, mid := range append([]desk.MessageID{m.MessageID}, m.OriginalIDs...) {
-		if mid != "" && m.LoopMark != "" && k.Verify(m.LoopMark, ForLoop, string(mid)) {
-			return true
-		}
-	}
-	return false
+	return m.MessageID != "" && m.LoopMark != "" && k.Verify(m.LoopMark, ForLoop, string(m.MessageID))
 }
 
 // TokenIn finds the token in an address that ReplyAddress made for the mailbox. The token still has to be verified.

@@ -47,20 +47,19 @@ func (p *plain) note(mailbox desk.ID, now time.Time) {
 // address only gets that.
 func (w *Worker) submit(ctx context.Context, j job) (reply string, err error) {
 	mb, to := j.mb, j.row.Recipient
-	token := w.Keys.Token(mailmsg.ForBounce, string(mb.ID), to)
-	sender, ok := mailmsg.ReplyAddress(mb.Address, token)
-	if !mb.SubAddress || !ok {
+	if j.row.BounceToken == "" {
 		return w.Submitter.Submit(ctx, mb, mb.Address, to, j.write)
 	}
 	var refusal *Refusal
-	if !w.plain.is(mb.ID, w.DB.Now()) {
+	sender, ok := mailmsg.ReplyAddress(mb.Address, j.row.BounceToken)
+	if ok && mb.SubAddress && !w.plain.is(mb.ID, w.DB.Now()) {
 		reply, err = w.Submitter.Submit(ctx, mb, sender, to, j.write)
 		if !errors.As(err, &refusal) || !refusal.aboutSender() {
 			return reply, err
 		}
 	}
-	// Before it goes out: a bounce of it will come without the token.
-	if err := w.DB.Update(ctx, func(tx *store.Tx) error { return tx.DropBounceToken(ctx, token) }); err != nil {
+	// Before it goes out, or a bounce that comes at once would count for nothing.
+	if err := w.DB.Update(ctx, func(tx *store.Tx) error { return tx.SendPlain(ctx, j.row.ID) }); err != nil {
 		return "", err
 	}
 	reply, err = w.Submitter.Submit(ctx, mb, mb.Address, to, j.write)

@@ -112,7 +112,11 @@ func TestT4_VisitorsAndRoutes(t *testing.T) {
 					}
 				case ofOne && !v.sees:
 					v.want(what, a, http.StatusNotFound)
-					if b := ask(never); a.body != b.body || a.status != b.status || shape(a.header) != shape(b.header) {
+					b := ask(never)
+					if a.header.Get("Set-Cookie")+b.header.Get("Set-Cookie") != "" { // a session is renewed now and then, whatever is asked
+						a, b = ask(path), ask(never)
+					}
+					if a.body != b.body || a.status != b.status || shape(a.header) != shape(b.header) {
 						t.Errorf("%s differs from a ticket that never was:\n%v\n%v", what, a, b)
 					}
 				case reads && route.Path != "/":

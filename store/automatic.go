@@ -2,20 +2,9 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"postern/desk"
 )
-
-// AutomaticMail counts the automatic mail to an address and for a ticket.
-func (tx *Tx) AutomaticMail(ctx context.Context, email string, ticket desk.ID) (n desk.AutomaticCount, err error) {
-	hour, day := ms(tx.Now().Add(-time.Hour)), ms(tx.Now().Add(-24*time.Hour))
-	err = tx.x.QueryRowContext(ctx, `SELECT count(*), COALESCE(SUM(CASE WHEN created_at > $2 THEN 1 ELSE 0 END), 0),
-			(SELECT count(*) FROM outbox WHERE ticket_id = $4 AND queue = 'automatic' AND created_at > $2), EXISTS (SELECT 1 FROM suppressions WHERE email = $1)
-		FROM outbox WHERE queue = 'automatic' AND recipient = $1 AND created_at > $3`, email, hour, day, ticket).
-		Scan(&n.AddressDay, &n.AddressHour, &n.TicketHour, &n.Suppressed)
-	return n, err
-}
 
 // CountAutomatic counts one more automatic mail, and tells how many there are in this hour and how many there were in the
 // seven days before it.
@@ -33,15 +22,52 @@ func (tx *Tx) PauseQueue(ctx context.Context, queue, reason string) (bool, error
 	return n > 0, err
 }
 
-// ResumeQueue has a queue's rows go out again. What was counted in this hour is forgotten: whoever resumes has looked at it.
+// ResumeQueue has a queue's rows go out again. What was counted in this hour is forgotten: whoever resumes has looked at it. The
+// links in welcome mails that waited live from now on.
 func (tx *Tx) ResumeQueue(ctx context.Context, queue string) error {
 	tx.outboxed = true
-	if queue == desk.QueueAutomatic {
-		if err := tx.exec(ctx, `DELETE FROM automatic_hours WHERE hour = $1`, tx.Now().Unix()/3600); err != nil {
-			return err
-		}
+	now := ms(tx.Now())
+	if err := tx.forgetSurge(ctx, queue); err != nil {
+		return err
+	}
+	if err := tx.exec(ctx, `UPDATE one_time SET expires_at = expires_at + ($1 - created_at), created_at = $1
+		WHERE EXISTS (SELECT 1 FROM outbox o WHERE o.queue = $2 AND o.done_at = 0 AND o.attempt = 0 AND o.kind = $3 AND o.contact_id = one_time.contact_id AND o.created_at = one_time.created_at)`,
+		now, queue, desk.WelcomeMail); err != nil {
+		return err
+	}
+	if err := tx.exec(ctx, `UPDATE outbox SET created_at = $1 WHERE queue = $2 AND done_at = 0 AND attempt = 0 AND kind = $3`, now, queue, desk.WelcomeMail); err != nil {
+		return err
 	}
 	return tx.exec(ctx, `DELETE FROM pauses WHERE queue = $1`, queue)
+}
+
+// DiscardAutomatic ends the automatic mail that waits while its queue is paused, and tells how much it was. Those who were to be
+// welcomed may be welcomed another time. It fails with Conflict if the queue is not paused: then mail is on its way.
+func (tx *Tx) DiscardAutomatic(ctx context.Context) (int64, error) {
+	const queue = desk.QueueAutomatic
+	paused, err := tx.changed(ctx, `UPDATE pauses SET since = since WHERE queue = $1`, queue)
+	if err != nil {
+		return 0, err
+	}
+	if paused == 0 {
+		return 0, &desk.Error{Kind: desk.Conflict, Text: "automatic mail is not paused; pause it first"}
+	}
+	if err := tx.forgetSurge(ctx, queue); err != nil {
+		return 0, err
+	}
+	const waiting = ` queue = $1 AND done_at = 0 AND attempt = 0`
+	if err := tx.exec(ctx, `DELETE FROM welcomes WHERE email IN (SELECT recipient FROM outbox WHERE kind = $2 AND`+waiting+`)`, queue, desk.WelcomeMail); err != nil {
+		return 0, err
+	}
+	return tx.changed(ctx, `UPDATE outbox SET state = 'failed', last_error = 'discarded by an operator', done_at = $2 WHERE`+waiting, queue, ms(tx.Now()))
+}
+
+// forgetSurge forgets what was counted in this hour.
+func (tx *Tx) forgetSurge(ctx context.Context, queue string) error {
+	if queue != desk.QueueAutomatic {
+		return nil
+	}
+	return tx.exec(ctx, `DELETE FROM automatic_hours WHERE hour = $1`, tx.Now().Unix()/3600)
 }
 
 // Pauses lists the queues whose rows wait.

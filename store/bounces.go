@@ -11,7 +11,7 @@ import (
 type Sending struct {
 	SubjectID desk.ID // the message it carried; empty for mail about a person
 	Recipient string
-	FromHere  bool // by the outbox, and not by an agent's mail client
+	Token     bool // under an envelope sender of its own: what is reported about it comes there
 }
 
 // BounceToken is what the envelope sender of our mail to one recipient carries.
@@ -26,9 +26,9 @@ func (tx *Tx) AddBounceToken(ctx context.Context, t BounceToken) error {
 	return tx.exec(ctx, `INSERT INTO bounce_tokens (token, mailbox_id, email) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, t.Token, t.MailboxID, t.Email)
 }
 
-// DropBounceToken forgets a token: mail to its recipient goes out under another envelope sender.
-func (tx *Tx) DropBounceToken(ctx context.Context, token string) error {
-	return tx.exec(ctx, `DELETE FROM bounce_tokens WHERE token = $1`, token)
+// SendPlain notes that a mail goes out under the mailbox's own address: what is reported about it comes there.
+func (tx *Tx) SendPlain(ctx context.Context, effect desk.ID) error {
+	return tx.exec(ctx, `UPDATE outbox SET bounce_token = '' WHERE id = $1`, effect)
 }
 
 // BounceToken finds a token that mail has gone out under. The caller verifies its signature.
@@ -45,11 +45,10 @@ func (r reads) SentAs(ctx context.Context, mailbox desk.ID, mid desk.MessageID) 
 		return nil, nil
 	}
 	out, err := collect(ctx, r.x, func(row scanner) (s Sending, err error) {
-		s.FromHere = true
-		err = row.Scan(&s.SubjectID, &s.Recipient)
+		err = row.Scan(&s.SubjectID, &s.Recipient, &s.Token)
 		return s, err
-	}, `SELECT subject_id, recipient FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND queue <> $3
-		UNION SELECT o.subject_id, o.recipient FROM message_ids k JOIN outbox o ON o.ticket_id = k.ticket_id AND o.subject_id = k.subject_id
+	}, `SELECT subject_id, recipient, bounce_token <> '' FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND queue <> $3
+		UNION SELECT o.subject_id, o.recipient, o.bounce_token <> '' FROM message_ids k JOIN outbox o ON o.ticket_id = k.ticket_id AND o.subject_id = k.subject_id
 			WHERE k.mailbox_id = $1 AND k.mid = $2 AND k.ours AND k.subject_id <> '' AND o.attempt > 0 AND o.queue <> $3`, mailbox, storedID(mid), desk.QueueMailbox)
 	if err != nil {
 		return nil, err

@@ -435,7 +435,7 @@ func TestY1_VerifyFindsEachViolationAndNothingOnGoodData(t *testing.T) {
 		"a message of a held item":  {`UPDATE messages SET ledger_id = (SELECT id FROM ledger WHERE uid = 3) WHERE internal`, "made none by its outcome"},
 		"lost bytes":                {`DELETE FROM raws`, "its bytes are not there"},
 		"a ticket without messages": {`DELETE FROM messages`, "has no message"},
-		"one message twice": {`INSERT INTO outbox SELECT 'copy', kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
+		"one message twice": {`INSERT INTO outbox SELECT 'copy', kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, bounce_token, created_at,
 			state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at FROM outbox WHERE subject_id <> ''`, "same recipient twice"},
 		"sent without an id":      {`UPDATE outbox SET state = 'sent', message_id = ''`, "sent but has no Message-ID"},
 		"a state of fancy":        {`UPDATE outbox SET state = 'eaten'`, "state that does not exist"},

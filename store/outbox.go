@@ -25,18 +25,18 @@ func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
 		e.NextTry = e.CreatedAt
 	}
 	return tx.exec(ctx, `INSERT INTO outbox (id, kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-		state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0, 0, $14, '', '', '', 0, 0)`,
+		state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', 0, 0, $14, '', '', '', 0, 0, $15)`,
 		e.ID, e.Kind, e.Kind.Queue(), e.MailboxID, e.TicketID, e.SubjectID, e.ContactID, e.Recipient, e.Template, e.Trust, storedID(e.MessageID), ms(e.CreatedAt),
-		e.State, ms(e.NextTry))
+		e.State, ms(e.NextTry), e.BounceToken)
 }
 
 const effectColumns = `id, kind, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at`
+	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token`
 
 func scanEffect(row scanner) (e desk.Effect, err error) {
 	err = row.Scan(&e.ID, &e.Kind, &e.MailboxID, &e.TicketID, &e.SubjectID, &e.ContactID, &e.Recipient, &e.Template, &e.Trust, &e.MessageID, millis{&e.CreatedAt},
-		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt})
+		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken)
 	return e, err
 }
 

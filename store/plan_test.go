@@ -21,7 +21,7 @@ func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 			explain, column = "EXPLAIN (COSTS OFF) ", scanString
 			commit(t, db, func(tx *Tx) error { // enough rows that an index pays
 				for _, sql := range []string{
-					`INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
+					`INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
 						FROM generate_series(1, 20000) n`,
 					`INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date, received_at, size, raw_sha256,
 						header_only, outcome, reason, attempts, ticket_id, subject, sender, done_at)

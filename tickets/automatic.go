@@ -16,25 +16,25 @@ type occasion struct {
 	message desk.Message
 	contact desk.Contact
 	isNew   bool   // nobody knew the contact before
-	source  string // the sending host, or the form, whose budget of new contacts it takes; empty: nobody knows
+	source  string // the sending host, or the form, whose budget of new contacts it takes
 }
 
 // answer sends the one automatic mail that a new ticket causes: the welcome mail to whom nobody knew before, an acknowledgement
 // to others. It sends nothing where that would make us a tool: against a budget, to machines, or to whom we wrote today. It
 // is part of the caller's transaction.
 func (d *Desk) answer(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, o occasion) error {
-	if !answerable(org, mb, o.message.Author.Email) || o.contact.Disabled {
+	email := o.message.Author.Email
+	if !answerable(org, mb, email) || o.contact.Disabled {
 		return nil
 	}
-	already, ok, err := withinBudgets(ctx, tx, org.Settings.Budgets, o)
-	if err != nil || !ok {
+	if ok, err := withinBudgets(ctx, tx, org.Settings.Budgets, email, o); err != nil || !ok {
 		return err
 	}
-	sent := false
+	sent, err := false, error(nil)
 	if o.isNew {
 		sent, err = d.welcome(ctx, tx, org, mb, o.contact, o.message.Trust)
 	}
-	if err == nil && !sent && already.AddressDay == 0 { // once a day; a welcome mail says it too (REQUIREMENTS L9)
+	if err == nil && !sent {
 		sent, err = d.acknowledge(ctx, tx, org, mb, o)
 	}
 	if err != nil || !sent {
@@ -43,15 +43,19 @@ func (d *Desk) answer(ctx context.Context, tx *store.Tx, org *store.Organisation
 	return d.watchSurge(ctx, tx, org, mb)
 }
 
-// withinBudgets tells whether a ticket may be answered automatically, and what has been sent already.
-func withinBudgets(ctx context.Context, tx *store.Tx, b desk.Budgets, o occasion) (already desk.AutomaticCount, ok bool, err error) {
-	if o.isNew && o.source != "" {
+// withinBudgets tells whether a ticket may be answered automatically, and counts it. Counting is what keeps two mailboxes that
+// get the same mail at the same moment from answering both.
+func withinBudgets(ctx context.Context, tx *store.Tx, b desk.Budgets, email string, o occasion) (bool, error) {
+	if suppressed, err := tx.Suppressed(ctx, email); err != nil || suppressed {
+		return false, err
+	}
+	if o.isNew {
 		if n, err := tx.Hit(ctx, "new contacts by "+o.source, time.Hour); err != nil || n > b.NewContacts {
-			return already, false, err
+			return false, err
 		}
 	}
-	already, err = tx.AutomaticMail(ctx, o.message.Author.Email, o.ticket.ID)
-	return already, b.Allow(already), err
+	n, err := tx.Hit(ctx, "automatic mail to "+email, desk.AutomaticEvery)
+	return n == 1, err
 }
 
 // watchSurge ends all automatic mail where there is more than can be right, and tells the agents. Nothing is lost: what was decided
@@ -69,7 +73,7 @@ func (d *Desk) watchSurge(ctx context.Context, tx *store.Tx, org *store.Organisa
 	return d.notify(ctx, tx, mb, "Automatic mail has been stopped",
 		"Postern has stopped sending welcome mails and acknowledgements: "+reason+". That looks like a loop, or like somebody who uses your forms to bother others.\n\n"+
 			"Answers by people still go out, and nothing is lost: automatic mail waits. Look at the newest tickets. When all is well, whoever runs Postern calls:\n\n"+
-			"gateway outbox resume "+desk.QueueAutomatic+"\n")
+			"gateway outbox resume "+desk.QueueAutomatic+"\n\nIf not, this throws away what waits:\n\ngateway outbox discard "+desk.QueueAutomatic+"\n")
 }
 
 // notify puts a notice for agents into the mailbox. It is part of the caller's transaction.
@@ -128,6 +132,9 @@ func (d *Desk) acknowledge(ctx context.Context, tx *store.Tx, org *store.Organis
 		Recipient: o.message.Author.Email, Template: template, Trust: o.message.Trust, CreatedAt: tx.Now(),
 	}
 	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, o.ticket.ID, e.ID, mb.MIDDomain)
+	if err := d.rememberReplyAddress(ctx, tx, mb, o.ticket.ID, e.Recipient); err != nil {
+		return false, err
+	}
 	root := mailmsg.RootID(d.keys, mb.ID, o.ticket.ID, mb.MIDDomain)
 	if err := tx.AddMessageIDs(ctx, mb.ID, o.ticket.ID, "", true, root, e.MessageID); err != nil {
 		return false, err

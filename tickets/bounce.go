@@ -47,8 +47,8 @@ func (d *Desk) landReport(ctx context.Context, tx *store.Tx, k *known, mb desk.M
 		if len(sent) == 0 { // it does not say which mail
 			sent = []store.Sending{{Recipient: proved}}
 		}
-	} else if sent, err = d.withoutToken(ctx, tx, mb, sent); err != nil {
-		return err
+	} else {
+		sent = slices.DeleteFunc(sent, func(s store.Sending) bool { return s.Token })
 	}
 	if len(sent) == 0 {
 		return nil
@@ -97,22 +97,6 @@ func (d *Desk) bouncedTo(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mai
 	return "", false, nil
 }
 
-// withoutToken leaves the mails that went out under the mailbox's own address: reports about the others come to their own.
-func (d *Desk) withoutToken(ctx context.Context, tx *store.Tx, mb desk.Mailbox, sent []store.Sending) ([]store.Sending, error) {
-	var out []store.Sending
-	for _, s := range sent {
-		_, err := tx.BounceToken(ctx, d.bounceToken(mb, s.Recipient))
-		switch {
-		case err == nil && s.FromHere:
-			continue
-		case err != nil && desk.KindOf(err) != desk.NotFound:
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
 func (d *Desk) bounceToken(mb desk.Mailbox, email string) string {
 	return d.keys.Token(mailmsg.ForBounce, string(mb.ID), email)
 }
@@ -121,7 +105,8 @@ func (d *Desk) bounceToken(mb desk.Mailbox, email string) string {
 // (VERP, REQUIREMENTS L5).
 func (d *Desk) send(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.Effect) error {
 	if mb.SubAddress {
-		if err := tx.AddBounceToken(ctx, store.BounceToken{Token: d.bounceToken(mb, e.Recipient), MailboxID: mb.ID, Email: e.Recipient}); err != nil {
+		e.BounceToken = d.bounceToken(mb, e.Recipient)
+		if err := tx.AddBounceToken(ctx, store.BounceToken{Token: e.BounceToken, MailboxID: mb.ID, Email: e.Recipient}); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package tickets
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
 	}
 	decision := desk.Decide(facts)
+	mail.Subject = mailmsg.WithoutTags(mail.Subject)
 	e.Outcome, e.Reason, e.Subject, e.From = decision.Outcome, decision.Reason, mail.Subject, mail.From.Email
 	if decision.Ticket != nil {
 		e.TicketID = decision.Ticket.ID
@@ -104,7 +106,7 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 
 // byTag finds the ticket of a tag that we put into a subject.
 func (d *Desk) byTag(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mail desk.Mail) (*desk.Ticket, error) {
-	for _, token := range mailmsg.SubjectTokens(mail.Subject) {
+	for _, token := range slices.Backward(mailmsg.SubjectTokens(mail.Subject)) { // the newest is the last
 		known, err := tx.ReplyToken(ctx, token)
 		if desk.KindOf(err) == desk.NotFound {
 			continue
@@ -244,11 +246,9 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 		return "", err
 	}
 	if mayAnswer(tx.Now(), mb, e, mail) {
-		o := occasion{ticket: t, message: m, contact: c, isNew: isNew}
-		if host := mb.Receiver.SendingHost(mail); host != "" {
-			o.source = "host " + host
-		}
-		err = d.answer(ctx, tx, org, mb, o)
+		// Where no server tells, all such mail of the mailbox shares a budget.
+		source := "host " + cmp.Or(mb.Receiver.SendingHost(mail), "unknown to "+string(mb.ID))
+		err = d.answer(ctx, tx, org, mb, occasion{ticket: t, message: m, contact: c, isNew: isNew, source: source})
 	}
 	return t.ID, err
 }
@@ -309,6 +309,7 @@ type Submission struct {
 	Text        string
 	Attachments []desk.Attachment
 	Reasons     []string
+	Quiet       bool // it causes no automatic mail
 }
 
 // FileForm makes a ticket of a form post and settles its ledger row, as part of the caller's transaction. Whoever typed
@@ -350,7 +351,10 @@ func (d *Desk) openForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return e, err
 	}
 	m.TicketID = t.ID
-	if err := d.answer(ctx, tx, org, mb, occasion{ticket: t, message: m, contact: c, isNew: isNew, source: "form " + string(form.ID)}); err != nil {
+	if tx.Now().Sub(e.ReceivedAt) < desk.LiveFor && !s.Quiet {
+		err = d.answer(ctx, tx, org, mb, occasion{ticket: t, message: m, contact: c, isNew: isNew, source: "form " + string(form.ID)})
+	}
+	if err != nil {
 		return e, err
 	}
 	e.Outcome, e.Reason, e.TicketID, e.Subject, e.From = desk.NewTicket, "posted to form "+form.Name, t.ID, s.Subject, s.Email

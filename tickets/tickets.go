@@ -123,11 +123,8 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 		if p.Role == desk.Mentioned || p.Email == "" || org.IsOurs(p.Email) {
 			continue
 		}
-		if mb.SubAddress {
-			token := d.keys.Token(mailmsg.ForReply, string(mb.ID), string(t.ID), p.Email)
-			if err := tx.AddReplyToken(ctx, store.ReplyToken{Token: token, MailboxID: mb.ID, TicketID: t.ID, Email: p.Email}); err != nil {
-				return err
-			}
+		if err := d.rememberReplyAddress(ctx, tx, mb, t.ID, p.Email); err != nil {
+			return err
 		}
 		if err := d.send(ctx, tx, mb, desk.Effect{
 			ID: store.NewID(), Kind: desk.ReplyMail, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, ContactID: p.ContactID,
@@ -137,6 +134,15 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 		}
 	}
 	return nil
+}
+
+// rememberReplyAddress stores the token that a mail about a ticket carries in its Reply-To, before it goes out.
+func (d *Desk) rememberReplyAddress(ctx context.Context, tx *store.Tx, mb desk.Mailbox, ticket desk.ID, email string) error {
+	if !mb.SubAddress {
+		return nil
+	}
+	token := d.keys.Token(mailmsg.ForReply, string(mb.ID), string(ticket), email)
+	return tx.AddReplyToken(ctx, store.ReplyToken{Token: token, MailboxID: mb.ID, TicketID: ticket, Email: email})
 }
 
 // SendLink mails a contact a one-time link from the mailbox. kind says which mail it is. It is part of the caller's

@@ -61,7 +61,26 @@ Its queues: ` + strings.Join(desk.QueueNames(), ", ") + `. A queue that is pause
 			})
 		},
 	}
-	cmd.AddCommand(list, queues, pause, resume)
+	discard := &cobra.Command{
+		Use: "discard " + desk.QueueAutomatic, Short: "Throw away the automatic mail that waits while it is paused", Args: cobra.ExactArgs(1),
+		Long: `Throws away the welcome mails and acknowledgements that wait, such as after an attack. They are listed as failed. The queue
+stays paused. What people wrote can't be thrown away.`,
+		Example: "  gateway outbox pause automatic\n  gateway outbox discard automatic\n  gateway outbox resume automatic",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] != desk.QueueAutomatic {
+				return usageError{fmt.Errorf("only automatic mail can be thrown away: gateway outbox discard %s", desk.QueueAutomatic)}
+			}
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				var n int64
+				err := p.db.Update(ctx, func(tx *store.Tx) (err error) { n, err = tx.DiscardAutomatic(ctx); return err })
+				if err == nil {
+					c.say("%d automatic mails were thrown away.", n)
+				}
+				return err
+			})
+		},
+	}
+	cmd.AddCommand(list, queues, pause, resume, discard)
 	return cmd
 }
 

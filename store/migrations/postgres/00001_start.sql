@@ -258,6 +258,7 @@ CREATE TABLE outbox (
     template    TEXT NOT NULL,
     trust       BIGINT NOT NULL,
     message_id  TEXT NOT NULL,
+    bounce_token TEXT NOT NULL, -- of its envelope sender; empty: the mailbox's own address
     created_at  BIGINT NOT NULL,
     state       TEXT NOT NULL,
     attempt     BIGINT NOT NULL,
@@ -275,7 +276,6 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_open ON outbox (queue, next_try, id) WHERE done_at = 0;
 CREATE INDEX outbox_message_id ON outbox (mailbox_id, message_id);
 CREATE INDEX outbox_ticket ON outbox (ticket_id);
-CREATE INDEX outbox_automatic ON outbox (recipient, created_at) WHERE queue = 'automatic';
 -- How much automatic mail was decided on in each hour (Unix time / 3600), because of what came in.
 CREATE TABLE automatic_hours (
     hour  BIGINT PRIMARY KEY,
