@@ -74,6 +74,7 @@ func TestL9_OneAcknowledgementADayAndNothingOfTheSendersInIt(t *testing.T) {
 		l.arrives(mail(ann, support, "1@customer.example", "first"))
 		l.wantAutomatic("welcome ann@customer.example")
 		l.arrives(mail(ann, support, "2@customer.example", "the same day", "Subject: Another thing"))
+		l.arrives(mail("ann+1@customer.example", support, "plus@customer.example", "the same mailbox"))
 		l.wantAutomatic("welcome ann@customer.example")
 		l.pass(25 * time.Hour)
 		e := l.arrives(mail(ann, support, "3@customer.example", "the next day", "Subject: BUY NOW"))

@@ -156,6 +156,22 @@ func TestL10_AFloodOfTicketsIsHeldAndAnImportIsNone(t *testing.T) {
 	})
 }
 
+// TestL10_ForgedMailLocksNobodyOut: what others write under an address takes nothing from its proved owner.
+func TestL10_ForgedMailLocksNobodyOut(t *testing.T) {
+	both(t, func(r *rig) {
+		r.trusts(desk.Receiver{AuthServID: mx})
+		most := desk.DefaultBudgets().NewTickets
+		for i := range most {
+			r.want(r.arrives(mail(bob, support, fmt.Sprintf("f%d@evil.example", i), "forged")), desk.NewTicket)
+		}
+		r.want(r.arrives(mail(bob, support, "more@evil.example", "forged")), desk.Held)
+		for i := range most {
+			r.want(r.arrives(found("pass", "customer.example", mail(bob, support, fmt.Sprintf("b%d@customer.example", i), "mine"))), desk.NewTicket)
+		}
+		r.want(r.arrives(found("pass", "customer.example", mail(bob, support, "more@customer.example", "a loop of mine"))), desk.Held)
+	})
+}
+
 func TestL8_AMailOfALoopIsHeld(t *testing.T) {
 	both(t, func(r *rig) {
 		hops := func(n int) []string {

@@ -18,7 +18,8 @@ func peers(received []string) []netip.Addr {
 // peer reads the clause "from NAME (RDNS [ADDRESS])" as servers write it. The name is what the peer called itself, so an address
 // there, or behind "helo", counts only where none is seen elsewhere.
 func peer(field string) (addr netip.Addr) {
-	words := strings.FieldsFunc(field, func(r rune) bool { return r <= ' ' || r == '(' || r == ')' || r == ',' || r == ';' })
+	// No comma parts words: a peer may put one into its name, and servers let it.
+	words := strings.FieldsFunc(field, func(r rune) bool { return r <= ' ' || r == '(' || r == ')' })
 	if len(words) == 0 || !strings.EqualFold(words[0], "from") {
 		return addr
 	}

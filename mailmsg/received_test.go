@@ -17,6 +17,8 @@ func TestL9_TheMachineThatSentAMailIsReadAsServersWriteIt(t *testing.T) {
 		"from mail.example.org (192.0.2.6) by AB1.mail.protection.example.com (10.0.0.1) with Microsoft SMTP Server":      "192.0.2.6",
 		"from mail.example.org (mail.example.org [192.0.2.7] (may be forged))\r\n\tby mx.example.com (8.18.1) with ESMTP": "192.0.2.7",
 		"from mail.example.org (::ffff:192.0.2.8) by mx.example.com":                                                      "192.0.2.8",
+		"from x,by (evil.example [192.0.2.10]) by mx.example.com (Postfix) with ESMTP id 1":                               "192.0.2.10",
+		"from x,203.0.113.9 (evil.example [192.0.2.11]) by mx.example.com (Postfix) with ESMTP id 1":                      "192.0.2.11",
 		"by 2002:a05:6000::1 with SMTP id x; Mon, 2 Mar 2026 10:00:00 -0800":                                              "invalid IP",
 		"from mail.example.org by mx.example.com ([203.0.113.1])":                                                         "invalid IP",
 		"from mail.example.org ([192.0.2.9])":                                                                             "invalid IP",

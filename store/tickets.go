@@ -182,6 +182,13 @@ func (r reads) OpenedSince(ctx context.Context, contacts []desk.ID, since time.T
 	return out, nil
 }
 
+// ProvedSince counts the tickets that a contact has opened since a time by mail that was proved to be theirs.
+func (r reads) ProvedSince(ctx context.Context, contact desk.ID, since time.Time) (n int, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT count(DISTINCT t.id) FROM tickets t JOIN messages m ON m.ticket_id = t.id
+		WHERE t.contact_id = $1 AND t.last_activity_at >= $2 AND t.created_at >= $2 AND m.author_kind = $3 AND m.trust >= $4`, contact, ms(since), desk.Customer, desk.V1).Scan(&n)
+	return n, err
+}
+
 const maxSubject = desk.MaxSubject * utf8.UTFMax // bytes
 
 // NextNumber takes the next ticket number.

@@ -54,7 +54,8 @@ func withinBudgets(ctx context.Context, tx *store.Tx, b desk.Budgets, email stri
 			return false, err
 		}
 	}
-	n, err := tx.Hit(ctx, "automatic mail to "+email, desk.AutomaticEvery)
+	// ann+1@ and ann+2@ are one mailbox mostly.
+	n, err := tx.Hit(ctx, "automatic mail to "+desk.LocalPart(email)+"@"+desk.DomainOf(email), desk.AutomaticEvery)
 	return n == 1, err
 }
 

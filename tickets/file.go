@@ -44,7 +44,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return err
 	}
 	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
-	facts.Flood = flood(tx, k, org.Settings.Budgets, mb, e, facts)
+	if facts.Flood, err = flood(ctx, tx, k, org.Settings.Budgets, mb, e, facts); err != nil {
+		return err
+	}
 	facts.At = arrived(e)
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie, facts.ByTag} {
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
@@ -254,13 +256,20 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 }
 
 // flood tells how many tickets the sender of a mail that belongs to none has opened of late, if those are too many. What is
-// imported does not count.
-func flood(tx *store.Tx, k *known, b desk.Budgets, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) int {
-	opened := k.opened[k.senders[f.Mail.From.Email].ID]
+// imported does not count, and to a proved sender not what others wrote under their address.
+func flood(ctx context.Context, tx *store.Tx, k *known, b desk.Budgets, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts) (int, error) {
+	sender := k.senders[f.Mail.From.Email].ID
+	opened := k.opened[sender]
 	if opened < b.NewTickets || f.ByToken != nil || f.ByRef != nil || f.ByTie != nil || f.ByTag != nil || !live(tx.Now(), mb, e) {
-		return 0
+		return 0, nil
 	}
-	return opened
+	if f.Verified {
+		var err error
+		if opened, err = tx.ProvedSince(ctx, sender, tx.Now().Add(-time.Hour)); err != nil || opened < b.NewTickets {
+			return 0, err
+		}
+	}
+	return opened, nil
 }
 
 // live tells whether a mail has just come; others belong to an import or a resync (REQUIREMENTS L11).

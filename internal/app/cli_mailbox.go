@@ -436,6 +436,9 @@ type mailboxLine struct {
 	SMTP    string     `json:"smtp"`
 	Since   *time.Time `json:"since"`
 	Paused  bool       `json:"paused"`
+	// SubAddress and SubjectTag tell what answers carry.
+	SubAddress bool `json:"sub_address"`
+	SubjectTag bool `json:"subject_tag"`
 	receiverLine
 	Folders []folderLine `json:"folders"`
 }
@@ -462,7 +465,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		from := "all"
 		if !m.Since.IsZero() {
 			l.Since, from = &m.Since, m.Since.Local().Format(time.DateTime)

@@ -27,6 +27,9 @@ gets such reply addresses and envelope senders from then on: an answer finds its
 and a bounce tells whose it is. If not, they are switched off. The mail says what it is for; no ticket is made of it.`,
 		Example: "  gateway mailbox probe support@example.com\n  gateway mailbox probe support@example.com --wait 5m --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if wait < time.Second {
+				return usageError{fmt.Errorf("--wait: %s is too short for a mail to arrive", wait)}
+			}
 			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.probe(ctx, p, args[0], wait) })
 		},
 	})
@@ -51,18 +54,23 @@ func (c *cli) probe(ctx context.Context, p *parts, address string, wait time.Dur
 		return err
 	}
 	result := probed{Address: mb.Address}
-	if result.SubAddress, result.Text, err = c.subAddressWorks(ctx, p, mb, wait); err != nil {
+	result.SubAddress, result.Text, err = c.subAddressWorks(ctx, p, mb, wait)
+	late := errors.Is(err, errNotArrived)
+	if err != nil && !late {
 		return fmt.Errorf("%w\nnothing was changed", err)
 	}
 	if err := changeMailbox(ctx, p, mb.Address, func(mb *desk.Mailbox) error { mb.SubAddress = result.SubAddress; return nil }, nil); err != nil {
 		return err
 	}
 	if c.asJSON {
-		return printJSON(c.env.Stdout, result)
+		return errors.Join(printJSON(c.env.Stdout, result), err)
 	}
 	c.say("%s", result.Text)
-	return nil
+	return err
 }
+
+// errNotArrived says that the mail may only be late. Until it is known the addresses are off, for an answer to them might be lost.
+var errNotArrived = errors.New("the mail has not arrived")
 
 // probeEvery is how often the INBOX is looked into.
 const probeEvery = time.Second
@@ -108,7 +116,7 @@ func (c *cli) subAddressWorks(ctx context.Context, p *parts, mb desk.Mailbox, wa
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return false, fmt.Sprintf("No mail for %s has arrived within %s; signed addresses are off. If it comes later, try again with a longer --wait.", to, wait), nil
+				return false, fmt.Sprintf("No mail for %s has arrived within %s; signed addresses are off. If it comes later, try again with a longer --wait.", to, wait), errNotArrived
 			}
 			return false, "", ctx.Err()
 		case <-time.After(probeEvery):

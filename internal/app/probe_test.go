@@ -63,9 +63,10 @@ func TestM6_SubAddressingIsTriedOut(t *testing.T) {
 			d.want(0, "", "mailbox", "edit", support, "--imap", imap.IMAPURL(support), "--smtp", relay.URL(), "--sub-address="+map[bool]string{true: "false", false: "true"}[c.works])
 			out, told, code := d.gateway("mailbox", "probe", support, "--json", wait)
 			var got probed
-			if err := json.Unmarshal([]byte(out), &got); err != nil || code != 0 || got.SubAddress != c.works || !strings.Contains(got.Text, c.says) {
+			if err := json.Unmarshal([]byte(out), &got); err != nil || code != map[bool]int{true: 1, false: 0}[c.lose] || got.SubAddress != c.works || !strings.Contains(got.Text, c.says) {
 				t.Fatalf("%v, exit status %d, %q, %q", err, code, out, told)
 			}
+			d.want(2, "too short", "mailbox", "probe", support, "--wait=1ms")
 			d.with(func(p *parts) {
 				org, err := p.db.FreshOrganisation(t.Context())
 				d.ok(err)
