@@ -92,15 +92,15 @@ func (s *server) retryQuarantined(ctx context.Context, in *IDParam) (*output[ite
 	if err != nil {
 		return nil, err
 	}
-	err = s.DB.Update(ctx, func(tx *store.Tx) error {
+	var reopened desk.LedgerEntry
+	err = s.DB.Update(ctx, func(tx *store.Tx) (err error) {
 		if err := tx.Reopen(ctx, e.ID); err != nil {
 			return err
 		}
-		var err error
-		e, err = tx.Ledger(ctx, e.ID)
+		reopened, err = tx.Ledger(ctx, e.ID)
 		return err
 	})
-	return &output[itemView]{viewItem(e)}, err
+	return &output[itemView]{viewItem(reopened)}, err
 }
 
 type delivery struct {

@@ -118,10 +118,10 @@ func (g *Ingest) splitForm(ctx context.Context, e desk.LedgerEntry, customer des
 	case org.IsOurs(s.Email):
 		return e, desk.Refuse("address", "%s is our own address", s.Email)
 	}
-	err = g.DB.Update(ctx, func(tx *store.Tx) error {
-		var err error
-		e, err = g.Desk.SplitHeldForm(ctx, tx, org, e, form, s, by)
+	var split desk.LedgerEntry // not e, from which the transaction may have to run again
+	err = g.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		split, err = g.Desk.SplitHeldForm(ctx, tx, org, e, form, s, by)
 		return err
 	})
-	return e, err
+	return split, err
 }

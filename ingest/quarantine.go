@@ -40,7 +40,8 @@ func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Addre
 		return e, err
 	}
 	const text = "This message could not be read here. It is attached as it came."
-	err = g.DB.Update(ctx, func(tx *store.Tx) error {
+	var delivered desk.LedgerEntry // not e: the database may have the transaction run again, from what was read above
+	err = g.DB.Update(ctx, func(tx *store.Tx) (err error) {
 		if err := tx.Unpark(ctx, e.ID); err != nil {
 			return err
 		}
@@ -49,7 +50,7 @@ func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Addre
 				Subject: oneLine(subject), From: customer, Text: text, Reply: text, HTML: safehtml.FromText(text), Class: desk.Human, SuppressAnswers: true,
 				Attachments: []desk.Attachment{file}, Reasons: []string{"it could not be read: " + e.Reason},
 			}
-			e, err = g.Desk.SplitHeld(ctx, tx, org, tickets.ReadMail{Entry: e, Mail: mail}, by)
+			delivered, err = g.Desk.SplitHeld(ctx, tx, org, tickets.ReadMail{Entry: e, Mail: mail}, by)
 			return err
 		}
 		form, ok := org.FormByID(e.FormID)
@@ -59,10 +60,10 @@ func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Addre
 		s := tickets.Submission{
 			Email: customer.Email, Name: customer.Name, Subject: oneLine(subject), Text: text, Attachments: []desk.Attachment{file}, Reasons: []string{"it could not be read: " + e.Reason},
 		}
-		e, err = g.Desk.SplitHeldForm(ctx, tx, org, e, form, s, by)
+		delivered, err = g.Desk.SplitHeldForm(ctx, tx, org, e, form, s, by)
 		return err
 	})
-	return e, err
+	return delivered, err
 }
 
 // rawFile keeps the bytes of an item as a file that can be attached.

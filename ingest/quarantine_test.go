@@ -2,11 +2,16 @@ package ingest
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"postern/desk"
+	"postern/internal/desktest"
+	"postern/store"
 )
 
 func TestI7_WhatNobodyCanReadIsDeliveredAsAnAttachment(t *testing.T) {
@@ -56,4 +61,48 @@ func TestI7_WhatNobodyCanReadIsDeliveredAsAnAttachment(t *testing.T) {
 		}
 		r.clean()
 	})
+}
+
+// TestI7_ADeliveryThatLosesARaceIsMadeOfTheItemAsItWas, when its transaction runs again.
+func TestI7_ADeliveryThatLosesARaceIsMadeOfTheItemAsItWas(t *testing.T) {
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRig(t, o)
+		its := r.keep(r.mb.ID, desk.Inbox, time.Now(), mail("bob@customer.example", support, "2@customer.example", "strange"))
+		for _, e := range []desk.LedgerEntry{r.entry(its[0]), r.posts(r.form(nil), "application/json", "no json")} {
+			if err := r.g.quarantine(t.Context(), e, errBreaks); err != nil {
+				t.Fatal(err)
+			}
+			losesOnce(t, o)
+			done, err := r.g.DeliverRaw(t.Context(), e.ID, desk.Address{Email: "bob@customer.example"}, "", "Mette")
+			if err != nil || done.ID != e.ID || done.Outcome != desk.NewTicket || strings.Count(done.Reason, "made a ticket by") > 1 {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			if m := r.messages(done.TicketID, "")[0]; !slices.Contains(m.Reasons, "it could not be read: "+errBreaks.Error()) {
+				t.Errorf("%q", m.Reasons)
+			}
+		}
+		r.clean()
+	})
+}
+
+// losesOnce has the next transaction that makes a ticket of an item fail as one that lost a race, once: what counts that is not
+// rolled back. On SQLite no transaction loses one.
+func losesOnce(t *testing.T, o store.Options) {
+	t.Helper()
+	if o.URL == "" {
+		return
+	}
+	c, err := pgx.Connect(t.Context(), o.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context()) //nolint:errcheck // nothing is under way
+	if _, err := c.Exec(t.Context(), `DROP TRIGGER IF EXISTS loses ON ledger; DROP SEQUENCE IF EXISTS losses; CREATE SEQUENCE losses;
+		CREATE OR REPLACE FUNCTION loses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('losses') = 1 THEN RAISE EXCEPTION 'lost a race' USING ERRCODE = '40001'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER loses BEFORE UPDATE ON ledger FOR EACH ROW WHEN (NEW.outcome = 'new-ticket') EXECUTE FUNCTION loses()`); err != nil {
+		t.Fatal(err)
+	}
 }
