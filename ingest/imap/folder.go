@@ -34,6 +34,7 @@ type folder struct {
 	covered    uint32 // every UID up to here was kept, or is not there
 	looked     bool   // in this session, the cursor was compared with the server's
 
+	modest    int       // how much less than usual the server is asked for when it lists mails: listing ended in trouble
 	nextSweep time.Time // zero: it is due
 
 	suspect   imap.UID  // the mail at which the last fetch ended early; zero: none

@@ -74,7 +74,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	if err := f.read(ctx, client, mails, false); err != nil {
 		return err
 	}
-	f.looked = true
+	f.looked, f.modest = true, 0
 	if box.UIDNext != 0 {
 		f.covered = max(f.covered, uint32(box.UIDNext)-1)
 	}
@@ -166,11 +166,22 @@ func (f *folder) behind(next imap.UID) imap.UIDSet {
 	return set
 }
 
-// list asks which of the UIDs there are, in ascending order, with what is needed to decide about each.
-func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.UIDSet) ([]listed, error) {
+// listings are what a server is asked for, from all that is of use to what it can tell of a mail that it can't open: one such mail
+// must not hide the others. What is not known of a mail is found out when it is fetched.
+var listings = []imap.FetchOptions{{UID: true, InternalDate: true, RFC822Size: true}, {UID: true, InternalDate: true}, {UID: true}} //nolint:gochecknoglobals // never changes
+
+// list asks which of the UIDs there are, in ascending order, with what is needed to decide about each. After trouble it asks
+// for less the next time, until the folder has been read.
+func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.UIDSet) (_ []listed, err error) {
 	var out []listed
-	err := f.patiently(ctx, client, f.w.options.Timeout, func(alive func()) error {
-		cmd := client.Fetch(uids, &imap.FetchOptions{UID: true, InternalDate: true, RFC822Size: true})
+	options := listings[f.modest]
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			f.modest = min(f.modest+1, len(listings)-1)
+		}
+	}()
+	err = f.patiently(ctx, client, f.w.options.Timeout, func(alive func()) error {
+		cmd := client.Fetch(uids, &options)
 		for m := cmd.Next(); m != nil; m = cmd.Next() {
 			alive()
 			var l listed
@@ -281,6 +292,7 @@ func (f *folder) judge(ctx context.Context, client *imapclient.Client, mails []l
 	}
 	if f.proven || time.Since(f.suspected) > f.w.options.GiveUp {
 		f.condemned = true
+		f.log().WarnContext(ctx, "a mail is given up: the server does not send it", slog.Any("uid", uint32(f.suspect)), slog.Int("attempts", f.attempts+1))
 		return nil
 	}
 	for _, m := range mails[1:] {

@@ -268,3 +268,24 @@ func TestI4_APassedOverMailThatNeverComesIsGivenUp(t *testing.T) {
 		}
 	}
 }
+
+// TestI3_AMailTheServerCantOpenHoldsUpNoOther: it can't even tell its size, and ends the connection over it.
+func TestI3_AMailTheServerCantOpenHoldsUpNoOther(t *testing.T) {
+	both(t, func(r *rig) {
+		r.dovecot.Append(user, "INBOX", about("before"), nil, time.Time{})
+		r.options.Sweep = time.Hour
+		stop := r.watch()
+		r.until(desk.NewTicket, 1)
+		r.dovecot.Unreadable(user, "INBOX")
+		for i, subject := range []string{"behind", "later"} { // the second one shows, at the latest, that the server sends other mail
+			r.dovecot.Append(user, "INBOX", about(subject), nil, time.Time{})
+			r.until(desk.NewTicket, int64(i)+2)
+		}
+		r.until(desk.Unfetched, 1)
+		stop()
+		if !r.log.has("level=WARN", "a mail is given up", "folder=INBOX", "uid=") {
+			r.t.Errorf("the log says %q", r.log.String())
+		}
+		r.clean()
+	})
+}

@@ -445,6 +445,20 @@ func (d *DovecotServer) SeedMaildir(user, folder string, n int, raw func(i int) 
 	}
 }
 
+// Unreadable puts a mail into a folder that the server can list, and neither open nor tell the size of.
+func (d *DovecotServer) Unreadable(user, folder string) {
+	d.t.Helper()
+	path := filepath.Join(d.folder(user, folder), "new", fmt.Sprintf("%d.unreadable", time.Now().UnixNano()))
+	if err := os.WriteFile(path, []byte("Subject: unreadable\r\n\r\n"), 0); err != nil {
+		d.t.Fatal(err)
+	}
+	if d.id.credential != nil {
+		if err := os.Lchown(path, d.id.uid, d.id.gid); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
 // Renumber has the server forget the UIDs of a folder, as when its index is lost: all its mails get new ones under a new
 // UIDVALIDITY. The server must not run.
 func (d *DovecotServer) Renumber(user, folder string) {
