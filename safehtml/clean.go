@@ -15,7 +15,7 @@ import (
 type Options struct {
 	// CID gives our own URL of the picture a mail calls "cid:contentID"; false: there is none, its text stands for it.
 	CID func(contentID string) (url string, ok bool)
-	// KeepCID leaves "cid:" pictures as they are: for HTML that is stored, and cleaned again with CID when it is shown.
+	// KeepCID leaves "cid:" pictures as they are: for HTML that is stored. The portal cleans it again, with CID.
 	KeepCID bool
 }
 
@@ -30,8 +30,9 @@ func Clean(s string, o Options) string {
 	c.out.Grow(len(s))
 	c.run()
 	out := c.out.String()
-	// What the cleaner writes is from its own short list. The policy is the second opinion, by another hand: it sees all that is
-	// shown. Of what is only stored, and will be cleaned again before it is shown, it sees what is not narrow.
+	// What the cleaner writes is from its own short list. The policy is the second opinion, by another hand: it sees all that
+	// the portal shows, which cleans stored HTML again. The API and our mails give stored HTML as it is: of that it has seen what
+	// is not narrow.
 	if o.KeepCID && narrow(out) {
 		return out
 	}
