@@ -177,7 +177,7 @@ func viewReceiver(r desk.Receiver) receiverView {
 
 type folderView struct {
 	Name       string          `json:"name"`
-	Role       desk.FolderRole `json:"role" enum:"inbox,sent"`
+	Role       desk.FolderRole `json:"role" enum:"inbox,sent,former-sent" doc:"former-sent: it was the Sent folder until another one became it."`
 	Read       bool            `json:"read" doc:"false: it was read once, and is no longer among those that are."`
 	Seen       int64           `json:"seen" doc:"How many mails the server has shown so far."`
 	PassedOver int64           `json:"passed_over" doc:"How many of them it did not show in their turn."`

@@ -57,6 +57,8 @@ type FolderRole string
 const (
 	Inbox FolderRole = "inbox"
 	Sent  FolderRole = "sent"
+	// FormerSent was the Sent folder until another one became it, and is not read any more.
+	FormerSent FolderRole = "former-sent"
 )
 
 // Folder is a watched folder and how far it is read. A cursor counts within one UIDVALIDITY (RFC 9051 section 2.3.1.1) of

@@ -72,6 +72,11 @@ func (g *Ingest) Folder(ctx context.Context, mailbox desk.ID, name string) (desk
 	return g.DB.Folder(ctx, mailbox, name)
 }
 
+// SentFolder names the folder that is a mailbox's Sent folder, as far as anybody has seen; "": there was none.
+func (g *Ingest) SentFolder(ctx context.Context, mailbox desk.ID) (string, error) {
+	return g.DB.SentFolder(ctx, mailbox)
+}
+
 // SetProblem notes why a folder can't be read now, or with "" that it can.
 func (g *Ingest) SetProblem(ctx context.Context, l desk.Lease, folder string, role desk.FolderRole, problem string) error {
 	return g.DB.Update(ctx, func(tx *store.Tx) error { return tx.SetProblem(ctx, l, folder, role, problem) })

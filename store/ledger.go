@@ -60,6 +60,15 @@ func (r reads) Folder(ctx context.Context, mailbox desk.ID, name string) (desk.F
 	return f, err
 }
 
+// SentFolder names the folder that is a mailbox's Sent folder, as far as anybody has seen; "": there was none.
+func (r reads) SentFolder(ctx context.Context, mailbox desk.ID) (name string, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT name FROM folders WHERE mailbox_id = $1 AND role = 'sent'`, mailbox).Scan(&name)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return name, err
+}
+
 // Folders lists the watched folders.
 func (r reads) Folders(ctx context.Context) ([]desk.Folder, error) {
 	return collect(ctx, r.x, scanFolder, folderSelect+` ORDER BY mailbox_id, name`)
@@ -85,6 +94,11 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		return err
 	}
 	same := f.Generation == b.Generation && f.UIDValidity == b.UIDValidity
+	if b.Role == desk.Sent && f.Role != desk.Sent {
+		if err := tx.noSentBut(ctx, b.MailboxID, b.Folder); err != nil {
+			return err
+		}
+	}
 	if b.Swept {
 		if !same {
 			return fmt.Errorf("keep what was passed over in %s: the folder is another one by now", b.Folder)
@@ -117,17 +131,27 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		b.MailboxID, b.Folder, b.Role, b.Account, b.Generation, b.UIDValidity, last, added)
 }
 
-// SetProblem notes why a folder can't be read now, or with "" that it can. There is one Sent folder, so one that can be read
-// ends the problems of those that were it before.
+// SetProblem notes why a folder can't be read now, or with "" that it can. There is one Sent folder: what is said of one
+// makes those that were it before no longer so.
 func (tx *Tx) SetProblem(ctx context.Context, l desk.Lease, folder string, role desk.FolderRole, problem string) error {
 	if err := tx.holdLease(ctx, l); err != nil {
 		return err
 	}
+	if role == desk.Sent {
+		if err := tx.noSentBut(ctx, l.MailboxID, folder); err != nil {
+			return err
+		}
+	}
 	if problem == "" {
-		return tx.exec(ctx, `UPDATE folders SET problem = '' WHERE mailbox_id = $1 AND problem <> '' AND (name = $2 OR role = $3 AND role = 'sent')`, l.MailboxID, folder, role)
+		return tx.exec(ctx, `UPDATE folders SET problem = '', role = $3 WHERE mailbox_id = $1 AND name = $2 AND (problem <> '' OR role <> $3)`, l.MailboxID, folder, role)
 	}
 	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem) VALUES ($1, $2, $3, '', 0, 0, 0, 0, 0, $4)
-		ON CONFLICT (mailbox_id, name) DO UPDATE SET problem = $4`, l.MailboxID, folder, role, clip(problem, 1000))
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET problem = $4, role = $3`, l.MailboxID, folder, role, clip(problem, 1000))
+}
+
+// noSentBut has no other folder of a mailbox be its Sent folder. What was wrong with one that is so no longer is nobody's trouble.
+func (tx *Tx) noSentBut(ctx context.Context, mailbox desk.ID, folder string) error {
+	return tx.exec(ctx, `UPDATE folders SET role = 'former-sent', problem = '' WHERE mailbox_id = $1 AND role = 'sent' AND name <> $2`, mailbox, folder)
 }
 
 // keepSwept stores what the sweep found and leaves the cursor alone. A row that is there stays as it is, so a batch may come

@@ -386,6 +386,60 @@ func TestOrphansAreReadAgainWhenTheirParentComes(t *testing.T) {
 	})
 }
 
+// TestThereIsOneSentFolder: the one of which was heard last, whether it can be read or not.
+func TestThereIsOneSentFolder(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		lease := takeLease(t, db, m.ID, "me", time.Hour)
+		note := func(l desk.Lease, name string, role desk.FolderRole, problem string) {
+			t.Helper()
+			commit(t, db, func(tx *Tx) error { return tx.SetProblem(t.Context(), l, name, role, problem) })
+		}
+		keepSent := func(name string) {
+			t.Helper()
+			commit(t, db, func(tx *Tx) error {
+				return tx.Keep(t.Context(), lease, desk.FolderBatch{MailboxID: m.ID, Folder: name, Role: desk.Sent, UIDValidity: 7}, nil)
+			})
+		}
+		want := func(sent string, reads ...string) {
+			t.Helper()
+			if got := must[string](t)(db.SentFolder(t.Context(), m.ID)); got != sent {
+				t.Errorf("it is %q, not %q", got, sent)
+			}
+			var got []string
+			for _, f := range must[[]desk.Folder](t)(db.Folders(t.Context())) {
+				if f.MailboxID == m.ID && m.Reads(f) {
+					got = append(got, f.Name)
+				}
+			}
+			if !slices.Equal(got, reads) {
+				t.Errorf("%q are read, not %q", got, reads)
+			}
+		}
+		want("")
+		note(takeLease(t, db, other.ID, "me", time.Hour), "Sent", desk.Sent, "of another mailbox")
+		note(lease, "INBOX", desk.Inbox, "it is broken")
+		want("", "INBOX")
+		keepSent("A")
+		want("A", "A", "INBOX")
+		note(lease, "A", desk.Sent, "it is gone")
+		keepSent("B")
+		want("B", "B", "INBOX")
+		if f := must[desk.Folder](t)(db.Folder(t.Context(), m.ID, "A")); f.Role != desk.FormerSent || f.Problem != "" {
+			t.Errorf("%+v", f)
+		}
+		note(lease, "A", desk.Sent, "") // it is back, without new mail
+		want("A", "A", "INBOX")
+		note(lease, "B", desk.Sent, "nobody may look at it")
+		want("B", "B", "INBOX")
+		note(lease, "B", desk.Inbox, "") // the operator has it read like INBOX
+		want("", "INBOX")
+		if f := must[desk.Folder](t)(db.Folder(t.Context(), other.ID, "Sent")); f.Role != desk.Sent || f.Problem == "" {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
 func TestQuarantinedItemCanBeReadAgainAndNoOther(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		m := addMailbox(t, db, "support@example.com")

@@ -142,11 +142,13 @@ func (f *folder) tell(ctx context.Context, err error, failures int, pause time.D
 // note puts a problem, or that there is none, into the folder's row. That this fails is no reason not to watch, but for a
 // lease that is over.
 func (f *folder) note(ctx context.Context, problem string) error {
-	name := cmp.Or(f.name, f.former)
-	if name == "" {
+	name, err := f.shownAs(ctx)
+	if err == nil && name == "" {
 		return nil
 	}
-	err := f.w.keeper.SetProblem(ctx, f.w.lease, name, f.role, problem)
+	if err == nil {
+		err = f.w.keeper.SetProblem(ctx, f.w.lease, name, f.role, problem)
+	}
 	if err != nil && ctx.Err() == nil {
 		f.log().WarnContext(ctx, "how the folder is can't be noted", slog.Any("error", err))
 	}
@@ -154,6 +156,19 @@ func (f *folder) note(ctx context.Context, problem string) error {
 		err = &keepError{err}
 	}
 	return err
+}
+
+// shownAs names the row that tells how the folder is; "": there is none. A Sent folder that is not found is the one there was, also
+// for a former process, or the one that the operator has named.
+func (f *folder) shownAs(ctx context.Context) (string, error) {
+	if name := cmp.Or(f.name, f.former); name != "" {
+		return name, nil
+	}
+	name, err := f.w.keeper.SentFolder(ctx, f.w.mailbox.ID)
+	if name = cmp.Or(name, f.w.mailbox.Sent); err != nil || slices.Contains(f.w.mailbox.Folders, name) {
+		return "", err // what is read like INBOX has that folder's row
+	}
+	return name, nil
 }
 
 func (f *folder) log() *slog.Logger {

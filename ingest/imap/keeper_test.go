@@ -118,6 +118,17 @@ func (k *memory) UIDs(_ context.Context, f desk.Folder, from uint32) (uids []uin
 	return uids, nil
 }
 
+func (k *memory) SentFolder(context.Context, desk.ID) (string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, f := range k.folders {
+		if f.Role == desk.Sent {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
 func (k *memory) SetProblem(_ context.Context, _ desk.Lease, folder string, _ desk.FolderRole, problem string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -179,7 +179,43 @@ func TestI5_ASentFolderThatIsGoneIsAProblemThatIsShown(t *testing.T) {
 		r.until(desk.Appended, 2)
 		r.until(desk.Duplicate, 1)
 		mailtest.Until(r.t, "the problem is over", func() bool { return r.folder("Our answers").Problem == "" && r.folder("What we said").Problem == "" })
+		if former, now := r.folder("Our answers"), r.folder("What we said"); r.mb.Reads(former) || former.Role != desk.FormerSent || !r.mb.Reads(now) || now.Role != desk.Sent {
+			r.t.Errorf("%+v, %+v", former, now)
+		}
 		r.wantSubjects("one")
+		r.clean()
+	})
+}
+
+// TestI5_ASentFolderThatIsGoneBeforeTheStartIsAProblemThatIsShown: which one it was is known from what was read, and before that from
+// what the operator named. Brought back, it is read again.
+func TestI5_ASentFolderThatIsGoneBeforeTheStartIsAProblemThatIsShown(t *testing.T) {
+	both(t, func(r *rig) {
+		r.dovecot = mailtest.DovecotWith(t, mailtest.DovecotOptions{NoSpecialUse: true}, mailtest.User{Name: user, Password: "secret", SentFolder: "Nothing"})
+		r.change(func(mb *desk.Mailbox) { mb.IMAP, mb.Sent = mailbox(r.dovecot.Addr()).IMAP, "Our answers" })
+		shown := func() bool {
+			f := r.folder("Our answers")
+			return strings.Contains(f.Problem, "gateway mailbox edit "+user+" --sent NAME") && r.mb.Reads(f)
+		}
+		stop := r.watch()
+		mailtest.Until(r.t, "the problem is shown: it never was there", shown)
+		stop()
+		r.create("Our answers")
+		r.dovecot.Append(user, "INBOX", about("one"), nil, time.Time{})
+		r.dovecot.Append(user, "Our answers", fmt.Appendf(nil, "From: %s\r\nTo: one@customer.example\r\nSubject: Re: one\r\nMessage-ID: <a1@example.com>\r\nIn-Reply-To: <one@customer.example>\r\n\r\nanswer\r\n", user), nil, time.Time{})
+		stop = r.watch()
+		r.until(desk.Appended, 1)
+		mailtest.Until(r.t, "the problem is over", func() bool { return r.folder("Our answers").Problem == "" })
+		stop()
+		r.ok(r.dovecot.Dial(user).Rename("Our answers", "What we said", nil).Wait())
+		r.change(func(mb *desk.Mailbox) { mb.Sent = "" })
+		stop = r.watch()
+		mailtest.Until(r.t, "the problem is shown: it was renamed while nobody watched", shown)
+		stop()
+		r.ok(r.dovecot.Dial(user).Rename("What we said", "Our answers", nil).Wait())
+		r.change(func(mb *desk.Mailbox) { mb.Sent = "Our answers" })
+		r.watch()
+		mailtest.Until(r.t, "it is read again", func() bool { return r.folder("Our answers").Problem == "" })
 		r.clean()
 	})
 }

@@ -28,6 +28,8 @@ type Keeper interface {
 	Keep(ctx context.Context, lease desk.Lease, b desk.FolderBatch) error
 	// UIDs lists the UIDs from one on that were kept of a folder in its generation and UIDVALIDITY, in ascending order.
 	UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error)
+	// SentFolder names the folder that was the Sent folder last, by what was kept and noted; "": there was none.
+	SentFolder(ctx context.Context, mailbox desk.ID) (string, error)
 	// SetProblem notes why a folder can't be read now, or with "" that it can. An error of kind desk.Conflict means that the
 	// lease is over.
 	SetProblem(ctx context.Context, lease desk.Lease, folder string, role desk.FolderRole, problem string) error
