@@ -47,8 +47,8 @@ type quarantineView struct {
 // parked finds an item that is in quarantine. It fails with Conflict if it is not, or no longer.
 func (s *server) parked(ctx context.Context, id string) (desk.LedgerEntry, error) {
 	e, err := s.DB.Ledger(ctx, desk.ID(id))
-	if err == nil && e.Outcome != desk.Quarantined {
-		err = &desk.Error{Kind: desk.Conflict, Text: "this item is not in quarantine; it is " + string(e.Outcome)}
+	if err == nil {
+		err = e.InQuarantine()
 	}
 	return e, err
 }

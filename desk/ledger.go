@@ -52,5 +52,13 @@ type LedgerEntry struct {
 	DoneAt       time.Time
 }
 
+// InQuarantine fails with Conflict if the item is not in quarantine, or no longer.
+func (e LedgerEntry) InQuarantine() error {
+	if e.Outcome == Quarantined {
+		return nil
+	}
+	return &Error{Kind: Conflict, Text: "item " + string(e.ID) + " is not in quarantine; it is " + string(e.Outcome)}
+}
+
 // MaxAttempts is how many processes may die over one item before it is parked in quarantine.
 const MaxAttempts = 3

@@ -15,11 +15,11 @@ import (
 // not in quarantine, or no longer.
 func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Address, subject, by string) (desk.LedgerEntry, error) {
 	e, err := g.DB.Ledger(ctx, id)
+	if err == nil {
+		err = e.InQuarantine()
+	}
 	if err != nil {
 		return e, err
-	}
-	if e.Outcome != desk.Quarantined {
-		return e, &desk.Error{Kind: desk.Conflict, Text: "this item is not in quarantine; it is " + string(e.Outcome)}
 	}
 	var ok bool
 	if customer.Email, ok = desk.NormalizeEmail(customer.Email); !ok {

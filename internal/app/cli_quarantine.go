@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -74,11 +73,11 @@ be able to read it: retry it after an update.`,
 // quarantineShow tells what the ledger knows of an item. It reads none of its bytes: programs have ended over them.
 func (c *cli) quarantineShow(ctx context.Context, p *parts, id desk.ID) error {
 	e, err := p.db.Ledger(ctx, id)
+	if err == nil {
+		err = e.InQuarantine()
+	}
 	if err != nil {
 		return err
-	}
-	if e.Outcome != desk.Quarantined {
-		return fmt.Errorf("item %s is not in quarantine; it is %s", id, e.Outcome)
 	}
 	if c.asJSON {
 		return printJSON(c.env.Stdout, struct {
@@ -103,6 +102,7 @@ func (c *cli) quarantineShow(ctx context.Context, p *parts, id desk.ID) error {
 	}
 	c.say("size:     %d bytes", e.Size)
 	c.say("next:     gateway quarantine retry %s has it read once more, such as after an update", e.ID)
+	c.say("          gateway quarantine deliver %s --address ADDRESS makes a ticket of it, with its bytes attached", e.ID)
 	return nil
 }
 

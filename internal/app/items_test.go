@@ -184,6 +184,7 @@ func TestI7_QuarantineFromTheCommandLine(t *testing.T) {
 	d.want(0, "\r\n\r\nmine too\r\n", "quarantine", "raw", string(parked[0].ID))
 	d.want(0, "reason:   the parser fell over it", "quarantine", "show", string(parked[0].ID))
 	d.want(0, "UID 3 in the folder INBOX", "quarantine", "show", string(parked[0].ID))
+	d.want(0, "gateway quarantine deliver "+string(parked[0].ID)+" --address ADDRESS", "quarantine", "show", string(parked[0].ID))
 	d.want(0, `"uid": 3`, "quarantine", "show", string(parked[0].ID), "--json")
 	d.want(1, "", "quarantine", "show", "nothing")
 	d.want(2, "required flag", "quarantine", "deliver", string(parked[0].ID))
