@@ -189,7 +189,7 @@ func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
 	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, viewReceiver(m.Receiver), []folderView{}}
 	for _, f := range folders {
 		if f.MailboxID == m.ID {
-			v.Folders = append(v.Folders, folderView{f.Name, f.Role, m.Reads(f), f.Seen, f.Missed, f.Generation, f.Problem})
+			v.Folders = append(v.Folders, folderView{f.Name, f.Role, m.Reads(f), f.Seen, f.PassedOver, f.Generation, f.Problem})
 		}
 	}
 	return v

@@ -73,7 +73,7 @@ type Folder struct {
 	UIDValidity uint32 // zero: never looked at
 	LastUID     uint32 // every UID up to here that the server has shown has its ledger row
 	Seen        int64  // how many UIDs the server has shown us since the folder is watched, over all generations
-	Missed      int64  // how many of them were passed over at first, and found by the sweep (REQUIREMENTS I4)
+	PassedOver  int64  // how many of them were passed over at first, and found by the sweep (REQUIREMENTS I4)
 	Problem     string // why it can't be read now, for whoever set it up; empty: it can
 }
 
@@ -94,9 +94,9 @@ type FolderBatch struct {
 	Account     string
 	Generation  int64
 	UIDValidity uint32
-	// Swept marks mails that were passed over: the sweep found them at or below the cursor, which stays where it is.
-	Swept bool
-	Items []FolderItem
+	// PassedOver marks mails that were passed over: the sweep found them at or below the cursor, which stays where it is.
+	PassedOver bool
+	Items      []FolderItem
 }
 
 // FolderItem is one mail of a FolderBatch. Bytes up to MaxInlineRaw are in Raw; larger mail lies in the blob store under

@@ -74,15 +74,15 @@ func (r reads) Folders(ctx context.Context) ([]desk.Folder, error) {
 	return collect(ctx, r.x, scanFolder, folderSelect+` ORDER BY mailbox_id, name`)
 }
 
-const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem FROM folders`
+const folderSelect = `SELECT mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, passed_over, problem FROM folders`
 
 func scanFolder(row scanner) (f desk.Folder, err error) {
-	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen, &f.Missed, &f.Problem)
+	err = row.Scan(&f.MailboxID, &f.Name, &f.Role, &f.Account, &f.Generation, &f.UIDValidity, &f.LastUID, &f.Seen, &f.PassedOver, &f.Problem)
 	return f, err
 }
 
 // Keep stores what a watcher saw: a ledger row for every item, the bytes, and the folder's cursor behind the last of
-// them. Items at or below the cursor are there already and are passed over, so a batch may come twice. A batch that the
+// them. Items at or below the cursor are there already and are left as they are, so a batch may come twice. A batch that the
 // sweep found leaves the cursor alone, and only what has no row yet is stored. raws holds the compressed bytes, in the order
 // of b.Items; nil where an item has none in the database.
 func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [][]byte) error {
@@ -99,11 +99,11 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 			return err
 		}
 	}
-	if b.Swept {
+	if b.PassedOver {
 		if !same {
 			return fmt.Errorf("keep what was passed over in %s: the folder is another one by now", b.Folder)
 		}
-		return tx.keepSwept(ctx, b, raws)
+		return tx.keepPassedOver(ctx, b, raws)
 	}
 	if !same {
 		f.LastUID = 0
@@ -125,7 +125,7 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 	if err := tx.x.flush(ctx); err != nil {
 		return err
 	}
-	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, passed_over, problem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')
 		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
 			last_uid = CASE WHEN folders.generation = $5 AND folders.uidvalidity = $6 AND folders.last_uid > $7 THEN folders.last_uid ELSE $7 END`,
 		b.MailboxID, b.Folder, b.Role, b.Account, b.Generation, b.UIDValidity, last, added)
@@ -145,7 +145,7 @@ func (tx *Tx) SetProblem(ctx context.Context, l desk.Lease, folder string, role 
 	if problem == "" {
 		return tx.exec(ctx, `UPDATE folders SET problem = '', role = $3 WHERE mailbox_id = $1 AND name = $2 AND (problem <> '' OR role <> $3)`, l.MailboxID, folder, role)
 	}
-	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, missed, problem) VALUES ($1, $2, $3, '', 0, 0, 0, 0, 0, $4)
+	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, passed_over, problem) VALUES ($1, $2, $3, '', 0, 0, 0, 0, 0, $4)
 		ON CONFLICT (mailbox_id, name) DO UPDATE SET problem = $4, role = $3`, l.MailboxID, folder, role, clip(problem, 1000))
 }
 
@@ -154,9 +154,9 @@ func (tx *Tx) noSentBut(ctx context.Context, mailbox desk.ID, folder string) err
 	return tx.exec(ctx, `UPDATE folders SET role = 'former-sent', problem = '' WHERE mailbox_id = $1 AND role = 'sent' AND name <> $2`, mailbox, folder)
 }
 
-// keepSwept stores what the sweep found and leaves the cursor alone. A row that is there stays as it is, so a batch may come
+// keepPassedOver stores what the sweep found and leaves the cursor alone. A row that is there stays as it is, so a batch may come
 // twice. A mail whose row was lost was seen before, and is not counted as seen once more.
-func (tx *Tx) keepSwept(ctx context.Context, b desk.FolderBatch, raws [][]byte) error {
+func (tx *Tx) keepPassedOver(ctx context.Context, b desk.FolderBatch, raws [][]byte) error {
 	added := int64(0)
 	for i, it := range b.Items {
 		if err := tx.addLedger(ctx, tx.entryOf(b, it), raws[i], &added); err != nil {
@@ -166,7 +166,7 @@ func (tx *Tx) keepSwept(ctx context.Context, b desk.FolderBatch, raws [][]byte) 
 	if err := tx.x.flush(ctx); err != nil || added == 0 {
 		return err
 	}
-	return tx.exec(ctx, `UPDATE folders SET missed = folders.missed + $3, seen = CASE WHEN folders.seen > rows.n THEN folders.seen ELSE rows.n END
+	return tx.exec(ctx, `UPDATE folders SET passed_over = folders.passed_over + $3, seen = CASE WHEN folders.seen > rows.n THEN folders.seen ELSE rows.n END
 		FROM (SELECT count(*) AS n FROM ledger WHERE form_id = '' AND mailbox_id = $1 AND folder = $2) AS rows WHERE mailbox_id = $1 AND name = $2`,
 		b.MailboxID, b.Folder, added)
 }
@@ -281,9 +281,9 @@ func (r reads) UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, 
 }
 
 // FolderEvents counts the mails that only the sweep has found, and how often a folder was replaced.
-func (r reads) FolderEvents(ctx context.Context) (missed, replaced int64, err error) {
-	err = r.x.QueryRowContext(ctx, `SELECT CAST(COALESCE(sum(missed), 0) AS BIGINT), CAST(COALESCE(sum(generation), 0) AS BIGINT) FROM folders`).Scan(&missed, &replaced)
-	return missed, replaced, err
+func (r reads) FolderEvents(ctx context.Context) (passedOver, replaced int64, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT CAST(COALESCE(sum(passed_over), 0) AS BIGINT), CAST(COALESCE(sum(generation), 0) AS BIGINT) FROM folders`).Scan(&passedOver, &replaced)
+	return passedOver, replaced, err
 }
 
 // Raws reads the compressed bytes of rows that have them in the database, by id.

@@ -83,7 +83,7 @@ func (k *memory) Keep(_ context.Context, l desk.Lease, b desk.FolderBatch) error
 		return fmt.Errorf("lease %v of %s", l, b.MailboxID)
 	}
 	key := keyOf(f)
-	if b.Swept {
+	if b.PassedOver {
 		for _, it := range b.Items {
 			if it.UID > f.LastUID || slices.ContainsFunc(k.items[key], func(have desk.FolderItem) bool { return have.UID == it.UID }) {
 				return fmt.Errorf("UID %d was not passed over", it.UID)

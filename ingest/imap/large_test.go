@@ -101,7 +101,7 @@ func TestI9_OnceThroughRestartsSweepsAndUIDValidityChanges(t *testing.T) {
 			r.watch()()
 		}
 		r.wantSubjects("huge", "small")
-		if f := r.folder("INBOX"); f.Seen != 6 || f.Missed != 1 || f.Generation != 2 {
+		if f := r.folder("INBOX"); f.Seen != 6 || f.PassedOver != 1 || f.Generation != 2 {
 			r.t.Errorf("%+v", f)
 		}
 		r.clean()

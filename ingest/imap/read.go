@@ -206,8 +206,8 @@ func (f *folder) list(ctx context.Context, client *imapclient.Client, uids imap.
 }
 
 // read fetches and keeps the mails, batch by batch. While one batch is being kept, the next is fetched, and no further one.
-// Swept ones were passed over before.
-func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []listed, swept bool) error {
+// Those that were passed over come from the sweep.
+func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []listed, passedOver bool) error {
 	var keeping <-chan error
 	settle := func() error {
 		if keeping == nil {
@@ -229,7 +229,7 @@ func (f *folder) read(ctx context.Context, client *imapclient.Client, mails []li
 			return kept
 		}
 		if len(items) > 0 {
-			keeping = f.keep(ctx, items, swept)
+			keeping = f.keep(ctx, items, passedOver)
 			mails = mails[len(items):]
 		}
 		if err == nil {
@@ -323,8 +323,8 @@ func (f *folder) verdict(m listed) desk.FolderItem {
 }
 
 // keep hands a batch over, on a goroutine of its own. The channel tells how that ended.
-func (f *folder) keep(ctx context.Context, items []desk.FolderItem, swept bool) <-chan error {
-	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, Account: f.account, Generation: f.generation, UIDValidity: f.validity, Swept: swept, Items: items}
+func (f *folder) keep(ctx context.Context, items []desk.FolderItem, passedOver bool) <-chan error {
+	batch := desk.FolderBatch{MailboxID: f.w.mailbox.ID, Folder: f.name, Role: f.role, Account: f.account, Generation: f.generation, UIDValidity: f.validity, PassedOver: passedOver, Items: items}
 	done := make(chan error, 1)
 	go func() {
 		defer func() {

@@ -35,14 +35,14 @@ func (f *folder) sweep(ctx context.Context, client *imapclient.Client) error {
 	if err != nil {
 		return fmt.Errorf("search the folder: %w", err)
 	}
-	missed, err := f.missed(ctx, uids)
-	if err != nil || len(missed) == 0 {
+	passedOver, err := f.passedOver(ctx, uids)
+	if err != nil || len(passedOver) == 0 {
 		return err
 	}
-	f.log().WarnContext(ctx, "mails were passed over: reading them now", slog.Any("uids", missed))
+	f.log().WarnContext(ctx, "mails were passed over: reading them now", slog.Any("uids", passedOver))
 	f.nextSweep = time.Time{} // until they have their rows: a mail that ends the session is given up in the end, like others
 	var set imap.UIDSet
-	for _, uid := range missed {
+	for _, uid := range passedOver {
 		set.AddNum(imap.UID(uid))
 	}
 	mails, err := f.list(ctx, client, set)
@@ -75,8 +75,8 @@ func (f *folder) recent(ctx context.Context, client *imapclient.Client) ([]uint3
 	return out, err
 }
 
-// missed tells which of the UIDs, in ascending order, were never kept.
-func (f *folder) missed(ctx context.Context, uids []uint32) ([]uint32, error) {
+// passedOver tells which of the UIDs, in ascending order, were never kept.
+func (f *folder) passedOver(ctx context.Context, uids []uint32) ([]uint32, error) {
 	if len(uids) == 0 {
 		return nil, nil
 	}

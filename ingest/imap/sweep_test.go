@@ -30,7 +30,7 @@ func TestI4_TheSweepFindsWhatWasPassedOver(t *testing.T) {
 		r.until(desk.NewTicket, 2)
 		mailtest.Until(r.t, "the mail was left out twice", func() bool { return c.hid.Load() >= 2 }) // by the reading, by the sweep
 		r.wantSubjects("one", "three")
-		if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 2 || f.Missed != 0 {
+		if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 2 || f.PassedOver != 0 {
 			r.t.Errorf("while it is hidden: %+v", f)
 		}
 		r.clean()
@@ -40,7 +40,7 @@ func TestI4_TheSweepFindsWhatWasPassedOver(t *testing.T) {
 		stop = r.watch()
 		r.until(desk.NewTicket, 3)
 		r.wantSubjects("one", "three", "two")
-		if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 3 || f.Missed != 1 {
+		if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 3 || f.PassedOver != 1 {
 			r.t.Errorf("once it was found: %+v", f)
 		}
 		if n, _, err := r.in.DB.FolderEvents(r.t.Context()); err != nil || n != 1 {
@@ -90,10 +90,10 @@ func TestI4_ALostRowIsFoundAgainAndCountedOnce(t *testing.T) {
 		short := batch
 		short.Items = []desk.FolderItem{batch.Items[0], batch.Items[2]}
 		r.ok(keep(short, lease))
-		batch.Swept = true
+		batch.PassedOver = true
 		for range 2 { // a restart, or two machines one after the other
 			r.ok(keep(batch, lease))
-			if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 3 || f.Missed != 1 {
+			if f := r.folder("INBOX"); f.LastUID != 3 || f.Seen != 3 || f.PassedOver != 1 {
 				r.t.Errorf("after the sweep: %+v", f)
 			}
 		}
@@ -130,7 +130,7 @@ func TestI4_TwoSweepsAtOnce(t *testing.T) {
 		last := b
 		last.Items = b.Items[19:]
 		r.ok(r.g.Keep(r.t.Context(), lease, last))
-		b.Swept = true
+		b.PassedOver = true
 		errs := make(chan error)
 		for range 2 {
 			mine := b
@@ -140,7 +140,7 @@ func TestI4_TwoSweepsAtOnce(t *testing.T) {
 		for range 2 {
 			r.ok(<-errs)
 		}
-		if f := r.folder("INBOX"); f.Seen != 20 || f.Missed != 19 || f.LastUID != 20 {
+		if f := r.folder("INBOX"); f.Seen != 20 || f.PassedOver != 19 || f.LastUID != 20 {
 			r.t.Errorf("%+v", f)
 		}
 		r.clean()

@@ -23,8 +23,8 @@ type Keeper interface {
 	// Folder tells how far a folder is read; the zero UIDValidity if it never was.
 	Folder(ctx context.Context, mailbox desk.ID, name string) (desk.Folder, error)
 	// Keep stores a batch and moves the folder's cursor behind its last item, both or neither. A batch with a new
-	// UIDVALIDITY or generation starts a new count; one without items only says so. A swept one leaves the cursor alone. An error
-	// of kind desk.Conflict means that the lease is over.
+	// UIDVALIDITY or generation starts a new count; one without items only says so. One of mails that were passed over leaves
+	// the cursor alone. An error of kind desk.Conflict means that the lease is over.
 	Keep(ctx context.Context, lease desk.Lease, b desk.FolderBatch) error
 	// UIDs lists the UIDs from one on that were kept of a folder in its generation and UIDVALIDITY, in ascending order.
 	UIDs(ctx context.Context, f desk.Folder, from uint32) ([]uint32, error)

@@ -449,7 +449,7 @@ type folderLine struct {
 	UIDValidity uint32          `json:"uidvalidity"`
 	LastUID     uint32          `json:"last_uid"`
 	Seen        int64           `json:"seen"`
-	Missed      int64           `json:"passed_over"` // and found by the sweep
+	PassedOver  int64           `json:"passed_over"` // and found by the sweep
 	Replaced    int64           `json:"replaced"`    // how often: restored, made anew, on another server
 	Problem     string          `json:"problem"`
 }
@@ -473,7 +473,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 		read := []string{}
 		for _, f := range folders {
 			if f.MailboxID == m.ID {
-				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen, f.Missed, f.Generation, f.Problem})
+				l.Folders = append(l.Folders, folderLine{f.Name, f.Role, f.UIDValidity, f.LastUID, f.Seen, f.PassedOver, f.Generation, f.Problem})
 				read = append(read, sayFolder(m, f))
 			}
 		}

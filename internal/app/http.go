@@ -164,10 +164,10 @@ type collector struct {
 }
 
 type counts struct {
-	ledger           map[desk.Outcome]int64
-	outbox           map[desk.EffectState]int64
-	paused           []desk.Pause
-	missed, replaced int64
+	ledger               map[desk.Outcome]int64
+	outbox               map[desk.EffectState]int64
+	paused               []desk.Pause
+	passedOver, replaced int64
 }
 
 const countEvery = 5 * time.Second
@@ -188,7 +188,7 @@ func (c *collector) count() (counts, error) {
 		c.counts.paused, c.err = c.s.db.Pauses(ctx)
 	}
 	if c.err == nil {
-		c.counts.missed, c.counts.replaced, c.err = c.s.db.FolderEvents(ctx)
+		c.counts.passedOver, c.counts.replaced, c.err = c.s.db.FolderEvents(ctx)
 	}
 	c.counted = time.Now()
 	return c.counts, c.err
@@ -223,7 +223,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for _, o := range desk.Outcomes() {
 		gauge(inbound, float64(now.ledger[o]), string(o))
 	}
-	out <- prometheus.MustNewConstMetric(describe("mails_passed_over_total", "Mails that were passed over at first and found by the hourly sweep."), prometheus.CounterValue, float64(now.missed))
+	out <- prometheus.MustNewConstMetric(describe("mails_passed_over_total", "Mails that were passed over at first and found by the hourly sweep."), prometheus.CounterValue, float64(now.passedOver))
 	out <- prometheus.MustNewConstMetric(describe("folders_replaced_total", "How often folders were replaced on their server, and read anew."), prometheus.CounterValue, float64(now.replaced))
 	outbox := describe("outbox_rows", "Outbox rows by state.", "state")
 	for state, n := range now.outbox {

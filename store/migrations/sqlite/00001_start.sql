@@ -64,7 +64,7 @@ CREATE TABLE folders (
     uidvalidity BIGINT NOT NULL,
     last_uid    BIGINT NOT NULL,
     seen        BIGINT NOT NULL,
-    missed      BIGINT NOT NULL, -- how many of them only the sweep has found
+    passed_over BIGINT NOT NULL, -- how many of them only the sweep has found
     problem     TEXT NOT NULL,   -- why it can't be read now; empty: it can
     PRIMARY KEY (mailbox_id, name)
 );
