@@ -59,5 +59,11 @@ func extensionFor(mediaType string) string {
 	case "application/ms-tnef":
 		return ".dat"
 	}
+	if mediaType == "text/rtf" || mediaType == "application/rtf" {
+		return ".rtf"
+	}
+	if strings.HasPrefix(mediaType, "text/") {
+		return ".txt"
+	}
 	return ".bin"
 }

@@ -85,6 +85,8 @@ func (p *parser) leaf(h header, ct value, mediaType, parent string) ([]piece, er
 		return nil, p.enclosedMail(r, mediaType, file)
 	case reportType(mediaType):
 		return nil, p.report(r, mediaType, file)
+	case strings.HasPrefix(mediaType, "text/") && (!attached || parent == ""):
+		return nil, p.textFile(r, ct, mediaType, file)
 	}
 	return nil, p.attach(r, file)
 }

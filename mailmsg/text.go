@@ -59,6 +59,28 @@ func (p *parser) textPart(r io.Reader, ct value, mediaType string, file desk.Att
 	return []piece{{text: text}}, nil
 }
 
+// textFile keeps as a file what is text and not meant to be shown: of a kind that is not known, or marked as a file. A mail that
+// has nothing else shows it (RFC 2046 section 4.1.4).
+func (p *parser) textFile(r io.Reader, ct value, mediaType string, file desk.Attachment) error {
+	var head bytes.Buffer
+	if err := p.attach(&teeReader{r: r, keep: &head}, file); err != nil {
+		return err
+	}
+	room := p.textLeft()
+	raw := head.Bytes()[:min(head.Len(), room)]
+	text := p.decoded(raw[:runeEnd(raw)], ct.param("charset"))
+	p.text += len(text)
+	switch mediaType {
+	case "text/html":
+		p.spareText(piece{html: text})
+	case "text/rtf", "text/richtext":
+		p.spareText(piece{text: rtfText(head.Bytes())})
+	default:
+		p.spareText(piece{text: text})
+	}
+	return nil
+}
+
 func (p *parser) textLeft() int { return max(0, min(p.limits.Text, 2*p.limits.Text-p.text)) }
 
 // decoded makes text of bytes, with "\n" at the end of lines.
