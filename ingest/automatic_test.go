@@ -321,3 +321,16 @@ func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestL11_AnOperatorsDeliveryCausesNoMail(t *testing.T) {
+	both(t, func(r *rig) {
+		post := r.posts(r.form(nil), "application/json", "no json")
+		if err := r.g.quarantine(r.t.Context(), post, errBreaks); err != nil {
+			r.t.Fatal(err)
+		}
+		if _, err := r.g.DeliverRaw(r.t.Context(), post.ID, desk.Address{Email: "stranger@x.example"}, "", "Mette"); err != nil {
+			r.t.Fatal(err)
+		}
+		r.wantAutomatic()
+	})
+}

@@ -58,7 +58,7 @@ func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Addre
 			return desk.Missing("form of item " + string(e.ID))
 		}
 		s := tickets.Submission{
-			Email: customer.Email, Name: customer.Name, Subject: oneLine(subject), Text: text, Attachments: []desk.Attachment{file}, Reasons: []string{"it could not be read: " + e.Reason},
+			Email: customer.Email, Name: customer.Name, Subject: oneLine(subject), Text: text, Attachments: []desk.Attachment{file}, Reasons: []string{"it could not be read: " + e.Reason}, Quiet: true,
 		}
 		delivered, err = g.Desk.SplitHeldForm(ctx, tx, org, e, form, s, by)
 		return err
