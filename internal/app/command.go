@@ -28,7 +28,7 @@ func Gateway(ctx context.Context, args []string, env Env, demo StartDemoMail) in
 Without a command it serves. "gateway demo" shows it with nothing set up.`)
 	root.RunE = c.serve
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(),
-		c.ticketCommand(), c.heldCommand(), c.quarantineCommand(), c.outboxCommand(), c.formCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
+		c.ticketCommand(), c.heldCommand(), c.quarantineCommand(), c.ledgerCommand(), c.outboxCommand(), c.formCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
 	return c.run(ctx, root, args)
 }
 

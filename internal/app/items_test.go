@@ -244,3 +244,15 @@ func TestL4_SuppressedAddressesAreListed(t *testing.T) {
 	d.want(0, `"reason": "bounced"`, "contact", "list", "--json")
 	d.want(0, "bounced", "contact", "list")
 }
+
+func TestINV1_TheLedgerIsListedByOutcome(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.arrives([4]string{"Shop <noreply@shop.example>", "1@shop.example", "", "we have your order"}, [4]string{"Ann <ann@acme.example>", "2@acme.example", "", "it is broken"})
+	d.settles()
+	d.want(0, "noreply@shop.example", "ledger", "list", "--outcome", "automatic")
+	d.want(0, `"from": "ann@acme.example"`, "ledger", "list", "--outcome", "new-ticket", "--json")
+	d.want(0, "none yet", "ledger", "list", "--outcome", "unfetched")
+	d.want(2, "is none of", "ledger", "list", "--outcome", "x")
+	d.want(2, "outcome", "ledger", "list")
+}

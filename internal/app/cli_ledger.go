@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postern/desk"
+)
+
+func (c *cli) ledgerCommand() *cobra.Command {
+	var names []string
+	for _, o := range desk.Outcomes() {
+		names = append(names, string(o))
+	}
+	cmd := &cobra.Command{
+		Use: "ledger", Short: "Look at what became of everything that came in", Args: cobra.NoArgs, RunE: help,
+		Long: `Every mail and form post has one row in the ledger, with what became of it:
+` + strings.Join(names, ", ") + `.
+
+"automatic" is what programs wrote and belongs to no ticket, "ignored" what is none of ours, "unfetched" what the mail server
+failed to send. All of it lies in the mailbox.`,
+	}
+	var outcome string
+	list := c.listFlag(&cobra.Command{
+		Use: "list", Short: "List the items with an outcome, newest first", Args: cobra.NoArgs,
+		Example: "  gateway ledger list --outcome automatic\n  gateway ledger list --outcome unfetched --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(names, outcome) {
+				return usageError{fmt.Errorf("--outcome: %q is none of: %s", outcome, strings.Join(names, ", "))}
+			}
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.itemList(ctx, p, desk.Outcome(outcome)) })
+		},
+	})
+	list.Flags().StringVar(&outcome, "outcome", "", "what became of them (required)")
+	must(list.MarkFlagRequired("outcome"))
+	cmd.AddCommand(list)
+	return cmd
+}
