@@ -71,6 +71,7 @@ type demonstration struct {
 	*cli
 	mail    DemoMail
 	base    string
+	data    string // the data folder
 	browser *http.Client
 	form    desk.Form
 }
@@ -105,7 +106,7 @@ func (c *cli) demo(ctx context.Context, listen string) (err error) {
 	cfg := config.Default()
 	cfg.Data, cfg.Listen, cfg.BaseURL, cfg.LogLevel = dir, listen, "http://"+listen, "warn"
 	d := &demonstration{
-		cli: c, mail: mail, base: cfg.BaseURL,
+		cli: c, mail: mail, base: cfg.BaseURL, data: dir,
 		browser: &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	log := logger(cfg, c.env.Stderr)
@@ -235,9 +236,12 @@ Make a ticket by mail, and another by a web form:
   swaks --server %s --from %s --to %s --header "Subject: Hello" --body "A second question."
   curl -d email=%s -d subject="From the web" -d message="Please call." %s/hooks/%s
 
+Look at it as whoever runs it does, from another terminal:
+  POSTERN_DATA=%s go run ./cmd/gateway ticket show 1
+
 Ctrl-C ends the demo and removes everything.`,
 		link, d.base, demoCustomer, demoPassword, imapHost, imapPort, smtpHost, smtpPort, demoDesk, demoPassword, demoCustomer, demoPassword,
-		d.mail.SMTPAddr(), demoCustomer, demoDesk, demoCustomer, d.base, d.form.Key)
+		d.mail.SMTPAddr(), demoCustomer, demoDesk, demoCustomer, d.base, d.form.Key, d.data)
 }
 
 // letter is a mail as a mail client writes it; id and answers stand for Message-IDs.
