@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"io"
-	"mime"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,15 +74,11 @@ func (s *server) rawQuarantined(ctx context.Context, in *IDParam) (*huma.StreamR
 	if e.FormID != "" {
 		name = string(e.ID) + ".bin"
 	}
-	return &huma.StreamResponse{Body: func(c huma.Context) {
-		defer r.Close() //nolint:errcheck // it was only read
-		c.SetHeader("Content-Type", "application/octet-stream")
-		c.SetHeader("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-		if e.Size > 0 && !e.HeaderOnly {
-			c.SetHeader("Content-Length", strconv.FormatInt(e.Size, 10))
-		}
-		_, _ = io.Copy(c.BodyWriter(), r) // the client has gone, or the bytes are short: the length tells
-	}}, nil
+	size := e.Size
+	if e.HeaderOnly {
+		size = 0 // it is the whole mail's
+	}
+	return download(r, name, size), nil
 }
 
 func (s *server) retryQuarantined(ctx context.Context, in *IDParam) (*output[itemView], error) {

@@ -36,8 +36,8 @@ func (s *server) queues(ctx context.Context, _ *struct{}) (*listOutput[queueView
 
 func viewQueue(name string, pauses []desk.Pause) queueView {
 	v := queueView{Queue: name}
-	if i := slices.IndexFunc(pauses, func(p desk.Pause) bool { return p.Queue == name }); i >= 0 {
-		v.Paused, v.Since, v.Reason = true, &pauses[i].Since, pauses[i].Reason
+	if p, paused := desk.PauseOf(name, pauses); paused {
+		v.Paused, v.Since, v.Reason = true, &p.Since, p.Reason
 	}
 	return v
 }

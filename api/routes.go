@@ -365,13 +365,20 @@ func (s *server) file(ctx context.Context, in *IDParam) (*huma.StreamResponse, e
 	if err != nil {
 		return nil, err
 	}
+	return download(r, a.Name, a.Size), nil
+}
+
+// download answers with bytes to be saved under a name; zero size: nobody knows it. It closes r.
+func download(r io.ReadCloser, name string, size int64) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer r.Close() //nolint:errcheck // it was only read
 		c.SetHeader("Content-Type", "application/octet-stream")
-		c.SetHeader("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}))
-		c.SetHeader("Content-Length", strconv.FormatInt(a.Size, 10))
+		c.SetHeader("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+		if size > 0 {
+			c.SetHeader("Content-Length", strconv.FormatInt(size, 10))
+		}
 		_, _ = io.Copy(c.BodyWriter(), r) // the client has gone, or the bytes are short: the length tells
-	}}, nil
+	}}
 }
 
 func (s *server) ledger(outcome desk.Outcome) func(context.Context, *PageParams) (*listOutput[itemView], error) {

@@ -63,6 +63,15 @@ type Pause struct {
 	Since  time.Time `json:"since"`
 }
 
+// PauseOf finds the pause of a queue.
+func PauseOf(queue string, pauses []Pause) (Pause, bool) {
+	i := slices.IndexFunc(pauses, func(p Pause) bool { return p.Queue == queue })
+	if i < 0 {
+		return Pause{}, false
+	}
+	return pauses[i], true
+}
+
 // EffectState is where an outbox row stands.
 type EffectState string
 

@@ -142,8 +142,8 @@ func (c *cli) outboxQueues(ctx context.Context, p *parts) error {
 	items, rows := []queueLine{}, [][]string{}
 	for _, name := range desk.QueueNames() {
 		l, state := queueLine{Queue: name}, "goes out"
-		if i := slices.IndexFunc(pauses, func(p desk.Pause) bool { return p.Queue == name }); i >= 0 {
-			l.Paused, l.Since, l.Reason = true, &pauses[i].Since, pauses[i].Reason
+		if p, paused := desk.PauseOf(name, pauses); paused {
+			l.Paused, l.Since, l.Reason = true, &p.Since, p.Reason
 			state = "paused since " + l.Since.Local().Format(time.DateTime)
 		}
 		items = append(items, l)

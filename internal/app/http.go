@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -232,7 +231,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	paused := describe("outbox_paused", "Whether a queue of the outbox is paused.", "queue")
 	for _, name := range desk.QueueNames() {
 		stopped := 0.0
-		if slices.ContainsFunc(now.paused, func(p desk.Pause) bool { return p.Queue == name }) {
+		if _, is := desk.PauseOf(name, now.paused); is {
 			stopped = 1
 		}
 		gauge(paused, stopped, name)
