@@ -71,6 +71,7 @@ type Mail struct {
 	Reply     string // what is new in Text
 	Quoted    string // the history in Text
 	Signature string
+	Marks     []Mark // what its HTML marks in Text, in order, none in another
 
 	Attachments []Attachment
 
@@ -88,6 +89,19 @@ type Mail struct {
 	// Fingerprint is the SHA-256 (hex) over From, Date, Subject, normalised text and sorted attachment hashes.
 	// Two copies of one mail have the same, even if a server re-rendered one (REQUIREMENTS I6).
 	Fingerprint string
+}
+
+// Mark is a part of a mail's text that its HTML marks as a quote or as a signature: Text[Start:End], from the begin of a line to
+// the end of one.
+type Mark struct {
+	Start, End int
+	Signature  bool
+}
+
+// Said is what an earlier message of a ticket says.
+type Said struct {
+	Reply string // what was new in it
+	Text  string // all of it
 }
 
 // Attachment is a file that came with a message. Its bytes lie in the blob store under SHA256 (hex).

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"postern/desk"
 	"postern/safehtml"
 )
 
@@ -88,8 +89,17 @@ func (p *parser) compose(body piece) {
 	} else {
 		m.HTML = safehtml.FromText(m.Text)
 	}
-	f := Fold(m.Text, spans)
+	m.Marks = marks(spans)
+	f := Fold(m.Text, m.Marks, nil)
 	m.Reply, m.Quoted, m.Signature = f.Reply, f.Quoted, f.Signature
+}
+
+func marks(spans []safehtml.Span) []desk.Mark {
+	var out []desk.Mark
+	for _, s := range spans {
+		out = append(out, desk.Mark{Start: s.Start, End: s.End, Signature: s.Kind != safehtml.Quote})
+	}
+	return out
 }
 
 // spareText notes what a file says, for a mail that has no text of its own; the same thing once.

@@ -83,7 +83,7 @@ func TestCorpusIsRead(t *testing.T) {
 			checkMail(t, name, m)
 			checkFolded(t, m.Text, Folded{Reply: m.Reply, Quoted: m.Quoted, Signature: m.Signature})
 			text := strings.ReplaceAll(decodeText(raw, ""), "\r\n", "\n")
-			checkFolded(t, text, Fold(text, nil))
+			checkFolded(t, text, Fold(text, nil, nil))
 		}
 	}
 }

@@ -123,16 +123,18 @@ func FuzzReferences(f *testing.F) {
 	})
 }
 
-// FuzzFold: every line of the text is in exactly one part, in order.
+// FuzzFold: every line of the text is in exactly one part, in order, whatever was said before.
 func FuzzFold(f *testing.F) {
-	f.Add("Hello\n\nOn Mon, 2 Mar 2026, Ann wrote:\n> x\n\n-- \nBob", 0, 0)
-	f.Add("Hello\nFrom: Ann\nSent: Monday\nTo: Bob\nSubject: x\n\ny", 3, 9)
-	f.Fuzz(func(t *testing.T, text string, start, end int) {
-		var spans []safehtml.Span
+	f.Add("Hello\n\nOn Mon, 2 Mar 2026, Ann wrote:\n> x\n\n-- \nBob", 0, 0, "")
+	f.Add("Hello\nFrom: Ann\nSent: Monday\nTo: Bob\nSubject: x\n\ny", 3, 9, "y")
+	f.Add("Yes\n\nPrej: Ann\nDatum: 2. 3.\n\nwe have six words here and\nnone\nsix more words that are here", 0, 0, "we have six words here and six more words that are here")
+	f.Fuzz(func(t *testing.T, text string, start, end int, said string) {
+		var list []desk.Mark
 		if start >= 0 && start < end && end <= len(text) {
-			spans = []safehtml.Span{{Start: start, End: end}}
+			list = []desk.Mark{{Start: start, End: end}}
 		}
-		checkFolded(t, text, Fold(text, spans))
+		first, second, _ := strings.Cut(said, "\x00")
+		checkFolded(t, text, Fold(text, list, []desk.Said{{Reply: first, Text: said}, {Reply: second, Text: second}}))
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"postern/safehtml"
+	"postern/desk"
 )
 
 // Folded is a mail's text in three parts. Each line of the text that is not blank is in exactly one of them, in order.
@@ -26,13 +26,19 @@ const (
 	inSignature
 )
 
-// Fold tells what is new in a text from what is quoted and from the signature. spans are what safehtml.Read found, for text
-// that comes from HTML, else nil. Of a quote with answers between its lines only what stands below the last answer is folded,
-// because they mean nothing without the rest; and if nothing new would be left, all of it is the reply.
-func Fold(text string, spans []safehtml.Span) Folded {
+// Fold tells what is new in a text from what is quoted and from the signature. marks are those of text that comes from HTML, else
+// nil; earlier is what the ticket's earlier messages say, if that is known, the newest first. Of a quote with answers between
+// its lines only what stands below the last answer is folded, because they mean nothing without the rest; and if nothing new
+// would be left, all of it is the reply.
+//
+// What was said before is found first, and tells more than patterns: answers written into a quote are seen, and quotes without
+// a mark, below headers of whatever language.
+func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	f := newFolding(text)
-	f.mark(spans)
-	end := f.history()
+	f.mark(marks)
+	f.recall(earlier)
+	f.above = f.history()
+	end := f.belowAnswers(f.above)
 	f.runs(end)
 	for i := end; i < len(f.parts); i++ {
 		f.parts[i] = inQuote
@@ -50,6 +56,8 @@ type folding struct {
 	begins []int  // of each line in text, and of one that would follow
 	quoted []bool // the line is marked as a quote, by ">" or by the HTML
 	parts  []part
+	said   *recollection // nil: there is nothing to compare with
+	above  int           // the lines above the history that has no marks
 }
 
 func newFolding(text string) *folding {
@@ -70,18 +78,18 @@ func newFolding(text string) *folding {
 func (f *folding) line(i int) string { return f.text[f.begins[i] : f.begins[i+1]-1] }
 
 // mark notes which lines are quotes by what stands in front of them or by the HTML they come from.
-func (f *folding) mark(spans []safehtml.Span) {
+func (f *folding) mark(marks []desk.Mark) {
 	for i := range f.parts {
 		at, line := f.begins[i], f.line(i)
-		for len(spans) > 0 && spans[0].End <= at {
-			spans = spans[1:]
+		for len(marks) > 0 && marks[0].End <= at {
+			marks = marks[1:]
 		}
-		if len(spans) > 0 && at >= spans[0].Start && at < spans[0].End {
+		if len(marks) > 0 && at >= marks[0].Start && at < marks[0].End {
 			switch {
-			case spans[0].Kind != safehtml.Quote:
+			case marks[0].Signature:
 				f.parts[i] = inSignature
-			case at == spans[0].Start && forwards(line): // Gmail marks what it forwards as it does what it quotes
-				spans = spans[1:]
+			case at == marks[0].Start && forwards(line): // Gmail marks what it forwards as it does what it quotes
+				marks = marks[1:]
 			default:
 				f.quoted[i] = true
 			}
@@ -125,11 +133,32 @@ func (f *folding) history() int {
 		if separator(f.line(i), i == 0 || blank(f.line(i-1))) || f.headerBlock(i) {
 			return f.upOverRule(i)
 		}
+		if start, ok := f.repeats(i); ok {
+			return start
+		}
 		if start, marked, ok := f.introduction(i); ok && !marked {
 			return start
 		}
 	}
 	return len(f.parts)
+}
+
+// belowAnswers gives the first line from start on below which nobody has answered.
+func (f *folding) belowAnswers(start int) int {
+	if f.said == nil {
+		return start
+	}
+	return max(start, 1+lastTrue(f.said.fresh))
+}
+
+// lastTrue gives the last place that is true, or -1.
+func lastTrue(list []bool) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] {
+			return i
+		}
+	}
+	return -1
 }
 
 // forwards tells whether a line stands above a mail that was forwarded.
@@ -236,6 +265,11 @@ func (f *folding) introductionAbove(i int) int {
 	if start, _, ok := f.introduction(k); ok {
 		return start
 	}
+	if f.saidBefore(i) && f.said.opens[i] {
+		if start, ok := f.unknownHeader(i); ok {
+			return start
+		}
+	}
 	return i
 }
 
@@ -262,6 +296,7 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 		next++
 	}
 	marked = next < len(f.parts) && f.quoted[next]
+	known := next < len(f.parts) && f.saidBefore(next) && f.said.opens[next]
 	text := ""
 	for k := i; k >= 0 && k > i-maxIntroductionLines; k-- {
 		line := strings.TrimSpace(f.line(k))
@@ -276,8 +311,8 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 			return k, marked, true
 		}
 	}
-	if marked && introduces(strings.TrimSpace(f.line(i)), true) {
-		return i, true, true
+	if (marked || known) && introduces(strings.TrimSpace(f.line(i)), true) {
+		return i, marked, true
 	}
 	return 0, false, false
 }
@@ -443,11 +478,15 @@ func separator(line string, first bool) bool {
 // list's footer, and the line that a telephone adds.
 func (f *folding) signature() {
 	rows := make([]int, 0, len(f.parts)) // the lines of the answer that are not blank
-	for i := range f.parts {
+	for i := range f.parts[:f.above] {
 		line := f.line(i)
 		if f.parts[i] == inReply && !blank(line) {
 			rows = append(rows, i)
 		}
+	}
+	if n := f.oldSignature(rows); n < len(rows) {
+		f.sign(rows[n:])
+		rows = rows[:n]
 	}
 	for n := 1; n < len(rows); n++ { // something has to be left, so not the first
 		line := f.line(rows[n])

@@ -41,7 +41,7 @@ func TestFoldIntroductions(t *testing.T) {
 	} {
 		for mark, old := range map[string]string{"marked": "> old line\n> another", "plain": "old line\nanother"} {
 			text := "New words.\nMore of them.\n\n" + line + "\n\n" + old
-			f := Fold(text, nil)
+			f := Fold(text, nil, nil)
 			checkFolded(t, text, f)
 			if f.Reply != "New words.\nMore of them." || f.Signature != "" {
 				t.Errorf("%s %q: reply %q", mark, line, f.Reply)
@@ -73,7 +73,7 @@ func TestFoldWholeMails(t *testing.T) {
 		"nothing":                {"", "", "", ""},
 		"blanks":                 {" \n\n ", "", "", ""},
 	} {
-		f := Fold(c.text, nil)
+		f := Fold(c.text, nil, nil)
 		checkFolded(t, c.text, f)
 		if f.Reply != c.reply || f.Quoted != c.quoted || f.Signature != c.signature {
 			t.Errorf("%s: %+q", name, f)
@@ -93,7 +93,7 @@ func TestFoldHTML(t *testing.T) {
 		"proton":      `<div>New</div><div class="protonmail_quote">------- Original Message -------<br>old</div>`,
 	} {
 		text, spans := safehtml.Read(html)
-		f := Fold(text, spans)
+		f := Fold(text, marks(spans), nil)
 		checkFolded(t, text, f)
 		if f.Reply != "New" || !strings.HasSuffix(f.Quoted, "old") {
 			t.Errorf("%s: %+q of %q", name, f, text)

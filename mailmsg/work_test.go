@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"postern/desk"
 	"postern/safehtml"
 )
 
@@ -182,7 +183,8 @@ func FuzzWork(f *testing.F) {
 			"references": {100, func() { ParseMessageIDs(s) }},
 			"results":    {200, func() { parseAuthResults(s) }},
 			"words":      {100, func() { headerLine(s) }},
-			"folding":    {100, func() { Fold(s, nil) }},
+			"folding":    {100, func() { Fold(s, nil, nil) }},
+			"comparing":  {1000, func() { Fold(s, nil, []desk.Said{{Reply: s, Text: s + s}}) }},
 			"token":      {100, func() { k.Verify(s, ForReply, s); TokenIn(s, "support@example.com") }},
 			"cleaning":   {500, func() { safehtml.Clean(s, safehtml.Options{KeepCID: true}) }},
 			"showing":    {500, func() { safehtml.Clean(s, safehtml.Options{}) }},
