@@ -57,8 +57,8 @@ func (f *folding) recall(earlier []desk.Said) {
 	total, repeated := make([]int, len(f.parts)), make([]int, len(f.parts))
 	for i, w := range words {
 		if at[i] >= 0 {
-			if total[w.line] == 0 && said.first(int(at[i])) {
-				r.opens[w.line] = true
+			if total[w.line] == 0 {
+				r.opens[w.line] = said.opening(words[i:])
 			}
 			repeated[w.line]++
 		}
@@ -117,10 +117,24 @@ func gram(words []uint64) uint64 {
 	return sum
 }
 
-// first tells whether a word is the first of what was new in a message.
-func (s *saidWords) first(at int) bool {
-	u := s.unit[at]
-	return int(u) < s.replies && s.begin[u] == at
+// opening tells whether what was new in a message began with these words. Later ones may have repeated them.
+func (s *saidWords) opening(words []word) bool {
+	for _, begin := range s.begin[:s.replies] {
+		if len(words) >= anchor && s.equal(begin, words[:anchor]) {
+			return true
+		}
+	}
+	return false
+}
+
+// equal tells whether the words stand at p.
+func (s *saidWords) equal(p int, words []word) bool {
+	for i, w := range words {
+		if s.words[p+i] != w.sum { // a zero stands behind each text
+			return false
+		}
+	}
+	return true
 }
 
 // find gives for each word of a mail where it was said, or -1.
@@ -169,13 +183,10 @@ func (s *saidWords) anchored(words []word) int {
 	for _, w := range words[:anchor] {
 		sum = sum*1099511628211 + w.sum
 	}
-	p := int(s.grams[sum]) - 1
-	for i := 0; p >= 0 && i < anchor; i++ {
-		if s.words[p+i] != words[i].sum {
-			return -1
-		}
+	if p := int(s.grams[sum]) - 1; p >= 0 && s.equal(p, words[:anchor]) {
+		return p
 	}
-	return p
+	return -1
 }
 
 // between calls each for the new words that stand where what was new in an earlier message goes on without them. Numbers

@@ -57,6 +57,11 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if decision.Ticket != nil {
 		e.TicketID = decision.Ticket.ID
 	}
+	if decision.Outcome == desk.Appended {
+		if mail, err = foldKnown(ctx, tx, *decision.Ticket, mail, decision.Internal); err != nil {
+			return err
+		}
+	}
 	m := messageOf(e, mail, decision)
 	switch decision.Outcome {
 	case desk.NewTicket:
