@@ -45,10 +45,11 @@ type LedgerEntry struct {
 	HeaderOnly   bool   // the mail is too large to be fetched: its bytes are its header alone (REQUIREMENTS I9)
 	Outcome      Outcome
 	Reason       string
-	Attempts     int // how often a process died or gave up while reading it
+	Attempts     int // how often a process died or gave up while reading it; of an Unfetched mail: how often it was asked for again
 	TicketID     ID  // for Held: the ticket it would have joined
 	Subject      string
 	From         string
+	RetryAt      time.Time // of an Unfetched mail: when its server is asked for it again; zero: it is not
 	DoneAt       time.Time
 }
 
@@ -58,6 +59,17 @@ func (e LedgerEntry) InQuarantine() error {
 		return nil
 	}
 	return &Error{Kind: Conflict, Text: "item " + string(e.ID) + " is not in quarantine; it is " + string(e.Outcome)}
+}
+
+// NextFetch tells when a mail that its server has failed to send is asked for again, after so many attempts: an hour later at
+// first, then less and less often, for a week. The zero time: not any more.
+func NextFetch(received, now time.Time, attempts int) time.Time {
+	const day, forAWeek = 24 * time.Hour, 7 * 24 * time.Hour
+	next := now.Add(min(time.Hour<<min(attempts, 10), day))
+	if next.After(received.Add(forAWeek)) {
+		return time.Time{}
+	}
+	return next
 }
 
 // MaxAttempts is how many processes may die over one item before it is parked in quarantine.

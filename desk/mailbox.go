@@ -111,6 +111,7 @@ type FolderItem struct {
 	HeaderOnly   bool    // the mail is too large to be fetched: Raw is its header
 	Outcome      Outcome // empty: Pending
 	Reason       string
+	Later        bool // for Unfetched: the server may send it another time
 }
 
 // MaxInlineRaw is how much of a mail may be held in memory whole, in bytes.

@@ -115,6 +115,33 @@ func (g *Ingest) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch) err
 	return nil
 }
 
+// Unfetched lists mails of a mailbox that its server has failed to send, and is to be asked for again by now.
+func (g *Ingest) Unfetched(ctx context.Context, mailbox desk.ID) ([]desk.LedgerEntry, error) {
+	const atOnce = 100
+	return g.DB.UnfetchedOf(ctx, mailbox, atOnce)
+}
+
+// AskAgain takes down that a mail is asked for again, before it is.
+func (g *Ingest) AskAgain(ctx context.Context, l desk.Lease, e desk.LedgerEntry) error {
+	return g.DB.Update(ctx, func(tx *store.Tx) error { return tx.AskAgain(ctx, l, e) })
+}
+
+// KeepLate makes a mail durable that could not be fetched before, or says that it won't come.
+func (g *Ingest) KeepLate(ctx context.Context, l desk.Lease, id desk.ID, it desk.FolderItem) error {
+	var packed []byte
+	if it.Raw != nil {
+		var err error
+		if packed, it.RawSHA256, err = g.keepRaw(ctx, it.Raw); err != nil {
+			return err
+		}
+	}
+	if err := g.DB.Update(ctx, func(tx *store.Tx) error { return tx.KeepLate(ctx, l, id, it, packed) }); err != nil {
+		return fmt.Errorf("keep a mail that came late: %w", err)
+	}
+	g.Wake(l.MailboxID)
+	return nil
+}
+
 // keepRaw decides where the bytes lie: packed in the database, or under the SHA-256 in the blob store.
 func (g *Ingest) keepRaw(ctx context.Context, raw []byte) (packed []byte, sha string, err error) {
 	if packed = g.pack.EncodeAll(raw, make([]byte, 0, len(raw)/2+64)); len(packed) <= maxInDB {

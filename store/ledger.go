@@ -182,6 +182,9 @@ func (tx *Tx) entryOf(b desk.FolderBatch, it desk.FolderItem) desk.LedgerEntry {
 	} else {
 		e.DoneAt = e.ReceivedAt
 	}
+	if it.Later {
+		e.RetryAt = desk.NextFetch(e.ReceivedAt, e.ReceivedAt, 0)
+	}
 	return e
 }
 
@@ -208,26 +211,27 @@ func (tx *Tx) KeepDelivery(ctx context.Context, e desk.LedgerEntry, raw []byte, 
 func (tx *Tx) addLedger(ctx context.Context, e desk.LedgerEntry, raw []byte, added *int64) error {
 	count := func(n int64) error { *added += n; return nil }
 	if err := tx.x.later(ctx, count, `INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
-		received_at, size, raw_sha256, header_only, outcome, reason, attempts, ticket_id, subject, sender, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, '', '', '', $18) ON CONFLICT DO NOTHING`,
+		received_at, size, raw_sha256, header_only, outcome, reason, attempts, ticket_id, subject, sender, retry_at, done_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, '', '', '', $18, $19) ON CONFLICT DO NOTHING`,
 		e.ID, e.MailboxID, e.Folder, e.Role, e.Generation, e.UIDValidity, e.UID, e.FormID, e.DeliveryID, clip(e.ContentType, 500), ms(e.InternalDate),
-		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.HeaderOnly, e.Outcome, clip(e.Reason, 1000), ms(e.DoneAt)); err != nil || raw == nil {
+		ms(e.ReceivedAt), e.Size, e.RawSHA256, e.HeaderOnly, e.Outcome, clip(e.Reason, 1000), ms(e.RetryAt), ms(e.DoneAt)); err != nil || raw == nil {
 		return err
 	}
 	return tx.exec(ctx, `INSERT INTO raws (ledger_id, bytes) SELECT id, $2 FROM ledger WHERE id = $1`, e.ID, raw)
 }
 
 const ledgerSelect = `SELECT id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date,
-	received_at, size, raw_sha256, header_only, outcome, reason, attempts, ticket_id, subject, sender, done_at FROM ledger`
+	received_at, size, raw_sha256, header_only, outcome, reason, attempts, ticket_id, subject, sender, retry_at, done_at FROM ledger`
 
 func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
 	err = row.Scan(&e.ID, &e.MailboxID, &e.Folder, &e.Role, &e.Generation, &e.UIDValidity, &e.UID, &e.FormID, &e.DeliveryID, &e.ContentType, millis{&e.InternalDate},
-		millis{&e.ReceivedAt}, &e.Size, &e.RawSHA256, &e.HeaderOnly, &e.Outcome, &e.Reason, &e.Attempts, &e.TicketID, &e.Subject, &e.From, millis{&e.DoneAt})
+		millis{&e.ReceivedAt}, &e.Size, &e.RawSHA256, &e.HeaderOnly, &e.Outcome, &e.Reason, &e.Attempts, &e.TicketID, &e.Subject, &e.From, millis{&e.RetryAt}, millis{&e.DoneAt})
 	return e, err
 }
 
 const (
 	pendingOf    = ledgerSelect + ` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND id > $2 ORDER BY id LIMIT $3`
+	unfetchedOf  = ledgerSelect + ` WHERE retry_at > 0 AND mailbox_id = $1 AND retry_at <= $2 ORDER BY retry_at LIMIT $3`
 	pendingForms = ledgerSelect + ` WHERE outcome = 'pending' AND form_id <> '' AND id > $1 ORDER BY id LIMIT $2`
 )
 
@@ -239,6 +243,47 @@ func (r reads) PendingOf(ctx context.Context, mailbox, after desk.ID, limit int)
 // PendingForms lists form posts that wait to be read and came after the item named, oldest first.
 func (r reads) PendingForms(ctx context.Context, after desk.ID, limit int) ([]desk.LedgerEntry, error) {
 	return collect(ctx, r.x, scanLedger, pendingForms, after, limit)
+}
+
+// UnfetchedOf lists mails of a mailbox that its server has failed to send, and is to be asked for again by now.
+func (db *DB) UnfetchedOf(ctx context.Context, mailbox desk.ID, limit int) ([]desk.LedgerEntry, error) {
+	return collect(ctx, db.x, scanLedger, unfetchedOf, mailbox, ms(db.Now()), limit)
+}
+
+// AskAgain takes down, before a mail's server is asked for it again, when it will be the next time: whatever ends the
+// attempt, another one is not made at once.
+func (tx *Tx) AskAgain(ctx context.Context, l desk.Lease, e desk.LedgerEntry) error {
+	if err := tx.holdLease(ctx, l); err != nil {
+		return err
+	}
+	return tx.exec(ctx, `UPDATE ledger SET attempts = $2, retry_at = $3 WHERE id = $1 AND outcome = 'unfetched'`, e.ID, e.Attempts+1, ms(desk.NextFetch(e.ReceivedAt, tx.Now(), e.Attempts+1)))
+}
+
+// KeepLate gives a mail that could not be fetched what came of asking for it again: its bytes, and it is pending, or another
+// outcome. It is not asked for any more. One that came before is left as it is.
+func (tx *Tx) KeepLate(ctx context.Context, l desk.Lease, id desk.ID, it desk.FolderItem, raw []byte) error {
+	if err := tx.holdLease(ctx, l); err != nil {
+		return err
+	}
+	outcome, done := cmp.Or(it.Outcome, desk.Pending), time.Time{}
+	if it.Outcome != "" {
+		done = tx.Now()
+	}
+	n, err := tx.changed(ctx, `UPDATE ledger SET outcome = $2, reason = $3, internal_date = $4, size = $5, raw_sha256 = $6, header_only = $7, attempts = 0, retry_at = 0, done_at = $8
+		WHERE id = $1 AND outcome = 'unfetched'`, id, outcome, clip(it.Reason, 1000), ms(it.InternalDate), it.Size, it.RawSHA256, it.HeaderOnly, ms(done))
+	if err != nil || n == 0 || raw == nil {
+		return err
+	}
+	return tx.exec(ctx, `INSERT INTO raws (ledger_id, bytes) VALUES ($1, $2)`, id, raw)
+}
+
+// RetryUnfetched has a mail that its server has failed to send asked for again now, by an operator's word.
+func (tx *Tx) RetryUnfetched(ctx context.Context, id desk.ID) error {
+	n, err := tx.changed(ctx, `UPDATE ledger SET attempts = 0, retry_at = $2 WHERE id = $1 AND outcome = 'unfetched'`, id, ms(tx.Now()))
+	if err == nil && n == 0 {
+		err = desk.Missing("unfetched mail")
+	}
+	return err
 }
 
 // Ledger finds one row.

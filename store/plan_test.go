@@ -24,8 +24,8 @@ func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 					`INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
 						FROM generate_series(1, 20000) n`,
 					`INSERT INTO ledger (id, mailbox_id, folder, role, generation, uidvalidity, uid, form_id, delivery_id, content_type, internal_date, received_at, size, raw_sha256,
-						header_only, outcome, reason, attempts, ticket_id, subject, sender, done_at)
-						SELECT 'x' || n, 'm', 'INBOX', 'inbox', 0, 1, n, CASE WHEN n % 4 = 0 THEN 'f' ELSE '' END, 'd' || n, '', 0, 0, 0, '', FALSE, 'new-ticket', '', 0, '', '', '', 1
+						header_only, outcome, reason, attempts, ticket_id, subject, sender, retry_at, done_at)
+						SELECT 'x' || n, 'm', 'INBOX', 'inbox', 0, 1, n, CASE WHEN n % 4 = 0 THEN 'f' ELSE '' END, 'd' || n, '', 0, 0, 0, '', FALSE, 'new-ticket', '', 0, '', '', '', 0, 1
 						FROM generate_series(1, 20000) n`,
 					`ANALYZE outbox`, `ANALYZE ledger`,
 				} {
@@ -43,6 +43,7 @@ func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 			"outbox_open":          {dueSelect, []any{desk.QueueMail, 500, 100}},
 			"ledger_pending":       {pendingOf, []any{"m", "", 100}},
 			"ledger_pending_posts": {pendingForms, []any{"", 100}},
+			"ledger_retry":         {unfetchedOf, []any{"m", 500, 100}},
 		} {
 			plan := must[[]string](t)(collect(t.Context(), db.x, column, explain+q.sql, q.args...))
 			uses := slices.ContainsFunc(plan, func(s string) bool { return slices.Contains(strings.Fields(s), index) })

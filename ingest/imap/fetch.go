@@ -160,7 +160,7 @@ func abandon(client *imapclient.Client, literal io.Reader) {
 // After an error the client is closed.
 func (f *folder) body(ctx context.Context, client *imapclient.Client, literal imap.LiteralReader, what imap.PartSpecifier, alive func()) (desk.FolderItem, error) {
 	if literal == nil {
-		return desk.FolderItem{Outcome: desk.Unfetched, Reason: "the server has no bytes of it"}, nil
+		return desk.FolderItem{Outcome: desk.Unfetched, Reason: "the server has no bytes of it", Later: true}, nil
 	}
 	size := literal.Size()
 	it := desk.FolderItem{Size: size}

@@ -68,7 +68,7 @@ func (f *folder) run(ctx context.Context) error {
 	for failures := 0; ; {
 		start := time.Now()
 		f.progress = false
-		err := f.guarded(ctx)
+		err := guarded(func() error { return f.session(ctx) })
 		switch {
 		case leaseOver(err):
 			return err
@@ -92,14 +92,14 @@ func (f *folder) run(ctx context.Context) error {
 	}
 }
 
-// guarded is a session in which a panic is an error like others.
-func (f *folder) guarded(ctx context.Context) (err error) {
+// guarded runs a session in which a panic is an error like others.
+func guarded(session func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return f.session(ctx)
+	return session()
 }
 
 // pause grows with the failures and is never twice the same. Where somebody has to change something first, haste only

@@ -49,11 +49,13 @@ type memory struct {
 	fails    error // of Put
 	reports  []Status
 	problems map[string]string
-	changed  chan struct{} // closed and replaced at every change
+	due      bool           // mails that could not be fetched are to be asked for again
+	asked    map[uint32]int // how often each was
+	changed  chan struct{}  // closed and replaced at every change
 }
 
 func newMemory() *memory {
-	return &memory{folders: map[string]desk.Folder{}, items: map[string][]desk.FolderItem{}, blobs: map[string][]byte{}, problems: map[string]string{}, changed: make(chan struct{})}
+	return &memory{folders: map[string]desk.Folder{}, items: map[string][]desk.FolderItem{}, blobs: map[string][]byte{}, problems: map[string]string{}, asked: map[uint32]int{}, changed: make(chan struct{})}
 }
 
 func (k *memory) notify() {
@@ -133,6 +135,38 @@ func (k *memory) SetProblem(_ context.Context, _ desk.Lease, folder string, _ de
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.problems[folder] = problem
+	return nil
+}
+
+func (k *memory) Unfetched(context.Context, desk.ID) (due []desk.LedgerEntry, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := k.folders["INBOX"]
+	for _, it := range k.kept("INBOX") {
+		if k.due && it.Later {
+			due = append(due, desk.LedgerEntry{ID: desk.ID(fmt.Sprint(it.UID)), Folder: f.Name, Role: f.Role, Generation: f.Generation, UIDValidity: f.UIDValidity, UID: it.UID, InternalDate: it.InternalDate, Size: it.Size})
+		}
+	}
+	return due, nil
+}
+
+func (k *memory) AskAgain(_ context.Context, _ desk.Lease, e desk.LedgerEntry) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked[e.UID]++
+	k.notify()
+	return nil
+}
+
+func (k *memory) KeepLate(_ context.Context, _ desk.Lease, id desk.ID, it desk.FolderItem) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, have := range k.kept("INBOX") {
+		if desk.ID(fmt.Sprint(have.UID)) == id {
+			k.kept("INBOX")[i] = it
+		}
+	}
+	k.notify()
 	return nil
 }
 

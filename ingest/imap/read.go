@@ -317,7 +317,7 @@ func (f *folder) verdict(m listed) desk.FolderItem {
 	case !since.IsZero() && !m.date.IsZero() && m.date.Before(since):
 		it.Outcome, it.Reason = desk.Ignored, "before the start date"
 	case m.uid == f.suspect && f.condemned:
-		it.Outcome, it.Reason = desk.Unfetched, fmt.Sprintf("the server failed to send it, %d times", f.attempts+1)
+		it.Outcome, it.Later, it.Reason = desk.Unfetched, true, fmt.Sprintf("the server failed to send it, %d times", f.attempts+1)
 	}
 	return it
 }

@@ -276,7 +276,7 @@ func TestI3_AMailTheServerCantOpenHoldsUpNoOther(t *testing.T) {
 		r.options.Sweep = time.Hour
 		stop := r.watch()
 		r.until(desk.NewTicket, 1)
-		r.dovecot.Unreadable(user, "INBOX")
+		r.dovecot.Unreadable(user, "INBOX", about("unreadable"))
 		for i, subject := range []string{"behind", "later"} { // the second one shows, at the latest, that the server sends other mail
 			r.dovecot.Append(user, "INBOX", about(subject), nil, time.Time{})
 			r.until(desk.NewTicket, int64(i)+2)

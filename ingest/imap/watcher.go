@@ -33,6 +33,12 @@ type Keeper interface {
 	// SetProblem notes why a folder can't be read now, or with "" that it can. An error of kind desk.Conflict means that the
 	// lease is over.
 	SetProblem(ctx context.Context, lease desk.Lease, folder string, role desk.FolderRole, problem string) error
+	// Unfetched lists mails that the server has failed to send, and is to be asked for again by now.
+	Unfetched(ctx context.Context, mailbox desk.ID) ([]desk.LedgerEntry, error)
+	// AskAgain takes down that such a mail is asked for, before it is, and when it will be the next time.
+	AskAgain(ctx context.Context, lease desk.Lease, e desk.LedgerEntry) error
+	// KeepLate stores what came of it. It is not asked for any more.
+	KeepLate(ctx context.Context, lease desk.Lease, id desk.ID, it desk.FolderItem) error
 }
 
 // Blobs takes mail that is larger than desk.MaxInlineRaw.
@@ -64,6 +70,8 @@ type Options struct {
 	Sweep time.Duration
 	// GiveUp is how long a mail is tried that the server fails to send, where nothing shows that it sends others; zero: 5 min.
 	GiveUp time.Duration
+	// Again is how often is looked whether there are mails to ask for again that the server failed to send; zero: 1 min.
+	Again time.Duration
 	// RetryMin and RetryMax bound the pause before the next attempt after a failure; zero: 1 s, 5 min.
 	RetryMin, RetryMax time.Duration
 }
@@ -110,6 +118,7 @@ func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options
 	fallback(&o.Poll, 45*time.Second)
 	fallback(&o.Sweep, time.Hour)
 	fallback(&o.GiveUp, 5*time.Minute)
+	fallback(&o.Again, time.Minute)
 	fallback(&o.RetryMin, time.Second)
 	fallback(&o.RetryMax, 5*time.Minute)
 	if o.Log == nil {
@@ -149,11 +158,15 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for _, name := range w.mailbox.Folders {
 		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
 	}
+	later := []func(context.Context) error{(&second{w: w, config: config, account: account}).run}
 	for _, f := range others {
+		later = append(later, f.run)
+	}
+	for _, run := range later {
 		group.Go(func() error {
 			select {
 			case <-open:
-				return f.run(inner)
+				return run(inner)
 			case <-inner.Done():
 				return nil
 			}

@@ -116,6 +116,7 @@ type itemLine struct {
 	Reason     string    `json:"reason"`
 	TicketID   desk.ID   `json:"ticket_id"`
 	Ticket     int64     `json:"ticket_number"`
+	RetryAt    time.Time `json:"retry_at,omitzero"` // of a mail that could not be fetched: when it is asked for again
 }
 
 // itemList lists the inbound items with an outcome.
@@ -137,7 +138,10 @@ func (c *cli) itemList(ctx context.Context, p *parts, outcome desk.Outcome) erro
 			return err
 		}
 		for _, e := range part {
-			items = append(items, itemLine{e.ID, e.ReceivedAt, e.MailboxID, e.Folder, e.FormID, e.From, e.Subject, e.Reason, e.TicketID, numbers[e.TicketID]})
+			items = append(items, itemLine{e.ID, e.ReceivedAt, e.MailboxID, e.Folder, e.FormID, e.From, e.Subject, e.Reason, e.TicketID, numbers[e.TicketID], e.RetryAt})
+			if !e.RetryAt.IsZero() {
+				e.Reason += "; asked for again at " + e.RetryAt.Local().Format("2006-01-02 15:04")
+			}
 			rows = append(rows, []string{string(e.ID), e.ReceivedAt.Local().Format("2006-01-02 15:04"), e.From, e.Subject, e.Reason})
 		}
 	}

@@ -45,7 +45,7 @@ be able to read it: retry it after an update.`,
 			if all == (len(args) > 0) {
 				return usageError{errors.New("name the items to retry, or give --all")}
 			}
-			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.retry(ctx, p, args, all) })
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.retry(ctx, p, args, all, desk.Quarantined) })
 		},
 	}
 	var address, name, subject, by string
@@ -119,14 +119,19 @@ func (c *cli) raw(ctx context.Context, p *parts, id desk.ID) error {
 	return errors.Join(err, r.Close())
 }
 
-// retry puts items back to those that wait to be read. It goes on over one that is not there, and fails in the end.
-func (c *cli) retry(ctx context.Context, p *parts, names []string, all bool) error {
+// retry has items of an outcome, quarantined or unfetched, tried once more. It goes on over one that is not there, and fails in
+// the end.
+func (c *cli) retry(ctx context.Context, p *parts, names []string, all bool, outcome desk.Outcome) error {
+	again, what := (*store.Tx).Reopen, "read again by the gateway"
+	if outcome == desk.Unfetched {
+		again, what = (*store.Tx).RetryUnfetched, "asked for again by the gateway within a minute or two"
+	}
 	var ids []desk.ID
 	for _, name := range names {
 		ids = append(ids, desk.ID(name))
 	}
 	if all {
-		es, err := everything(func(pg store.Page) ([]desk.LedgerEntry, error) { return p.db.LedgerWith(ctx, desk.Quarantined, pg) }, func(e desk.LedgerEntry) desk.ID { return e.ID })
+		es, err := everything(func(pg store.Page) ([]desk.LedgerEntry, error) { return p.db.LedgerWith(ctx, outcome, pg) }, func(e desk.LedgerEntry) desk.ID { return e.ID })
 		if err != nil {
 			return err
 		}
@@ -135,17 +140,17 @@ func (c *cli) retry(ctx context.Context, p *parts, names []string, all bool) err
 		}
 	}
 	step, done := c.progress("retrying", len(ids))
-	again := 0
+	n := 0
 	var errs []error
 	for _, id := range ids {
-		err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.Reopen(ctx, id) })
+		err := p.db.Update(ctx, func(tx *store.Tx) error { return again(tx, ctx, id) })
 		if err == nil {
-			again++
+			n++
 		}
 		errs = append(errs, err)
 		step()
 	}
 	done()
-	c.say("%d of %d will be read again by the gateway", again, len(ids))
+	c.say("%d of %d will be %s", n, len(ids), what)
 	return errors.Join(errs...)
 }

@@ -256,3 +256,31 @@ func TestINV1_TheLedgerIsListedByOutcome(t *testing.T) {
 	d.want(2, "is none of", "ledger", "list", "--outcome", "x")
 	d.want(2, "outcome", "ledger", "list")
 }
+
+func TestI3_UnfetchedMailIsAskedForAgainFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	b := desk.FolderBatch{MailboxID: d.mb, Folder: "INBOX", Role: desk.Inbox, UIDValidity: 1}
+	b.Items = []desk.FolderItem{{UID: 1, InternalDate: time.Now(), Outcome: desk.Unfetched, Reason: "the server failed to send it", Later: true}}
+	d.with(func(p *parts) { d.ok(p.ingest.Keep(t.Context(), d.lease, b)) })
+	due := func() (due []desk.LedgerEntry) {
+		d.with(func(p *parts) {
+			var err error
+			due, err = p.ingest.Unfetched(t.Context(), d.mb)
+			d.ok(err)
+		})
+		return due
+	}
+	if now := due(); len(now) != 0 {
+		t.Errorf("due at once: %+v", now)
+	}
+	d.want(0, "the server failed to send it; asked for again at", "ledger", "list", "--outcome", "unfetched")
+	d.want(0, `"retry_at": "`, "ledger", "list", "--outcome", "unfetched", "--json")
+	d.want(2, "--all", "ledger", "retry")
+	d.want(1, "0 of 1 will be asked for again", "ledger", "retry", "nothing")
+	d.want(0, "1 of 1 will be asked for again", "ledger", "retry", "--all")
+	if now := due(); len(now) != 1 {
+		t.Errorf("due by the operator's word: %+v", now)
+	}
+	d.want(0, "unfetched", "verify")
+}

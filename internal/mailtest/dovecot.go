@@ -445,15 +445,24 @@ func (d *DovecotServer) SeedMaildir(user, folder string, n int, raw func(i int) 
 	}
 }
 
-// Unreadable puts a mail into a folder that the server can list, and neither open nor tell the size of.
-func (d *DovecotServer) Unreadable(user, folder string) {
+// Unreadable puts a mail into a folder that the server can list, and neither open nor tell the size of, until heal is called.
+func (d *DovecotServer) Unreadable(user, folder string, raw []byte) (heal func()) {
 	d.t.Helper()
 	path := filepath.Join(d.folder(user, folder), "new", fmt.Sprintf("%d.unreadable", time.Now().UnixNano()))
-	if err := os.WriteFile(path, []byte("Subject: unreadable\r\n\r\n"), 0); err != nil {
+	if err := os.WriteFile(path, raw, 0); err != nil {
 		d.t.Fatal(err)
 	}
 	if d.id.credential != nil {
 		if err := os.Lchown(path, d.id.uid, d.id.gid); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return func() {
+		found, err := filepath.Glob(filepath.Join(d.folder(user, folder), "*", filepath.Base(path)+"*")) // the server has moved it to cur
+		if err != nil || len(found) != 1 {
+			d.t.Fatalf("the unreadable mail is at %q, %v", found, err)
+		}
+		if err := os.Chmod(found[0], 0o600); err != nil {
 			d.t.Fatal(err)
 		}
 	}

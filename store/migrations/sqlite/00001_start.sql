@@ -122,6 +122,7 @@ CREATE TABLE ledger (
     ticket_id     TEXT NOT NULL,
     subject       TEXT NOT NULL,
     sender        TEXT NOT NULL,
+    retry_at      BIGINT NOT NULL, -- of an unfetched mail: when its server is asked for it again; 0: it is not
     done_at       BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX ledger_uid ON ledger (mailbox_id, folder, generation, uidvalidity, uid) WHERE form_id = '';
@@ -130,6 +131,7 @@ CREATE UNIQUE INDEX ledger_delivery ON ledger (form_id, delivery_id) WHERE form_
 CREATE INDEX ledger_pending ON ledger (mailbox_id, id) WHERE outcome = 'pending' AND form_id = '';
 CREATE INDEX ledger_pending_posts ON ledger (id) WHERE outcome = 'pending' AND form_id <> '';
 CREATE INDEX ledger_waiting ON ledger (outcome, id) WHERE outcome IN ('held', 'quarantined');
+CREATE INDEX ledger_retry ON ledger (mailbox_id, retry_at) WHERE retry_at > 0;
 CREATE INDEX ledger_held_for ON ledger (ticket_id) WHERE outcome = 'held';
 CREATE TABLE raws (
     ledger_id TEXT PRIMARY KEY REFERENCES ledger (id) ON DELETE CASCADE,
