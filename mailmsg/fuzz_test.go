@@ -123,11 +123,13 @@ func FuzzReferences(f *testing.F) {
 	})
 }
 
-// FuzzFold: every line of the text is in exactly one part, in order, whatever was said before.
+// FuzzFold: every line of the text is in exactly one part, in order, whatever was said before; and what names no time, no
+// address and no mark of a quote, and was not said before, is nobody else's.
 func FuzzFold(f *testing.F) {
 	f.Add("Hello\n\nOn Mon, 2 Mar 2026, Ann wrote:\n> x\n\n-- \nBob", 0, 0, "")
 	f.Add("Hello\nFrom: Ann\nSent: Monday\nTo: Bob\nSubject: x\n\ny", 3, 9, "y")
 	f.Add("Yes\n\nPrej: Ann\nDatum: 2. 3.\n\nwe have six words here and\nnone\nsix more words that are here", 0, 0, "we have six words here and six more words that are here")
+	f.Add("Hello\nVon: Ann\nDatum: 2.3.2026 10:15\nAn: Bob\nBetreff: x\n\ny\n-- \nAnn\n--\nz", 0, 0, "")
 	f.Fuzz(func(t *testing.T, text string, start, end int, said string) {
 		var list []desk.Mark
 		if start >= 0 && start < end && end <= len(text) {
@@ -135,6 +137,9 @@ func FuzzFold(f *testing.F) {
 		}
 		first, second, _ := strings.Cut(said, "\x00")
 		checkFolded(t, text, Fold(text, list, []desk.Said{{Reply: first, Text: said}, {Reply: second, Text: second}}))
+		if f := Fold(text, nil, nil); f.Quoted != "" && !strings.ContainsAny(text, "0123456789@<>-_—") && !containsAny(strings.ToLower(text), answerAbove) {
+			t.Errorf("%q is folded of %q", f.Quoted, text)
+		}
 	})
 }
 

@@ -136,7 +136,7 @@ func (f *folding) history() int {
 		if start, ok := f.repeats(i); ok {
 			return start
 		}
-		if start, marked, ok := f.introduction(i); ok && !marked {
+		if start, marked, ok := f.introduction(i); ok && !marked && f.timed(start, i) {
 			return start
 		}
 	}
@@ -159,6 +159,12 @@ func lastTrue(list []bool) int {
 		}
 	}
 	return -1
+}
+
+// timed tells whether an introduction names a time of day or an address, as mailers write it and people hardly ever.
+func (f *folding) timed(start, last int) bool {
+	text := f.text[f.begins[start] : f.begins[last+1]-1]
+	return strings.Contains(text, "@") || timeOfDay.MatchString(text)
 }
 
 // forwards tells whether a line stands above a mail that was forwarded.
@@ -343,7 +349,7 @@ func introduces(s string, marked bool) bool {
 	lower := strings.ToLower(s)
 	digits := strings.ContainsAny(s, "0123456789") || strings.ContainsAny(s, "@<")
 	for _, l := range introductions {
-		if !containsAny(lower, l.verbs) {
+		if !containsAny(lower, l.verbs) || !marked && firstPerson(lower) {
 			continue
 		}
 		if digits && (hasOpener(lower, l.openers) || endsWithVerb(lower, l.verbs) && dated(s)) {
@@ -358,6 +364,17 @@ func introduces(s string, marked bool) bool {
 	}
 	// Gmail in Japanese, Chinese and Korean: "2024年3月12日(火) 10:11 Ann <ann@example.com>:"
 	return digits && strings.Contains(s, "@") && len(s) > 4 && strings.HasPrefix(strings.TrimLeft(s, "0123456789"), "年") && s[0] >= '0' && s[0] <= '9'
+}
+
+// firstPerson tells whether somebody speaks of what they wrote themselves, such as "On Monday I wrote to you:".
+func firstPerson(lower string) bool {
+	for word := range strings.FieldsSeq(lower) {
+		switch strings.Trim(word, ",.:()\"") {
+		case "i", "we", "ich", "wir", "je", "j'ai", "j’ai", "nous", "yo", "io", "eu", "ik", "wij", "ja", "jag", "jeg", "minä", "jsem", "я", "мы", "ми":
+			return true
+		}
+	}
+	return false
 }
 
 // datedAddress tells of what every language has: a year, a time, and an address right before the colon.
@@ -410,43 +427,92 @@ func containsAny(s string, words []string) bool {
 	return false
 }
 
-// headerBlock tells whether the header of an earlier mail stands at line i: "From:" and at least two more of its fields, in any
-// language, as Outlook and others write it above the mail.
+// headerBlock tells whether the header of an earlier mail stands at line i, in any language, as Outlook and others write it above
+// the mail: who it is from, when it was sent, and to whom or about what. People write such lines too, about journeys, forms and
+// letters; there the date is none at which a mail was sent.
 func (f *folding) headerBlock(i int) bool {
-	first, ok := label(f.line(i))
-	if !ok || first != labelFrom && first != labelSent {
+	first, value, ok := label(f.line(i))
+	if !ok || first != labelFrom && first != labelSent && first != labelDate {
 		return false
 	}
-	seen := map[int]bool{first: true}
+	b := headerLines{}
+	b.add(first, value)
+	wrapped := false // the last line goes on with the field above it
 	for k, misses := i+1, 0; k < len(f.parts) && k < i+10 && misses < 3; k++ {
-		if name, ok := label(f.line(k)); ok {
-			seen[name] = true
-		} else {
+		line := f.line(k)
+		name, value, ok := label(line)
+		switch {
+		case ok && !b.add(name, value), wrapped && blank(line):
+			return b.header()
+		case ok:
+			wrapped = false
+		case !blank(line):
 			misses++
-		}
-		if len(seen) >= 3 {
-			return seen[labelFrom] && (seen[labelSent] || seen[labelTo] && seen[labelSubject])
+			wrapped = true
 		}
 	}
-	return false
+	return b.header()
 }
 
-// label reads the field name a line of such a header begins with.
-func label(line string) (int, bool) {
-	if len(line) > 80 {
-		line = line[:80]
+// headerLines are the fields of what may be the header of an earlier mail.
+type headerLines struct {
+	seen    [labelSubject + 1]bool
+	address bool // somebody's mail address stands there
+	year    bool // of the time at which it was sent
+	clock   bool
+	day     bool
+}
+
+// add takes a field. It answers false for one that is there already.
+func (b *headerLines) add(name int, value string) bool {
+	if b.seen[name] || name == labelSent && b.seen[labelDate] || name == labelDate && b.seen[labelSent] {
+		return false
 	}
-	if strings.IndexByte(line, ':') < 0 && strings.IndexByte(line, "："[0]) < 0 {
-		return 0, false
+	b.seen[name] = true
+	switch name {
+	case labelFrom, labelTo:
+		b.address = b.address || strings.Contains(value, "@")
+	case labelSent, labelDate:
+		b.year, b.clock, b.day = yearInDate.MatchString(value), timeOfDay.MatchString(value), dayInDigits.MatchString(value)
+	}
+	return true
+}
+
+// header tells whether the fields are those of a mail. "Sent" is hardly a word for anything else; "Date" stands in letters and
+// forms, but hardly ever with a time.
+func (b *headerLines) header() bool {
+	switch {
+	case !b.seen[labelFrom]:
+		return false
+	case b.seen[labelSubject] && b.seen[labelSent]:
+		return b.year || b.clock
+	case b.seen[labelSubject]:
+		return b.clock && (b.year || b.day)
+	}
+	return b.seen[labelTo] && b.address && b.clock && (b.year || b.day)
+}
+
+var (
+	yearInDate  = regexp.MustCompile(`(?:^|\D)(?:19|20|25)\d\d(?:\D|$)`) // 25: of the Buddhist era
+	timeOfDay   = regexp.MustCompile(`(?:^|[^\d.:/-])(?:[01]?\d|2[0-4])[:.hH]\d\d(?::\d\d)?(?:$|[^\d.:/-])`)
+	dayInDigits = regexp.MustCompile(`\d{1,2}[./-]\d{1,2}[./-]\d{2}`)
+)
+
+// maxLabelled is how much of a line is looked at that may be a field of such a header.
+const maxLabelled = 300
+
+// label reads the field name a line of such a header begins with, and what stands behind it.
+func label(line string) (name int, value string, ok bool) {
+	if head := line[:min(len(line), 80)]; strings.IndexByte(head, ':') < 0 && strings.IndexByte(head, "："[0]) < 0 {
+		return 0, "", false
 	}
 	line = strings.TrimLeft(line, " \t\u00a0*>|")
-	line = line[:min(len(line), 44)]
-	end := strings.IndexAny(line, ":：")
+	end := strings.IndexAny(line[:min(len(line), 44)], ":：")
 	if end <= 0 || end > 40 {
-		return 0, false
+		return 0, "", false
 	}
-	name, ok := labels[strings.ToLower(strings.Trim(line[:end], " \t\u00a0*"))]
-	return name, ok
+	name, ok = labels[strings.ToLower(strings.Trim(line[:end], " \t\u00a0*"))]
+	return name, line[end:min(len(line), maxLabelled)], ok
 }
 
 // separator tells whether a line stands by itself between answer and history; first: it begins a paragraph.
@@ -488,26 +554,17 @@ func (f *folding) signature() {
 		f.sign(rows[n:])
 		rows = rows[:n]
 	}
-	for n := 1; n < len(rows); n++ { // something has to be left, so not the first
-		line := f.line(rows[n])
-		if line == "-- " || line == "--" || line == "--\u00a0" {
-			end := n + 1 // a mail that is forwarded below the signature is no part of it
-			for end < len(rows) && !forwards(f.line(rows[end])) {
-				end++
-			}
-			f.sign(rows[n:end])
-			rows = rows[:n]
-			break
-		}
-	}
+	rows = f.listFooter(rows)
+	rows = f.belowMarks(rows)
 	for len(rows) > 1 && deviceLine(f.line(rows[len(rows)-1])) {
 		f.sign(rows[len(rows)-1:])
 		rows = rows[:len(rows)-1]
 	}
 	for n := len(rows) - 1; n > 0 && n >= len(rows)-maxSignature; n-- {
 		line := strings.TrimSpace(f.line(rows[n]))
+		below := rows[n+1:]
 		// A closing and a name are two lines of the letter; with more below it is a signature.
-		if closing(line) && len(rows)-n > 2 && f.shortFrom(rows[n+1:]) || len(line) > 1 && strings.Trim(line, "_") == "" {
+		if closing(line) && len(below) > 1 && f.shortFrom(below) || ruled(line) && f.prose(below) == 0 {
 			f.sign(rows[n:])
 			rows = rows[:n]
 			break
@@ -516,6 +573,149 @@ func (f *folding) signature() {
 	if last := len(rows) - 1; last > 0 && rows[last] > rows[last-1]+1 && dashedName(f.line(rows[last])) {
 		f.sign(rows[last:])
 	}
+}
+
+// listFooter marks what a mailing list writes below a line that it draws, and gives the rows that are left.
+func (f *folding) listFooter(rows []int) []int {
+	for n := len(rows) - 1; n > 0 && n >= len(rows)-maxSignature; n-- {
+		line := strings.TrimSpace(f.line(rows[n]))
+		if below := rows[n+1:]; ruled(line) && len(line) >= ruleOfList && f.linked(below) && f.prose(below) <= maxFooterProse {
+			f.sign(rows[n:])
+			return rows[:n]
+		}
+	}
+	return rows
+}
+
+// ruled tells whether a line is drawn.
+func ruled(line string) bool { return len(line) > 1 && strings.Trim(line, "_") == "" }
+
+// belowMarks marks the signatures that stand below "-- ", of the sender and of a mailing list, and gives the rows that are left.
+// Not all that stands there is one: a letter may go on below two dashes, more so where the blank behind them is missing.
+func (f *folding) belowMarks(rows []int) []int {
+	dashes := 0 // lines that are no mark by the rules
+	for _, i := range rows {
+		if f.line(i) == "--" {
+			dashes++
+		}
+	}
+	prose, signed, end := 0, 0, len(rows)
+	for n := len(rows) - 1; n > 0; n-- { // something has to be left, so not the first
+		line := f.line(rows[n])
+		// A mail that is forwarded below the signature is no part of it, nor what was written below a quote.
+		switch {
+		case forwards(line) || f.quoted[rows[n]]:
+			prose, signed, end = 0, 0, n
+		case n+1 < len(rows) && f.quoteBetween(rows[n], rows[n+1]):
+			prose, signed, end = 0, 0, n+1
+		}
+		sure := line == "-- " || line == "--\u00a0"
+		if !sure && (line != "--" || dashes > 1) || signed+end-n-1 > maxMarked {
+			continue
+		}
+		below := rows[n+1 : end]
+		if sentences := f.prose(below); sure && prose+sentences <= maxMarkedProse || !sure && f.looksSigned(rows[n-1], below) {
+			f.sign(rows[n:end])
+			prose, signed, end = prose+sentences, signed+len(below), n
+		}
+	}
+	return slices.DeleteFunc(rows, func(i int) bool { return f.parts[i] == inSignature })
+}
+
+// quoteBetween tells whether a line between two others is quoted.
+func (f *folding) quoteBetween(i, k int) bool {
+	return k > i+1 && slices.Contains(f.parts[i+1:k], inQuote)
+}
+
+const (
+	maxMarked      = 25 // lines below "-- " that are a signature
+	maxMarkedProse = 5  // of which so many may be sentences, and more where a company has them added
+	maxFooterProse = 3  // the same, of what a list adds
+	ruleOfList     = 20 // how long the line is that mailing lists draw
+)
+
+// looksSigned tells whether what stands below a "--" without its blank is a signature: a name and a few short lines. above is
+// the line above the dashes.
+func (f *folding) looksSigned(above int, rows []int) bool {
+	if strings.HasSuffix(strings.TrimSpace(f.line(above)), ":") {
+		return false
+	}
+	for n, i := range rows {
+		line := strings.TrimSpace(f.line(i))
+		first, _ := utf8.DecodeRuneInString(line)
+		if n == 0 && unicode.IsLower(first) && strings.Contains(line, " ") || strings.HasSuffix(line, "?") {
+			return false
+		}
+		if item, ok := strings.CutPrefix(strings.TrimLeft(line, "-*•"), " "); ok && len(item) < len(line)-1 {
+			return false // of a list
+		}
+	}
+	return f.prose(rows) == 0
+}
+
+// proseLine is how long a line of a letter is at most, about.
+const proseLine = 90
+
+// prose counts the lines that are sentences, without those that companies have added to each of their mails. A paragraph
+// that was not wrapped counts as the lines it would have.
+func (f *folding) prose(rows []int) int {
+	count, ofParagraph, notice := 0, 0, 0
+	for n, i := range rows {
+		line := strings.TrimSpace(f.line(i))
+		if n > 0 && i > rows[n-1]+1 {
+			if notice < 2 {
+				count += ofParagraph
+			}
+			ofParagraph, notice = 0, 0
+		}
+		if sentence(line) {
+			ofParagraph += 1 + len(line)/proseLine
+		}
+		lower := strings.ToLower(line)
+		for _, word := range noticeWords {
+			if strings.Contains(lower, word) {
+				notice++
+			}
+		}
+	}
+	if notice < 2 {
+		count += ofParagraph
+	}
+	return count
+}
+
+// sentence tells whether a line is one of a letter, and not of an address, a name or a title.
+func sentence(line string) bool {
+	spaced := strings.Count(line, " ")
+	if strings.ContainsFunc(line, withoutBlanks) { // writes without blanks
+		return len(line) >= 45 || len(line) >= 24 && endsSentence(line)
+	}
+	return spaced >= 3 && endsSentence(line) || spaced >= 7 && len(line) >= 40 && mostlySmall(line)
+}
+
+// mostlySmall tells whether half of the words begin with a small letter, as those of titles and addresses don't.
+func mostlySmall(line string) bool {
+	small, all := 0, 0
+	for word := range strings.FieldsSeq(line) {
+		all++
+		if first, _ := utf8.DecodeRuneInString(word); unicode.IsLower(first) && !strings.ContainsAny(word, "@/") {
+			small++
+		}
+	}
+	return small*2 >= all
+}
+
+func endsSentence(line string) bool {
+	line = strings.TrimRight(line, " )\"'”’»*_")
+	last, _ := utf8.DecodeLastRuneInString(line)
+	return strings.ContainsRune(".!?…:;。！？", last)
+}
+
+// linked tells whether a web or mail address stands in the lines.
+func (f *folding) linked(rows []int) bool {
+	return slices.ContainsFunc(rows, func(i int) bool {
+		return containsAny(f.line(i), []string{"://", "www.", "@"})
+	})
 }
 
 // dashedName tells whether a line is a name behind a dash, such as "-Ann".
@@ -542,11 +742,24 @@ func (f *folding) sign(rows []int) {
 // shortFrom tells whether all rows look like those of a signature.
 func (f *folding) shortFrom(rows []int) bool {
 	for _, i := range rows {
-		if line := strings.TrimSpace(f.line(i)); len(line) > maxSignatureRow || strings.HasSuffix(line, "?") {
+		if line := strings.TrimSpace(f.line(i)); len(line) > maxSignatureRow || strings.HasSuffix(line, "?") || postscript(line) {
 			return false
 		}
 	}
 	return true
+}
+
+// postscript tells whether a line begins what somebody adds below the name.
+func postscript(line string) bool {
+	if len(line) < 3 || line[0]|0x20 != 'p' && line[0]|0x20 != 'n' {
+		return false
+	}
+	word, _, _ := strings.Cut(line, " ")
+	switch strings.ToLower(strings.TrimRight(word, ":-–")) {
+	case "ps", "p.s.", "p.s", "pps", "p.p.s.", "nb", "n.b.":
+		return true
+	}
+	return false
 }
 
 // closing tells whether a line is one that people write above their names.

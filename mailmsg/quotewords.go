@@ -77,10 +77,19 @@ var deviceLines = []string{
 	"отправлено с ", "отправлено из ", "надіслано з ", "iphone'umdan gönderildi", "iphoneから送信", "从我的 iphone", "发自我的", "發自我的", "나의 iphone에서", "נשלח מ", "ส่งจาก",
 }
 
+// noticeWords are of the notices that companies add below their mails. Two of them make one.
+var noticeWords = []string{
+	"confidential", "privileged", "intended recipient", "intended solely", "intended only", "addressee", "in error", "disclaimer", "virus", "unauthorized", "unauthorised", "registered in", "registered office", "think before", "before printing",
+	"vertraulich", "empfänger", "irrtümlich", "unbefugt", "rechtlich geschützt", "handelsregister", "registergericht", "geschäftsführ", "datenschutz",
+	"confidentiel", "destinataire", "par erreur", "confidencial", "destinatari", "por error", "por engano", "riservat", "per errore", "vertrouwelijk", "geadresseerde", "poufn", "adresat", "fortrolig", "konfidentiell", "mottaker", "mottagare",
+	"luottamuksell", "důvěrn", "bizalmas", "конфиденц", "конфіденц", "получател", "адресат", "gizli", "機密", "受信者", "保密", "收件人", "חסוי", "סודי",
+}
+
 // The fields of a quoted mail's header.
 const (
 	labelFrom = iota
 	labelSent
+	labelDate
 	labelTo
 	labelCc
 	labelSubject
@@ -90,10 +99,10 @@ var labels = map[string]int{
 	"from": labelFrom, "von": labelFrom, "de": labelFrom, "da": labelFrom, "van": labelFrom, "od": labelFrom, "från": labelFrom, "fra": labelFrom, "lähettäjä": labelFrom, "feladó": labelFrom,
 	"от": labelFrom, "від": labelFrom, "kimden": labelFrom, "gönderen": labelFrom, "差出人": labelFrom, "发件人": labelFrom, "寄件者": labelFrom, "보낸 사람": labelFrom, "από": labelFrom, "מאת": labelFrom, "จาก": labelFrom, "de la": labelFrom, "expéditeur": labelFrom, "absender": labelFrom, "送信者": labelFrom,
 
-	"sent": labelSent, "date": labelSent, "message du": labelSent, "gesendet": labelSent, "datum": labelSent, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelSent, "data": labelSent, "inviato": labelSent,
-	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelSent, "lähetetty": labelSent, "päivämäärä": labelSent, "päiväys": labelSent, "odesláno": labelSent,
-	"odoslané": labelSent, "elküldve": labelSent, "dátum": labelSent, "отправлено": labelSent, "дата": labelSent, "надіслано": labelSent, "gönderildi": labelSent, "tarih": labelSent, "送信日時": labelSent, "日時": labelSent, "日付": labelSent, "发送时间": labelSent, "日期": labelSent, "寄件日期": labelSent,
-	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelSent, "ημερομηνία": labelSent, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelSent, "נשלח": labelSent, "ส่ง": labelSent, "ส่งเมื่อ": labelSent, "วันที่": labelSent, "sent on": labelSent,
+	"sent": labelSent, "date": labelDate, "message du": labelSent, "gesendet": labelSent, "datum": labelDate, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelDate, "data": labelDate, "inviato": labelSent,
+	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelDate, "lähetetty": labelSent, "päivämäärä": labelDate, "päiväys": labelDate, "odesláno": labelSent,
+	"odoslané": labelSent, "elküldve": labelSent, "dátum": labelDate, "отправлено": labelSent, "дата": labelDate, "надіслано": labelSent, "gönderildi": labelSent, "tarih": labelDate, "送信日時": labelSent, "日時": labelDate, "日付": labelDate, "发送时间": labelSent, "日期": labelDate, "寄件日期": labelSent,
+	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelDate, "ημερομηνία": labelDate, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelDate, "נשלח": labelSent, "ส่ง": labelSent, "ส่งเมื่อ": labelSent, "วันที่": labelDate, "sent on": labelSent,
 
 	"to": labelTo, "an": labelTo, "à": labelTo, "para": labelTo, "a": labelTo, "aan": labelTo, "do": labelTo, "till": labelTo, "til": labelTo, "vastaanottaja": labelTo, "komu": labelTo, "címzett": labelTo, "pre": labelTo, "кому": labelTo, "kime": labelTo, "alıcı": labelTo,
 	"宛先": labelTo, "收件人": labelTo, "收件者": labelTo, "받는 사람": labelTo, "προς": labelTo, "către": labelTo, "אל": labelTo, "ถึง": labelTo, "empfänger": labelTo, "destinataire": labelTo, "pro": labelTo,
