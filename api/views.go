@@ -147,16 +147,17 @@ func viewEffect(e desk.Effect) effectView {
 }
 
 type mailboxView struct {
-	ID         desk.ID      `json:"id"`
-	Address    string       `json:"address"`
-	Aliases    []string     `json:"aliases"`
-	Name       string       `json:"name"`
-	Paused     bool         `json:"paused"`
-	CreatedAt  time.Time    `json:"created_at"`
-	SubAddress bool         `json:"sub_address" doc:"Whether reply addresses and envelope senders carry a signed token."`
-	SubjectTag bool         `json:"subject_tag" doc:"Whether the subjects of answers carry a signed tag."`
-	Receiver   receiverView `json:"receiver" doc:"On whose word senders count as proved."`
-	Folders    []folderView `json:"folders" doc:"Those that are read, or were."`
+	ID          desk.ID      `json:"id"`
+	Address     string       `json:"address"`
+	Aliases     []string     `json:"aliases"`
+	Name        string       `json:"name"`
+	Paused      bool         `json:"paused"`
+	CreatedAt   time.Time    `json:"created_at"`
+	SubAddress  bool         `json:"sub_address" doc:"Whether reply addresses and envelope senders carry a signed token."`
+	SubjectTag  bool         `json:"subject_tag" doc:"Whether the subjects of answers carry a signed tag."`
+	FormSenders []string     `json:"form_senders" doc:"Under which addresses web forms elsewhere mail what people typed: their Reply-To counts as the sender."`
+	Receiver    receiverView `json:"receiver" doc:"On whose word senders count as proved."`
+	Folders     []folderView `json:"folders" doc:"Those that are read, or were."`
 }
 
 type receiverView struct {
@@ -186,7 +187,7 @@ type folderView struct {
 }
 
 func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
-	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, viewReceiver(m.Receiver), []folderView{}}
+	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, orEmpty(m.FormSenders), viewReceiver(m.Receiver), []folderView{}}
 	for _, f := range folders {
 		if f.MailboxID == m.ID {
 			v.Folders = append(v.Folders, folderView{f.Name, f.Role, m.Reads(f), f.Seen, f.PassedOver, f.Generation, f.Problem})

@@ -44,6 +44,9 @@ type Mail struct {
 	HeaderUnsure bool
 	To, Cc       []Address
 	ReplyTo      []Address
+	// Form is the form sender that mailed this for the person in From; empty: From wrote it. It is not read from the bytes alone,
+	// see Mailbox.Submitted.
+	Form string
 
 	// DeliveredTo holds the addresses of Delivered-To, X-Original-To and Envelope-To, topmost first.
 	DeliveredTo []string

@@ -24,10 +24,12 @@ type Mailbox struct {
 	// SubjectTag puts a signed tag into the subjects of answers, for correspondents whose programs lose everything else
 	// (REQUIREMENTS M11).
 	SubjectTag bool
-	Receiver   Receiver
-	Pipeline   string
-	Paused     bool
-	CreatedAt  time.Time
+	// FormSenders are the addresses under which web forms elsewhere mail what people typed, with Reply-To naming the person.
+	FormSenders []string
+	Receiver    Receiver
+	Pipeline    string
+	Paused      bool
+	CreatedAt   time.Time
 }
 
 // MailboxSecrets are what signs in. They are stored encrypted and never shown.
@@ -48,6 +50,27 @@ func (m Mailbox) Owns(email string) bool {
 // Reads tells whether the mail of a folder that was read once still is.
 func (m Mailbox) Reads(f Folder) bool {
 	return f.Role == Sent || f.Name == "INBOX" || slices.Contains(m.Folders, f.Name)
+}
+
+// Submitted gives the mail of a form sender as that of the person whom its Reply-To names, if that is one person and none of
+// those in ours. Who typed the address is not proved to own it (REQUIREMENTS A1, W9). Other mail it gives as it is.
+func (m Mailbox) Submitted(mail Mail, ours func(email string) bool) Mail {
+	if !slices.Contains(m.FormSenders, mail.From.Email) || mail.FromUnsure || len(mail.ReplyTo) != 1 {
+		return mail
+	}
+	person := mail.ReplyTo[0]
+	if person.Email == "" || ours(person.Email) || MachineAddress(person.Email) || slices.Contains(m.FormSenders, person.Email) {
+		return mail
+	}
+	switch mail.Class {
+	case Human, Automatic, List:
+	case Bounce, Complaint, Receipt:
+		return mail
+	}
+	mail.Form, mail.From = mail.From.Email, person
+	mail.Class, mail.Kind = Human, ""
+	mail.Reasons = append(slices.Clone(mail.Reasons), mail.Form+" is a form of this mailbox: its Reply-To says who wrote")
+	return mail
 }
 
 // FolderRole says what the mail in a folder is.

@@ -97,6 +97,8 @@ func (r Receiver) WantsDKIM(m Mail) bool {
 
 func unprovable(m Mail) string {
 	switch {
+	case m.Form != "":
+		return "sender not verified: the address was typed into a form"
 	case m.From.Email == "" || m.FromUnsure:
 		return "nobody can vouch for its sender: it does not say clearly who it is from"
 	case m.HeaderUnsure:

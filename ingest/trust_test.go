@@ -352,3 +352,71 @@ func TestH7_AMarkThatSaysItIsOursIsNormalMail(t *testing.T) {
 		r.clean()
 	})
 }
+
+// TestA1_AFormSenderStandsForThePersonInReplyTo: what a form elsewhere mails is its visitor's, whom nobody has proved; and only
+// where the operator named the form.
+func TestA1_AFormSenderStandsForThePersonInReplyTo(t *testing.T) {
+	both(t, func(r *rig) {
+		const form = "Shop <noreply@shop.example>"
+		r.mb.FormSenders = []string{"noreply@shop.example"}
+		r.trusts(desk.Receiver{AuthServID: mx})
+		post := func(id, replyTo string) string {
+			return found("pass", "shop.example", mail(form, support, id, "please call me", "Reply-To: "+replyTo, "Auto-Submitted: auto-generated", "Subject: New message"))
+		}
+		e := r.arrives(post("1@shop.example", ann))
+		r.want(e, desk.NewTicket)
+		r.wantTrust(e, desk.V0, "typed into a form")
+		r.wantTrust(e, desk.V0, "noreply@shop.example is a form of this mailbox")
+		if c := r.contact("ann@customer.example"); r.ticket(e.TicketID).ContactID != c.ID || c.Name != "Ann" {
+			r.t.Errorf("the ticket is %+v, the contact %+v", r.ticket(e.TicketID), c)
+		}
+		welcome := r.effects(desk.WelcomeMail)
+		if len(welcome) != 1 || welcome[0].Recipient != "ann@customer.example" {
+			r.t.Fatalf("welcome mails: %+v", welcome)
+		}
+		if text, err := r.db.Template(r.t.Context(), welcome[0].Template); err != nil || text.Body != r.org().Settings.Welcome.NeutralBody {
+			r.t.Errorf("the welcome mail is %q, %v", text, err)
+		}
+
+		// Somebody of the shop's own domain is not proved either: the shop's server wrote the mail, and anybody typed the address.
+		boss := r.arrives(post("2@shop.example", "boss@shop.example"))
+		r.want(boss, desk.NewTicket)
+		r.wantTrust(boss, desk.V0, "typed into a form")
+		// In Ann's ticket, she is who she says as little as in any form.
+		again := r.arrives(strings.Replace(post("3@shop.example", ann), "Subject:", "In-Reply-To: <1@shop.example>\r\nSubject:", 1))
+		r.want(again, desk.Appended)
+		r.wantTrust(again, desk.V0, "sender not verified")
+
+		for id, replyTo := range map[string]string{
+			"4@shop.example": "ann@customer.example, bob@customer.example", "5@shop.example": "support@acme.example", "6@shop.example": "sales@acme.example",
+			"7@shop.example": "postmaster@customer.example", "8@shop.example": "noreply@shop.example",
+		} {
+			r.want(r.arrives(post(id, replyTo)), desk.Automated)
+		}
+		other := mail("noreply@other.example", support, "9@other.example", "please call me", "Reply-To: "+ann)
+		r.want(r.arrives(other), desk.Automated)
+		if n := len(r.effects(desk.WelcomeMail)); n != 2 {
+			r.t.Errorf("%d welcome mails", n)
+		}
+		r.clean()
+	})
+}
+
+// TestA1_AHeldFormMailIsThePersonsToo: an agent who makes a ticket of one does it for the person.
+func TestA1_AHeldFormMailIsThePersonsToo(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(bob, support, "1@customer.example", "it is broken"))
+		r.mb.FormSenders = []string{"noreply@shop.example"}
+		r.trusts(desk.Receiver{})
+		held := r.arrives(mail("noreply@shop.example", support, "2@shop.example", "mine too", "Reply-To: "+ann, answering("1@customer.example")))
+		r.want(held, desk.Held)
+		e, err := r.g.SplitHeld(r.t.Context(), held.ID, desk.Address{}, "Mette")
+		if err != nil || e.TicketID == first.TicketID {
+			r.t.Fatal(e, err)
+		}
+		if c := r.contact("ann@customer.example"); r.ticket(e.TicketID).ContactID != c.ID {
+			r.t.Errorf("the ticket is %+v", r.ticket(e.TicketID))
+		}
+		r.wantTrust(e, desk.V0, "typed into a form")
+	})
+}

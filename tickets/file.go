@@ -21,6 +21,10 @@ type ReadMail struct {
 // FileMails puts mails where they belong and settles their ledger rows, in their order, as part of the caller's
 // transaction. Rows that somebody else has settled make it fail with Conflict.
 func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisation, mails []ReadMail) error {
+	mails = slices.Clone(mails)
+	for i := range mails {
+		mails[i] = submitted(org, mails[i])
+	}
 	k, err := lookUp(ctx, tx, mails)
 	if err != nil {
 		return err
@@ -31,6 +35,14 @@ func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisat
 		}
 	}
 	return nil
+}
+
+// submitted gives a mail as the one of whom a form sender wrote for.
+func submitted(org *store.Organisation, m ReadMail) ReadMail {
+	if mb, ok := org.Mailbox(m.Entry.MailboxID); ok && m.Entry.Role == desk.Inbox {
+		m.Mail = mb.Submitted(m.Mail, org.IsOurs)
+	}
+	return m
 }
 
 func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, e desk.LedgerEntry, mail desk.Mail) error {
@@ -255,6 +267,9 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if mayAnswer(tx.Now(), mb, e, mail) {
 		// Where no server tells, all such mail of the mailbox shares a budget.
 		source := "host " + cmp.Or(mb.Receiver.SendingHost(mail), "unknown to "+string(mb.ID))
+		if mail.Form != "" {
+			source = "form " + mail.Form + " to " + string(mb.ID)
+		}
 		err = d.answer(ctx, tx, org, mb, occasion{ticket: t, message: m, contact: c, isNew: isNew, source: source})
 	}
 	return t.ID, err

@@ -11,6 +11,7 @@ import (
 // AcceptHeld has a held mail join a ticket, as part of the caller's transaction, and gives the item as it is then. It fails
 // with Conflict, here or when the transaction commits, if somebody else has decided about the item.
 func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, held ReadMail, ticket desk.ID, a desk.Acceptance) (desk.LedgerEntry, error) {
+	held = submitted(org, held)
 	e, mail := held.Entry, held.Mail
 	mb, ok := org.Mailbox(e.MailboxID)
 	if !ok {
@@ -77,6 +78,7 @@ func (d *Desk) addSender(ctx context.Context, tx *store.Tx, org *store.Organisat
 
 // SplitHeld has a held mail open a ticket of its own; it is otherwise as AcceptHeld.
 func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, held ReadMail, by string) (desk.LedgerEntry, error) {
+	held = submitted(org, held)
 	e, mail := held.Entry, held.Mail
 	mb, ok := org.Mailbox(e.MailboxID)
 	if !ok {

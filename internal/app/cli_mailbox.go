@@ -21,7 +21,7 @@ import (
 // mailboxFlags are what describes a mailbox on the command line.
 type mailboxFlags struct {
 	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
-	aliases, folders                                                           []string
+	aliases, folders, formSenders                                              []string
 	subAddress, subjectTag, noCheck                                            bool
 	authServID, authServProfile                                                string
 	authServHops                                                               int
@@ -64,6 +64,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringArrayVar(&f.folders, "folder", nil, "a further folder to read like INBOX, such as where agents file mail; may be given several times; --folder \"\" gives up all of them")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
 		fl.BoolVar(&f.subjectTag, "subject-tag", false, "put a signed tag into the subjects of answers, for correspondents whose programs lose everything else")
+		fl.StringArrayVar(&f.formSenders, "form-sender", nil, "an address under which a web form elsewhere (WordPress, say) mails what people typed: its Reply-To counts as the sender; may be given several times; --form-sender \"\" gives up all of them")
 		fl.StringVar(&f.authServID, "authserv-id", "", "the name under which your mail server writes Authentication-Results; its dmarc=pass proves a sender")
 		fl.StringVar(&f.authServProfile, "authserv-profile", string(desk.RFC8601), "how it writes them: rfc8601, or m365 (Microsoft 365, which leaves its name out)")
 		fl.IntVar(&f.authServHops, "authserv-hops", 0, "how many Received lines stand above what it writes, at most")
@@ -197,7 +198,7 @@ func (f mailboxFlags) mailbox(now time.Time) (mb desk.Mailbox, err error) {
 }
 
 // change puts the given flags into a mailbox. A URL or a user without a password keeps the one that is stored.
-func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) error {
+func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) (err error) {
 	if given("name") {
 		mb.Name = f.name
 	}
@@ -224,13 +225,13 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) err
 		mb.SubjectTag = f.subjectTag
 	}
 	if given("alias") {
-		mb.Aliases = []string{}
-		for _, a := range f.aliases {
-			alias, ok := desk.NormalizeEmail(a)
-			if !ok {
-				return fmt.Errorf("--alias: %q is not a mail address", a)
-			}
-			mb.Aliases = append(mb.Aliases, alias)
+		if mb.Aliases, err = addresses("alias", f.aliases); err != nil {
+			return err
+		}
+	}
+	if given("form-sender") {
+		if mb.FormSenders, err = addresses("form-sender", f.formSenders); err != nil {
+			return err
 		}
 	}
 	if err := f.changeReceiver(&mb.Receiver, given); err != nil {
@@ -266,6 +267,22 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) err
 		mb.Secrets.SMTPPassword = mb.Secrets.IMAPPassword
 	}
 	return nil
+}
+
+// addresses reads a flag that may be given several times. A single empty one stands for none: there is no other way to name that.
+func addresses(flag string, given []string) ([]string, error) {
+	out := []string{}
+	if slices.Equal(given, []string{""}) {
+		return out, nil
+	}
+	for _, a := range given {
+		address, ok := desk.NormalizeEmail(a)
+		if !ok {
+			return nil, fmt.Errorf("--%s: %q is not a mail address", flag, a)
+		}
+		out = append(out, address)
+	}
+	return out, nil
 }
 
 // takeSecret moves the password out of a server's URL, or takes it from a file; where neither has one it stays.
@@ -439,6 +456,8 @@ type mailboxLine struct {
 	// SubAddress and SubjectTag tell what answers carry.
 	SubAddress bool `json:"sub_address"`
 	SubjectTag bool `json:"subject_tag"`
+	// FormSenders are addresses of web forms.
+	FormSenders []string `json:"form_senders"`
 	receiverLine
 	Folders []folderLine `json:"folders"`
 }
@@ -465,7 +484,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		from := "all"
 		if !m.Since.IsZero() {
 			l.Since, from = &m.Since, m.Since.Local().Format(time.DateTime)
