@@ -146,6 +146,7 @@ func FuzzFold(f *testing.F) {
 // FuzzHeaderWords: decoding gives clean text, on one line.
 func FuzzHeaderWords(f *testing.F) {
 	f.Add("=?utf-8?q?=C3?= =?utf-8?q?=BC?= =?x?b?!?=")
+	f.Add("=?utf-8?b?77u/77u/?=")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := headerLine(s)
 		if strings.ContainsAny(got, "\r\n\x00") {

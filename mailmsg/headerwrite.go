@@ -215,12 +215,16 @@ func headerText(s string) string {
 	return s
 }
 
-// cleanLine makes any text one line of valid UTF-8 without control characters.
+// cleanLine makes any text one line of valid UTF-8 without control characters and byte order marks, which nobody sees and readers
+// take off.
 func cleanLine(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
+		}
+		if r == '\uFEFF' {
+			return -1
 		}
 		return r
 	}, s)
