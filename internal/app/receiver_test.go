@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,5 +240,30 @@ func TestA3_AReceiverIsPinnedByHand(t *testing.T) {
 	}
 	if told := edit(1, "--authserv-id", "mx.acme.example"); !strings.Contains(told, "leaves its name out") {
 		t.Errorf("Microsoft 365 with a name: %q", told)
+	}
+}
+
+func TestA1_FormSendersAreNamedByHand(t *testing.T) {
+	t.Parallel()
+	b := newBox(t)
+	edit := func(status int, args ...string) string {
+		t.Helper()
+		_, told := b.gateway(status, append([]string{"mailbox", "edit", "support@acme.example", "--no-check"}, args...)...)
+		return told
+	}
+	edit(0, "--form-sender", "NoReply@shop.example", "--form-sender", "www@blog.example")
+	edit(0, "--name", "Support")
+	if got, want := b.mailbox().FormSenders, []string{"noreply@shop.example", "www@blog.example"}; !slices.Equal(got, want) {
+		t.Errorf("the form senders are %q", got)
+	}
+	if out, _ := b.gateway(0, "mailbox", "list", "--json"); !strings.Contains(out, `"www@blog.example"`) {
+		t.Errorf("the list: %s", out)
+	}
+	if told := edit(1, "--form-sender", "shop"); !strings.Contains(told, `--form-sender: "shop" is not a mail address`) {
+		t.Errorf("no address: %q", told)
+	}
+	edit(0, "--form-sender", "")
+	if got := b.mailbox().FormSenders; len(got) != 0 {
+		t.Errorf("given up, they are %q", got)
 	}
 }
