@@ -78,8 +78,8 @@ func (p *parser) compose(body piece) {
 	m := &p.mail
 	var spans []safehtml.Span
 	m.Text = strings.Trim(body.text, "\n")
-	if strings.TrimSpace(m.Text) == "" && body.html != "" {
-		m.Text, spans = safehtml.Read(body.html)
+	if body.html != "" {
+		m.Text, spans = p.readAlternatives(m.Text, body.html)
 	}
 	if p.textOnly {
 		return

@@ -244,6 +244,28 @@ func FuzzReachable(f *testing.F) {
 	})
 }
 
+// FuzzAlternatives: whatever stands beside it as HTML, what a mail says as text is in its text or, if it was put aside, noted.
+func FuzzAlternatives(f *testing.F) {
+	f.Add("This mail is HTML", "<p>Hello, it works")
+	f.Add("See https://a.example/b", "<a href='https://a.example/b'>one two three</a>")
+	f.Add("\U0001F44D yes", "<p>yes")
+	f.Fuzz(func(t *testing.T, text, html string) {
+		if strings.Contains(text+html, "--b") || !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\x1b") {
+			return
+		}
+		raw := "From: a@b.example\nContent-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n" + text +
+			"\n--b\nContent-Type: text/html; charset=utf-8\n\n" + html + "\n--b--\n"
+		m, files := parseKeeping(t, raw, Limits{})
+		if len(files) > 0 {
+			return // what was uuencoded
+		}
+		kept := strings.Join(append(m.Defects, m.Text), " ")
+		if _, missing := compareWords(text, kept); missing > 0 {
+			t.Errorf("%d words of %q are lost beside %q: %q", missing, text, html, kept)
+		}
+	})
+}
+
 // cutIn tells whether a word is there in two pieces, the second of which may not be decoded.
 func cutIn(shown, word string) bool {
 	code := coded(word)

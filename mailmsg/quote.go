@@ -96,7 +96,7 @@ func (f *folding) mark(marks []desk.Mark) {
 		}
 		if strings.IndexByte(line, '>') >= 0 {
 			// ">:" is the end of an introduction that was wrapped
-			s := strings.TrimLeft(line, " \t\u00a0")
+			s := strings.TrimLeft(line, unseen)
 			f.quoted[i] = f.quoted[i] || strings.HasPrefix(s, ">") && !strings.HasPrefix(s, ">:")
 		}
 	}
@@ -323,6 +323,9 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 	return 0, false, false
 }
 
+// unseen is what may stand before a mark and can't be seen.
+const unseen = " \t\u00a0\u00ad\u200b\u200c\u200d\u2060\ufeff" + directions
+
 // directions are the marks that mailers put round names and addresses in text that runs from right to left.
 const directions = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069"
 
@@ -506,7 +509,7 @@ func label(line string) (name int, value string, ok bool) {
 	if head := line[:min(len(line), 80)]; strings.IndexByte(head, ':') < 0 && strings.IndexByte(head, "："[0]) < 0 {
 		return 0, "", false
 	}
-	line = strings.TrimLeft(line, " \t\u00a0*>|")
+	line = strings.TrimLeft(line, unseen+"*>|")
 	end := strings.IndexAny(line[:min(len(line), 44)], ":：")
 	if end <= 0 || end > 40 {
 		return 0, "", false
