@@ -25,7 +25,7 @@ func (s *server) quarantineRoutes(h huma.API) {
 	handle(s, h, get("get-quarantined", "/quarantine/{id}", "Read what is known of an item in quarantine"), desk.ScopeRead, s.quarantined)
 	raw := get("get-quarantined-raw", "/quarantine/{id}/raw", "Read the bytes of an item in quarantine, as they came")
 	raw.Responses = map[string]*huma.Response{"200": {
-		Description: "The bytes: a mail, or the body of a form post. Of a mail that is too large there is the header alone.",
+		Description: "The bytes: a mail, or the body of a form post. Of a mail that is too large there is the beginning alone.",
 		Content:     map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
 	}}
 	handle(s, h, raw, desk.ScopeRead, s.rawQuarantined)

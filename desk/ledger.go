@@ -42,7 +42,7 @@ type LedgerEntry struct {
 	ReceivedAt   time.Time
 	Size         int64
 	RawSHA256    string // where the bytes lie in the blob store; empty: in the database
-	HeaderOnly   bool   // the mail is too large to be fetched: its bytes are its header alone (REQUIREMENTS I9)
+	HeaderOnly   bool   // the mail is too large to be fetched: its bytes are its beginning alone (REQUIREMENTS I9)
 	Outcome      Outcome
 	Reason       string
 	Attempts     int // how often a process died or gave up while reading it; of an Unfetched mail: how often it was asked for again

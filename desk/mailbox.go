@@ -131,7 +131,7 @@ type FolderItem struct {
 	Size         int64
 	Raw          []byte
 	RawSHA256    string
-	HeaderOnly   bool    // the mail is too large to be fetched: Raw is its header
+	HeaderOnly   bool    // the mail is too large to be fetched: Raw is its beginning
 	Outcome      Outcome // empty: Pending
 	Reason       string
 	Later        bool // for Unfetched: the server may send it another time

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -279,18 +280,50 @@ func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadC
 	return parsed{entry: e, mail: mail, err: err}
 }
 
-// tooLarge reads an item of which there is the header alone, and puts a notice in the place of its text, for customers and
-// agents. The notice is no part of the fingerprint, so the mail is known when it comes again.
+// tooLarge reads an item of which there is the beginning alone, and puts a notice behind its text, for customers and agents,
+// with the names of its files, for the files are not there. How much the server has sent of it, and the notice, are no part of
+// the fingerprint, so the mail is known when it comes again.
 func tooLarge(e desk.LedgerEntry, raw io.ReadCloser) parsed {
-	mail, err := mailmsg.Parse(raw, mailmsg.ParseOptions{})
+	b, err := io.ReadAll(raw)
 	if err = errors.Join(err, raw.Close()); err != nil {
 		return parsed{entry: e, err: err}
 	}
-	mb := max(1, e.Size>>20)
-	mail.Text = fmt.Sprintf("This mail is too large to be shown here: it has %d MB. It has arrived, and lies in the support mailbox. Whoever answers it opens it there.", mb)
-	mail.Reply, mail.Quoted, mail.Signature, mail.HTML, mail.Attachments, mail.Truncated = mail.Text, "", "", safehtml.FromText(mail.Text), nil, true
-	mail.Reasons = append(mail.Reasons, fmt.Sprintf("too large to be read: only its header was; open it in the folder %s of the mailbox (%d MB)", e.Folder, mb))
+	mail, err := mailmsg.Parse(bytes.NewReader(b), mailmsg.ParseOptions{})
+	if err != nil {
+		return parsed{entry: e, err: err}
+	}
+	if mail.Fingerprint, err = mailmsg.Fingerprint(bytes.NewReader(headerOf(b))); err != nil {
+		return parsed{entry: e, err: err}
+	}
+	mb, inFull := max(1, e.Size>>20), ""
+	if strings.TrimSpace(mail.Text) != "" {
+		inFull = " in full"
+	}
+	notice := fmt.Sprintf("This mail is too large to be shown here%s: it has %d MB. It has arrived, and lies in the support mailbox. Whoever answers it opens it there.", inFull, mb)
+	const most = 20
+	var names []string
+	for _, a := range mail.Attachments[:min(len(mail.Attachments), most)] {
+		names = append(names, a.Name)
+	}
+	if len(names) > 0 {
+		notice += " It has files: " + strings.Join(names, ", ") + "."
+	}
+	below := func(s string) string { return strings.TrimSpace(strings.TrimRight(s, " \r\n") + "\n\n" + notice) }
+	mail.Text, mail.Reply = below(mail.Text), below(mail.Reply)
+	mail.HTML, mail.Attachments, mail.Truncated = safehtml.FromText(mail.Text), nil, true
+	mail.Reasons = append(mail.Reasons, fmt.Sprintf("too large to be read: only its beginning was; open it in the folder %s of the mailbox (%d MB)", e.Folder, mb))
 	return parsed{entry: e, mail: mail}
+}
+
+// headerOf gives the header of a mail.
+func headerOf(b []byte) []byte {
+	end := len(b)
+	for _, blank := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(b[:end], []byte(blank)); i >= 0 {
+			end = i + len(blank)
+		}
+	}
+	return b[:end]
 }
 
 // file settles a batch in one transaction; if that fails, one by one, so that no mail can hold up another. It leaves those

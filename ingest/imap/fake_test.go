@@ -24,7 +24,9 @@ type fake struct {
 	// body, if set, may answer a fetch of one mail's body by itself. It answers false to end the connection.
 	body func(out io.Writer, uid int, session int) (handled, goOn bool)
 	// silent, if set, tells which commands are never answered.
-	silent    func(command string) bool
+	silent func(command string) bool
+	// text answers a fetch of a mail's text; false ends the connection.
+	text      func(out io.Writer, tag string) bool
 	noSearch  bool
 	noHeaders bool // asked for one, it ends the connection
 	claims    int  // the size it tells of each mail; 0: the right one
@@ -140,6 +142,9 @@ func (f *fake) restore(mails [][]byte) {
 }
 
 func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
+	if f.text != nil && strings.Contains(command, "BODY.PEEK[TEXT]") {
+		return f.text(c, tag)
+	}
 	mails := f.present()
 	for uid := 1; uid <= len(mails); uid++ {
 		if !inSet(strings.Fields(command)[2], uid) {

@@ -22,7 +22,7 @@ const (
 )
 
 // fetch gives an item for each of the mails. With an error it gives those up to the first mail that has none. Of a mail that
-// is too large it fetches the header (REQUIREMENTS I9).
+// is too large it fetches the beginning (REQUIREMENTS I9).
 func (f *folder) fetch(ctx context.Context, client *imapclient.Client, mails []listed) ([]desk.FolderItem, error) {
 	got := map[imap.UID]desk.FolderItem{}
 	var wanted, large imap.UIDSet
@@ -51,6 +51,9 @@ func (f *folder) fetch(ctx context.Context, client *imapclient.Client, mails []l
 		it, ok := got[m.uid]
 		if !ok {
 			return items, err
+		}
+		if it.HeaderOnly && it.Raw != nil {
+			it.Raw = f.beginning(ctx, m.uid, it.Raw)
 		}
 		it.UID, it.InternalDate = uint32(m.uid), m.date
 		if it.Size == 0 {

@@ -116,7 +116,7 @@ CREATE TABLE ledger (
     received_at   BIGINT NOT NULL,
     size          BIGINT NOT NULL,
     raw_sha256    TEXT NOT NULL,
-    header_only   BOOLEAN NOT NULL, -- the mail is too large: its bytes are its header alone
+    header_only   BOOLEAN NOT NULL, -- the mail is too large: its bytes are its beginning alone
     outcome       TEXT NOT NULL,
     reason        TEXT NOT NULL,
     attempts      BIGINT NOT NULL,
