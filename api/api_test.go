@@ -243,6 +243,18 @@ func TestPeople(t *testing.T) {
 			t.Errorf("Ann is %v", ann)
 		}
 		c.want(422, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"companies": []string{"none"}}, nil)
+		ok(t, c.db.Update(t.Context(), func(tx *store.Tx) error {
+			return tx.Suppress(t.Context(), desk.Suppression{Address: ann["addresses"].([]any)[0].(string), Reason: desk.Complained, At: time.Now()})
+		}))
+		c.want(200, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"language": "fr"}, &ann)
+		if n := len(ann["suppressed"].([]any)); n != 1 {
+			t.Errorf("%d addresses are suppressed", n)
+		}
+		c.want(422, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"suppressed": ann["suppressed"]}, nil)
+		c.want(200, "PATCH", "/api/v1/contacts/"+ann["id"].(string), map[string]any{"suppressed": []string{}}, &ann)
+		if n := len(ann["suppressed"].([]any)); n != 0 {
+			t.Errorf("%d addresses are suppressed after that is lifted", n)
+		}
 		c.want(200, "PATCH", "/api/v1/companies/"+acme.ID, map[string]any{"name": "Acme Inc"}, nil)
 		var found items[struct{ Name string }]
 		c.want(200, "GET", "/api/v1/contacts?address=ANN@home.example", nil, &found)

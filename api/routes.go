@@ -154,6 +154,8 @@ type contactPatch struct {
 		Language  *string    `json:"language,omitempty" maxLength:"35"`
 		Username  *string    `json:"username,omitempty" maxLength:"64"`
 		Disabled  *bool      `json:"disabled,omitempty"`
+		// Suppressed can only be emptied.
+		Suppressed *[]desk.Suppression `json:"suppressed,omitempty" maxItems:"0" doc:"Empty: its addresses get automatic mail again, even if somebody complained."`
 	}
 }
 
@@ -161,6 +163,7 @@ func (s *server) changeContact(ctx context.Context, in *contactPatch) (*output[c
 	b := in.Body
 	c, err := s.Desk.ChangeContact(ctx, desk.ID(in.ID), tickets.ContactChange{
 		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, Language: b.Language, Username: b.Username, Disabled: b.Disabled,
+		Unsuppress: b.Suppressed != nil,
 	})
 	return &output[contactView]{viewContact(c)}, err
 }

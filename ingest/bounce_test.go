@@ -244,7 +244,7 @@ func TestL4_NoAutomaticMailToWhatBounced(t *testing.T) {
 	})
 }
 
-func TestL7_AComplaintSuppressesForGood(t *testing.T) {
+func TestL7_AComplaintSuppressesUntilAnOperatorLiftsIt(t *testing.T) {
 	both(t, func(r *rig) {
 		r.plainSender()
 		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
@@ -265,6 +265,10 @@ func TestL7_AComplaintSuppressesForGood(t *testing.T) {
 			r.t.Fatal(err)
 		}
 		r.wantSuppressed("ann@customer.example", "ann@customer.example complained")
+		if _, err := r.desk.ChangeContact(r.t.Context(), r.contact("ann@customer.example").ID, tickets.ContactChange{Unsuppress: true}); err != nil {
+			r.t.Fatal(err)
+		}
+		r.wantSuppressed("ann@customer.example")
 		r.clean()
 	})
 }

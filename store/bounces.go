@@ -86,6 +86,11 @@ func (tx *Tx) Reached(ctx context.Context, email string, at time.Time) error {
 	return tx.exec(ctx, `DELETE FROM suppressions WHERE email = $1 AND reason = $2 AND at <= $3`, email, desk.Bounced, ms(at))
 }
 
+// Unsuppress forgets all that keeps automatic mail from an address.
+func (tx *Tx) Unsuppress(ctx context.Context, email string) error {
+	return tx.exec(ctx, `DELETE FROM suppressions WHERE email = $1`, email)
+}
+
 // Suppressed tells whether an address gets no automatic mail (REQUIREMENTS L4).
 func (r reads) Suppressed(ctx context.Context, email string) (bool, error) {
 	var n int

@@ -140,7 +140,7 @@ func (d *Desk) tellOfComplaint(ctx context.Context, tx *store.Tx, mb desk.Mailbo
 	}
 	return d.notify(ctx, tx, mb, "Somebody reported our mail as spam",
 		email+" reported a mail from "+mb.Address+" as spam. Postern sends no welcome mail and no acknowledgement there any more.\n\n"+
-			"What you answer still goes out. If they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
+			"What you answer still goes out. Whoever runs Postern can lift that: gateway contact edit "+email+" --automatic-mail\n\nIf they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
 }
 
 // whyBounced says why, for people: the server's words, or at least its code.

@@ -155,6 +155,8 @@ type ContactChange struct {
 	Language  *string
 	Username  *string
 	Disabled  *bool
+	// Unsuppress has automatic mail sent to its addresses again, even where somebody complained.
+	Unsuppress bool
 }
 
 // ChangeContact changes a contact. A contact that is disabled, or whose login address changes, is signed out everywhere.
@@ -181,6 +183,11 @@ func (d *Desk) ChangeContact(ctx context.Context, id desk.ID, change ContactChan
 		for _, email := range c.Addresses {
 			if err := tx.Reached(ctx, email, tx.Now()); err != nil {
 				return err
+			}
+			if change.Unsuppress {
+				if err := tx.Unsuppress(ctx, email); err != nil {
+					return err
+				}
 			}
 		}
 		if err := tx.ChangeContact(ctx, c); err != nil {

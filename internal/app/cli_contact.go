@@ -16,7 +16,7 @@ import (
 type contactFlags struct {
 	name, company, language, username string
 	emails                            []string
-	disabled, noWelcome               bool
+	disabled, noWelcome, unsuppress   bool
 }
 
 func (c *cli) contactCommand() *cobra.Command {
@@ -45,6 +45,7 @@ func (c *cli) contactCommand() *cobra.Command {
 	}
 	add.Flags().BoolVar(&f.noWelcome, "no-welcome", false, "send no welcome mail")
 	edit.Flags().BoolVar(&f.disabled, "disabled", false, "may not sign in any more (--disabled=false: may again)")
+	edit.Flags().BoolVar(&f.unsuppress, "automatic-mail", false, "send automatic mail to its addresses again, even if somebody complained")
 	list := c.listFlag(&cobra.Command{
 		Use: "list", Short: "List the contacts", Args: cobra.NoArgs, Example: "  gateway contact list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.contactList) },
@@ -109,6 +110,7 @@ func (c *cli) contactEdit(ctx context.Context, p *parts, cmd *cobra.Command, nam
 	if given("disabled") {
 		change.Disabled = &f.disabled
 	}
+	change.Unsuppress = f.unsuppress
 	_, err = p.desk.ChangeContact(ctx, contact.ID, change)
 	return err
 }
