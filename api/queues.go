@@ -54,7 +54,7 @@ func (s *server) pauseQueue(ctx context.Context, in *queueInput) (*output[queueV
 }
 
 func (s *server) resumeQueue(ctx context.Context, in *queueInput) (*output[queueView], error) {
-	return s.changeQueue(ctx, in.Queue, func(tx *store.Tx) error { return tx.ResumeQueue(ctx, in.Queue) })
+	return s.changeQueue(ctx, in.Queue, func(tx *store.Tx) error { _, err := tx.ResumeQueue(ctx, in.Queue); return err })
 }
 
 func (s *server) changeQueue(ctx context.Context, name string, change func(*store.Tx) error) (*output[queueView], error) {

@@ -267,7 +267,7 @@ func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 			l.t.Errorf("while paused, %d automatic mails and %d notices go out", a, m)
 		}
 		l.pass(4 * 24 * time.Hour) // longer than a link in a welcome mail lives
-		l.update(func(tx *store.Tx) error { return tx.ResumeQueue(l.t.Context(), desk.QueueAutomatic) })
+		l.update(func(tx *store.Tx) error { _, err := tx.ResumeQueue(l.t.Context(), desk.QueueAutomatic); return err })
 		for _, e := range l.effects(desk.WelcomeMail) {
 			if age := l.db.Now().Sub(e.CreatedAt); age > time.Minute {
 				l.t.Errorf("a welcome mail that waited is %s old: its link has run out", age)
@@ -290,7 +290,7 @@ func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 			}
 			return err
 		})
-		l.update(func(tx *store.Tx) error { return tx.ResumeQueue(l.t.Context(), desk.QueueAutomatic) })
+		l.update(func(tx *store.Tx) error { _, err := tx.ResumeQueue(l.t.Context(), desk.QueueAutomatic); return err })
 		if a := claim(desk.QueueAutomatic); a != 0 {
 			l.t.Errorf("%d of what was thrown away go out", a)
 		}

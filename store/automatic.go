@@ -22,23 +22,24 @@ func (tx *Tx) PauseQueue(ctx context.Context, queue, reason string) (bool, error
 	return n > 0, err
 }
 
-// ResumeQueue has a queue's rows go out again. What was counted in this hour is forgotten: whoever resumes has looked at it. The
-// links in welcome mails that waited live from now on.
-func (tx *Tx) ResumeQueue(ctx context.Context, queue string) error {
+// ResumeQueue has a paused queue's rows go out again. It answers false if it was not paused. What was counted in this hour is
+// forgotten: whoever resumes has looked at it. The links in welcome mails that waited live from now on.
+func (tx *Tx) ResumeQueue(ctx context.Context, queue string) (bool, error) {
+	n, err := tx.changed(ctx, `DELETE FROM pauses WHERE queue = $1`, queue)
+	if err != nil || n == 0 {
+		return false, err
+	}
 	tx.outboxed = true
 	now := ms(tx.Now())
 	if err := tx.forgetSurge(ctx, queue); err != nil {
-		return err
+		return false, err
 	}
 	if err := tx.exec(ctx, `UPDATE one_time SET expires_at = expires_at + ($1 - created_at), created_at = $1
 		WHERE EXISTS (SELECT 1 FROM outbox o WHERE o.queue = $2 AND o.done_at = 0 AND o.attempt = 0 AND o.kind = $3 AND o.contact_id = one_time.contact_id AND o.created_at = one_time.created_at)`,
 		now, queue, desk.WelcomeMail); err != nil {
-		return err
+		return false, err
 	}
-	if err := tx.exec(ctx, `UPDATE outbox SET created_at = $1 WHERE queue = $2 AND done_at = 0 AND attempt = 0 AND kind = $3`, now, queue, desk.WelcomeMail); err != nil {
-		return err
-	}
-	return tx.exec(ctx, `DELETE FROM pauses WHERE queue = $1`, queue)
+	return true, tx.exec(ctx, `UPDATE outbox SET created_at = $1 WHERE queue = $2 AND done_at = 0 AND attempt = 0 AND kind = $3`, now, queue, desk.WelcomeMail)
 }
 
 // DiscardAutomatic ends the automatic mail that waits while its queue is paused, and tells how much it was. Those who were to be

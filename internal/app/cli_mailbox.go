@@ -432,7 +432,11 @@ func mailboxByAddress(org *store.Organisation, address string) (desk.Mailbox, er
 // sayFolder tells people how a folder is.
 func sayFolder(m desk.Mailbox, f desk.Folder) string {
 	s := fmt.Sprintf("%s: %d mails", f.Name, f.Seen)
-	if f.Generation > 0 {
+	switch f.Generation {
+	case 0:
+	case 1:
+		s += " (replaced on the server once)"
+	default:
 		s += fmt.Sprintf(" (replaced on the server %d times)", f.Generation)
 	}
 	switch {

@@ -53,11 +53,17 @@ Its queues: ` + strings.Join(desk.QueueNames(), ", ") + `. A queue that is pause
 		Use: "resume QUEUE", Short: "Send what waits in a paused queue", Args: cobra.ExactArgs(1), Example: "  gateway outbox resume automatic",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withQueue(cmd, args[0], func(ctx context.Context, p *parts) error {
-				err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.ResumeQueue(ctx, args[0]) })
-				if err == nil {
+				var was bool
+				err := p.db.Update(ctx, func(tx *store.Tx) (err error) { was, err = tx.ResumeQueue(ctx, args[0]); return err })
+				switch {
+				case err != nil:
+					return err
+				case was:
 					c.say("The queue %q goes out again.", args[0])
+				default:
+					c.say("The queue %q was not paused.", args[0])
 				}
-				return err
+				return nil
 			})
 		},
 	}

@@ -220,6 +220,7 @@ func TestL10_QueuesArePausedAndResumedFromTheCommandLine(t *testing.T) {
 		}
 	}
 	d.want(0, "goes out again", "outbox", "resume", "automatic")
+	d.want(0, "was not paused", "outbox", "resume", "automatic")
 	d.want(0, "goes out", "outbox", "queues")
 	d.want(2, "no state", "outbox", "list", "--state", "x")
 	d.want(0, "none yet", "outbox", "list")
