@@ -55,12 +55,19 @@ func decodeBytes(b []byte, name string) string {
 	case "", "utf-8", "us-ascii", "iso-8859-1", "windows-1252":
 		// What is valid UTF-8 with characters beyond ASCII is hardly ever meant as Latin-1.
 		if valid {
+			if shifted, ok := iso2022(b); ok {
+				return decodeISO2022(b, shifted)
+			}
 			if bytes.Contains(b, []byte("\x1b$")) || bytes.Contains(b, []byte("\x1b(")) {
 				return decodeWith(japanese.ISO2022JP, b)
 			}
 			return string(b)
 		}
 		return decodeWith(charmap.Windows1252, b)
+	case "iso-2022-kr":
+		return decodeISO2022(b, ksx1001)
+	case "iso-2022-cn", "iso-2022-cn-ext":
+		return decodeISO2022(b, gb2312)
 	}
 	if enc, err := htmlindex.Get(name); err == nil && enc != encoding.Replacement {
 		return likelier(decodeWith(enc, b), b, valid)
@@ -112,6 +119,10 @@ func charsetName(s string) string {
 		return "gb18030"
 	case "ks_c_5601-1987", "ksc5601", "ks_c_5601", "cp949", "949", "korean", "uhc":
 		return "euc-kr"
+	case "csiso2022kr":
+		return "iso-2022-kr"
+	case "csiso2022cn":
+		return "iso-2022-cn"
 	case "sjis", "x-sjis", "shift-jis", "cp932", "ms932", "windows-31j":
 		return "shift_jis"
 	case "big5-hkscs", "cp950", "x-big5":

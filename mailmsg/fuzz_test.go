@@ -19,6 +19,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(sampleMail(1500, false))
 	f.Add(sampleMail(3000, true))
 	f.Add([]byte("From a@b Mon\nFrom: =?utf-8?q?a?= <a@b.c>\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n\nFinal-Recipient: rfc822;a@b.c\n--b--"))
+	f.Add([]byte("Content-Type: text/plain; charset=iso-2022-cn\n\n\x1b$)A\x0eTu\x1b$)Gk{\x0f \x1b$*H\x1bN!!\x1b$+I\x1bO!!\n"))
 	f.Add([]byte("Content-Type: multipart/mixed\n\n--b\nContent-Type: text/html\n\n<p>\n--b\nContent-Disposition: attachment; filename*0*=utf-8''a; filename*1=b\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n#0V%T\nend\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		l := Limits{Size: 64 << 10, Parts: 8, Depth: 3, Fields: 20, HeaderBytes: 2000, Text: 3000}
