@@ -30,19 +30,22 @@ const (
 	perBatch      = 100
 	firstBatch    = 20
 	bytesPerBatch = 16 << 20
-	atOnce        = 3
+	atOnce        = desk.MaxUnderWay / perBatch
 )
 
 // ReadMailbox reads the kept mails of a mailbox, in the order in which they came, until ctx ends. Only the process that
 // holds the mailbox's lease may run it: a reply must not overtake its parent.
-func (g *Ingest) ReadMailbox(ctx context.Context, mailbox desk.ID) error {
+func (g *Ingest) ReadMailbox(ctx context.Context, lease desk.Lease) error {
+	mailbox := lease.MailboxID
 	log := g.Log.With(slog.String("component", "ingest"), slog.String("mailbox_id", string(mailbox)))
 	first := true
 	var r round
 	for {
 		n, err := 0, error(nil)
 		if first {
-			n, err = g.readCarefully(ctx, mailbox, &r)
+			if n, err = g.readCarefully(ctx, mailbox, &r); err == nil {
+				err = g.DB.Update(ctx, func(tx *store.Tx) error { return tx.ReadsManyAtOnce(ctx, lease) })
+			}
 			first = err != nil
 		} else {
 			n, err = g.pass(ctx, mailbox, &r)

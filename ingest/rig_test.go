@@ -111,7 +111,7 @@ func newRig(t *testing.T, o store.Options) *rig {
 			m.Address = "sales@acme.example"
 		}
 		r.update(func(tx *store.Tx) error {
-			lease, ok, err := tx.TakeLease(t.Context(), m.ID, "test", time.Hour)
+			lease, ok, err := tx.TakeLease(t.Context(), m.ID, "place/test", time.Hour)
 			r.lease[m.ID] = lease
 			if err == nil && !ok {
 				err = errors.New("no lease")

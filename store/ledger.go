@@ -15,17 +15,30 @@ import (
 // TakeLease gives owner the right to watch the mailbox until now plus d, if nobody else has it. A lease taken from
 // somebody else has a new epoch, which shuts out what the former owner still writes (REQUIREMENTS I10). An owner is named
 // "instance/process": of an instance only one process runs at a time, so its next one need not wait for the lease to end.
+// A former owner that read mails many at once and has not dropped the lease has died over one of those that it read then, as
+// far as anybody can tell: that counts as an attempt at each of them that has none, and at no mail twice, whatever else ends processes.
 func (tx *Tx) TakeLease(ctx context.Context, mailbox desk.ID, owner string, d time.Duration) (desk.Lease, bool, error) {
 	now := tx.Now()
 	l := desk.Lease{MailboxID: mailbox, Owner: owner, Until: now.Add(d)}
-	err := tx.x.QueryRowContext(ctx, `INSERT INTO leases (mailbox_id, owner, epoch, until) VALUES ($1, $2, 1, $3)
+	var reading int64
+	err := tx.x.QueryRowContext(ctx, `INSERT INTO leases (mailbox_id, owner, epoch, reading, until) VALUES ($1, $2, 1, 0, $3)
 		ON CONFLICT (mailbox_id) DO UPDATE SET owner = $2, until = $3, epoch = leases.epoch + CASE WHEN leases.owner = $2 THEN 0 ELSE 1 END
 		WHERE leases.owner = $2 OR leases.until < $4 OR $5 <> '' AND substr(leases.owner, 1, length($5)) = $5
-		RETURNING epoch`, mailbox, owner, ms(l.Until), ms(now), instanceOf(owner)).Scan(&l.Epoch)
+		RETURNING epoch, reading`, mailbox, owner, ms(l.Until), ms(now), instanceOf(owner)).Scan(&l.Epoch, &reading)
 	if errors.Is(err, sql.ErrNoRows) {
 		return desk.Lease{}, false, nil
 	}
+	if err == nil && reading != 0 && reading != l.Epoch {
+		err = cmp.Or(
+			tx.exec(ctx, `UPDATE ledger SET attempts = 1 WHERE attempts = 0 AND id IN (SELECT id FROM ledger WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 ORDER BY id LIMIT $2)`, mailbox, desk.MaxUnderWay),
+			tx.exec(ctx, `UPDATE leases SET reading = 0 WHERE mailbox_id = $1`, mailbox))
+	}
 	return l, err == nil, err
+}
+
+// ReadsManyAtOnce takes down that the lease's owner reads mails many at once from now on, without counting attempts at each.
+func (tx *Tx) ReadsManyAtOnce(ctx context.Context, l desk.Lease) error {
+	return tx.exec(ctx, `UPDATE leases SET reading = epoch WHERE mailbox_id = $1 AND owner = $2 AND epoch = $3`, l.MailboxID, l.Owner, l.Epoch)
 }
 
 // instanceOf gives what the names of an instance's processes begin with, or "" for a process of no instance.
@@ -38,7 +51,7 @@ func instanceOf(owner string) string {
 
 // DropLease lets go of a lease, so that another process need not wait for it to run out.
 func (tx *Tx) DropLease(ctx context.Context, l desk.Lease) error {
-	return tx.exec(ctx, `UPDATE leases SET until = 0 WHERE mailbox_id = $1 AND owner = $2 AND epoch = $3`, l.MailboxID, l.Owner, l.Epoch)
+	return tx.exec(ctx, `UPDATE leases SET until = 0, reading = 0 WHERE mailbox_id = $1 AND owner = $2 AND epoch = $3`, l.MailboxID, l.Owner, l.Epoch)
 }
 
 // holdLease fails with Conflict if the lease is no longer the owner's, and keeps it from changing until the commit.

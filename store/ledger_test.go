@@ -202,6 +202,66 @@ func TestI10_OneOfManyTakesALease(t *testing.T) {
 	})
 }
 
+// TestI7_ADeathWhileManyAreReadCountsOnce, at each of those that were read, and only if it was one.
+func TestI7_ADeathWhileManyAreReadCountsOnce(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		l := takeLease(t, db, m.ID, "place/0", time.Hour)
+		var uids []uint32
+		for uid := range uint32(desk.MaxUnderWay + 2) {
+			uids = append(uids, uid+1)
+		}
+		keep(t, db, l, 7, uids...)
+		keep(t, db, takeLease(t, db, other.ID, "place/0", time.Hour), 7, 1)
+		attempts := func(mailbox desk.ID) (counts [3]int) {
+			for _, e := range must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), mailbox, "", 1000)) {
+				counts[e.Attempts]++
+			}
+			return counts
+		}
+		want := func(when string, none, one, two int) {
+			t.Helper()
+			if got := attempts(m.ID); got != [3]int{none, one, two} {
+				t.Errorf("%s: %v mails have no, one and two attempts; want %d, %d and %d", when, got, none, one, two)
+			}
+		}
+		next := 0
+		another := func() {
+			next++
+			l = takeLease(t, db, m.ID, fmt.Sprintf("place/%d", next), time.Hour)
+		}
+		many := func() {
+			commit(t, db, func(tx *Tx) error { return tx.ReadsManyAtOnce(t.Context(), l) })
+		}
+		all := len(uids)
+		another()
+		want("after a process that has not read many at once", all, 0, 0)
+		many()
+		takeLease(t, db, m.ID, l.Owner, time.Hour)
+		want("when the lease is renewed", all, 0, 0)
+		commit(t, db, func(tx *Tx) error { return tx.DropLease(t.Context(), l) })
+		another()
+		want("after one that has ended as it should", all, 0, 0)
+		many()
+		former := l
+		another()
+		want("after one that has died", 2, desk.MaxUnderWay, 0)
+		first := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 1))[0]
+		commit(t, db, func(tx *Tx) error { return tx.CountAttempt(t.Context(), first.ID, 1) })
+		commit(t, db, func(tx *Tx) error { return tx.ReadsManyAtOnce(t.Context(), former) }) // it was alive after all
+		another()
+		want("after one that has died over the first", 2, desk.MaxUnderWay-1, 1)
+		for range 4 {
+			many()
+			another()
+		}
+		want("after some more", 2, desk.MaxUnderWay-1, 1)
+		if got := attempts(other.ID); got != [3]int{1, 0, 0} {
+			t.Errorf("of another mailbox: %v", got)
+		}
+	})
+}
+
 func TestW4_DeliveryThatComesAgainIsKeptOnce(t *testing.T) {
 	bothWith(t, func(t *testing.T, o Options) {
 		c := newClock()

@@ -209,7 +209,7 @@ func (s *stack) ingestBacklog(b *testing.B) float64 {
 	g, gctx := errgroup.WithContext(ctx)
 	start := time.Now()
 	g.Go(func() error { return watch.New(s.box, lease, s.ingest, s.blobs, watch.Options{Log: s.log}).Run(gctx) })
-	g.Go(func() error { return s.ingest.ReadMailbox(gctx, s.box.ID) })
+	g.Go(func() error { return s.ingest.ReadMailbox(gctx, lease) })
 	for { // what is asked here costs nothing: it must not be what is measured
 		folder, err := s.db.Folder(ctx, s.box.ID, "INBOX")
 		check(b, err)

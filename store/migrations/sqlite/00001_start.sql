@@ -73,6 +73,7 @@ CREATE TABLE leases (
     mailbox_id TEXT PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
     owner      TEXT NOT NULL,
     epoch      BIGINT NOT NULL,
+    reading    BIGINT NOT NULL, -- the epoch in which mails are read many at once; 0: they are not
     until      BIGINT NOT NULL
 );
 CREATE TABLE forms (
