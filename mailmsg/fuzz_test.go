@@ -242,7 +242,24 @@ func FuzzReachable(f *testing.F) {
 				}
 			}
 		}
+		whole := wrapped64(raw)
+		for _, l := range []Limits{{}, {Parts: 3}, {Depth: 2}, {Text: 100}, {Work: 200}} {
+			m, files := parseKeeping(t, whole, l)
+			shown := m.Text + "\n" + m.HTML + "\n" + strings.Join(files, "\n")
+			for _, word := range placed {
+				if !strings.Contains(shown, word) && !(m.Truncated && cutIn(shown, word)) {
+					t.Fatalf("%+v: encoded as a whole, %q is lost of\n%s\n%+v\n%q", l, word, raw, m, files)
+				}
+			}
+		}
 	})
+}
+
+// wrapped64 makes a mail the only part of a multipart that is in base64 as a whole.
+func wrapped64(raw string) string {
+	_, part, _ := strings.Cut(raw, "\n")
+	return "From: ann@example.net\nContent-Type: multipart/mixed; boundary=whole\nContent-Transfer-Encoding: base64\n\n" +
+		base64.StdEncoding.EncodeToString([]byte("--whole\n"+part+"\n--whole--\n"))
 }
 
 // FuzzAlternatives: whatever stands beside it as HTML, what a mail says as text is in its text or, if it was put aside, noted.

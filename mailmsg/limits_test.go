@@ -63,6 +63,11 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 		nested = fmt.Sprintf("Content-Type: multipart/alternative; boundary=a%[1]d\n\n--a%[1]d\n\n \n--a%[1]d\nContent-Type: multipart/mixed; boundary=m%[1]d\n\n--m%[1]d\n%[2]s\n--m%[1]d\n\nx\n--m%[1]d--\n--a%[1]d--\n",
 			i, map[bool]string{true: "Content-Type: text/html\n\n" + nested, false: nested}[i == 0])
 	}
+	encoded := "--e0\n\n" + fill("x\n", 1<<20)
+	for i := range 24 {
+		encoded = fmt.Sprintf("--e%[2]d\nContent-Type: multipart/mixed; boundary=e%[1]d\nContent-Transfer-Encoding: quoted-printable\nX: =3D\n\n%[3]s", i, i+1, encoded)
+	}
+	encoded = "Content-Type: multipart/mixed; boundary=e24\nContent-Transfer-Encoding: quoted-printable\n\n" + encoded
 	for name, raw := range map[string]string{
 		"words in subject":     "Subject: " + badWords + "\n\n",
 		"words in names":       parts(40, `Content-Disposition: attachment; filename="`+badWords+"\"\n\nx"),
@@ -110,6 +115,9 @@ func TestI7_NoMailTakesTimeBeyondItsSize(t *testing.T) {
 		"quoted ends":          parts(2, "Content-Transfer-Encoding: quoted-printable\n\n"+fill("="+fill(" ", 254), 1<<20)),
 		"nested alternatives":  from + nested,
 		"files in text":        from + "\n" + fill("begin 644 a\n#0V%T\nend\n", 1<<20),
+		"epilogues":            from + "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n" + fill("--b--\ny\n", 1<<20),
+		"preamble":             from + "Content-Type: multipart/mixed; boundary=b\n\n" + fill("mime. ", 1<<20) + "\n--b\n\nx\n--b--\n",
+		"encoded in encoded":   from + encoded,
 		"flowing":              from + "Content-Type: text/plain; format=flowed\n\n" + fill("> > >> \n", 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) { readAtLast(t, raw) })

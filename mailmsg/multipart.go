@@ -49,6 +49,9 @@ func (p *parser) multipart(h header, ct value, mediaType string, depth int) ([]p
 		}
 		p.defect("a multipart doesn't say its boundary")
 	}
+	if by := p.encodedParts(h.get("content-transfer-encoding"), boundary); by != nil {
+		return p.readEncoded(by, boundary, mediaType, depth)
+	}
 	return p.readParts(boundary, mediaType, depth)
 }
 
@@ -111,9 +114,15 @@ func (p *parser) readParts(boundary, mediaType string, depth int) ([]piece, erro
 		p.defect("a multipart's boundary never appears")
 		return []piece{{text: p.decoded(preamble, "")}}, nil
 	}
-	if over { // a preamble nobody writes; it is not shown, but kept
+	if over {
 		p.truncated("the text before a multipart's first part is too long")
-		rest := io.MultiReader(bytes.NewReader(preamble), &body{s: src})
+	}
+	if over || !usualPreamble(preamble) {
+		p.defect("there is text before a multipart's first part")
+		rest := io.Reader(bytes.NewReader(preamble))
+		if over {
+			rest = io.MultiReader(rest, &body{s: src})
+		}
 		if err := p.attach(rest, desk.Attachment{Name: "preamble.txt", Type: "text/plain"}); err != nil {
 			return nil, err
 		}
@@ -124,7 +133,7 @@ func (p *parser) readParts(boundary, mediaType string, depth int) ([]piece, erro
 		if src.closing {
 			// Behind the last boundary there is an epilogue, and rarely, where mails were glued together, another part.
 			ended = true
-			if err := discard(src.open()); err != nil {
+			if err := p.epilogue(); err != nil {
 				return nil, err
 			}
 			continue
@@ -172,16 +181,13 @@ func (p *parser) misnamed(content []byte, mediaType string, depth int) (pieces [
 // attachRest keeps what is left of the mail as one file.
 func (p *parser) attachRest() error {
 	p.src.leave(0)
-	return p.attach(p.src.open(), desk.Attachment{Name: "rest-of-message.bin", Type: "application/octet-stream"})
+	return p.attach(p.src.open(), restOfMessage())
 }
 
 // guessBoundary finds the boundary of a multipart that doesn't tell it: a "--" line with a part's header behind.
 func (p *parser) guessBoundary() string {
 	src := p.src
-	for src.end-src.pos < sourceBuffer/2 && !src.eof {
-		src.fill()
-	}
-	have := src.buf[src.pos:min(src.end, src.pos+sourceBuffer/2)]
+	have := src.peek(sourceBuffer / 2)
 	for n := 0; n < 200 && len(have) > 0; n++ {
 		line, rest, _ := bytes.Cut(have, []byte("\n"))
 		if src.boundaryAt(line) { // an outer multipart goes on
@@ -194,10 +200,4 @@ func (p *parser) guessBoundary() string {
 		have = rest
 	}
 	return ""
-}
-
-func discard(b *body) error {
-	for len(b.next(sourceBuffer)) > 0 {
-	}
-	return b.s.err
 }

@@ -100,7 +100,7 @@ func (p *parser) read() error {
 	if p.src.cut {
 		p.truncated("the mail is longer than %d bytes", p.limits.Size)
 		rest := io.MultiReader(bytes.NewReader(slices.Clone(p.src.buf[p.src.pos:p.src.end])), p.src.rest())
-		if err := p.attach(rest, desk.Attachment{Name: "rest-of-message.bin", Type: "application/octet-stream"}); err != nil {
+		if err := p.attach(rest, restOfMessage()); err != nil {
 			return err
 		}
 	}

@@ -86,7 +86,7 @@ func TestParseAlternativesAndFiles(t *testing.T) {
 	raw := crlf(`From: ann@example.net
 Content-Type: multipart/mixed; boundary="m"
 
-This is a message in parts.
+This is a multi-part message in MIME format.
 --m
 Content-Type: multipart/related; boundary=r
 
@@ -121,7 +121,6 @@ Content-Disposition: attachment; filename*=utf-8''%C3%BC%20x.txt
 
 file
 --m--
-epilogue
 `)
 	m, files := parseKeeping(t, raw, Limits{})
 	if m.Text != "text" || m.HTML != `<p>html <img src="cid:logo@example.net"></p>` {

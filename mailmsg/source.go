@@ -126,6 +126,14 @@ func (s *source) peekLine(limit int) []byte {
 	}
 }
 
+// peek gives the next n bytes, or as many as there are.
+func (s *source) peek(n int) []byte {
+	for s.end-s.pos < n && !s.eof {
+		s.fill()
+	}
+	return s.buf[s.pos:min(s.end, s.pos+n)]
+}
+
 // line takes a line of a header, without its end. It answers false at the end of the input and at a boundary, which it
 // leaves where it is. part is set while the line is longer than what is given.
 func (s *source) line() (line []byte, part, ok bool) {
