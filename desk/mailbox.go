@@ -29,6 +29,7 @@ type Mailbox struct {
 	Receiver    Receiver
 	Pipeline    string
 	Paused      bool
+	TriedAt     time.Time // when an operator last had it read at once, however long it was to wait after a failure
 	CreatedAt   time.Time
 }
 

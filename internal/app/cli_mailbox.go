@@ -93,7 +93,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again, from where it was left", false))
+	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left, and one that fails at once", false))
 	return cmd
 }
 
@@ -106,7 +106,7 @@ func (c *cli) pauseCommand(name, short string, paused bool) *cobra.Command {
 		Use: name + " ADDRESS", Short: short, Args: cobra.ExactArgs(1), Example: "  gateway mailbox " + name + " support@example.com",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error {
-				return changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error { mb.Paused = paused; return nil }, nil)
+				return changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error { mb.Paused, mb.TriedAt = paused, p.db.Now(); return nil }, nil)
 			})
 		},
 	}
@@ -144,7 +144,10 @@ func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) er
 		if f.noCheck {
 			check = nil
 		}
-		return changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error { return f.change(mb, cmd.Flags().Changed) }, check)
+		return changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error {
+			mb.TriedAt = p.db.Now()
+			return f.change(mb, cmd.Flags().Changed)
+		}, check)
 	})
 }
 

@@ -54,6 +54,7 @@ CREATE TABLE mailboxes (
     calibrated_at    BIGINT NOT NULL,
     pipeline         TEXT NOT NULL,
     paused           BOOLEAN NOT NULL,
+    tried_at         BIGINT NOT NULL, -- when an operator last had it read at once
     created_at       BIGINT NOT NULL
 );
 CREATE TABLE folders (
