@@ -33,7 +33,7 @@ func (c *client) arrives(mails ...string) {
 	ok(c.t, c.ingest.Keep(c.t.Context(), lease, b))
 	ctx, stop := context.WithCancel(c.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- c.ingest.ReadMailbox(ctx, lease) }()
+	go func() { done <- c.ingest.ReadMailbox(ctx, lease, nil) }()
 	mailtest.Until(c.t, "all mails are filed", func() bool {
 		left, err := c.db.PendingOf(ctx, b.MailboxID, "", 1)
 		return err == nil && len(left) == 0

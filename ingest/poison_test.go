@@ -79,7 +79,7 @@ func readForEver(mailbox desk.ID) error {
 	}); err != nil {
 		return err
 	}
-	return g.ReadMailbox(ctx, lease)
+	return g.ReadMailbox(ctx, lease, nil)
 }
 
 // reader is such a process.

@@ -34,12 +34,13 @@ const (
 )
 
 // ReadMailbox reads the kept mails of a mailbox, in the order in which they came, until ctx ends. Only the process that
-// holds the mailbox's lease may run it: a reply must not overtake its parent.
-func (g *Ingest) ReadMailbox(ctx context.Context, lease desk.Lease) error {
+// holds the mailbox's lease may run it: a reply must not overtake its parent. sent is asked where one
+// may have; nil: there is nobody to ask.
+func (g *Ingest) ReadMailbox(ctx context.Context, lease desk.Lease, sent SentFolder) error {
 	mailbox := lease.MailboxID
 	log := g.Log.With(slog.String("component", "ingest"), slog.String("mailbox_id", string(mailbox)))
 	first := true
-	var r round
+	r := round{sent: sent}
 	for {
 		n, err := 0, error(nil)
 		if first {
@@ -348,6 +349,7 @@ func (g *Ingest) file(ctx context.Context, batch []parsed, r *round) (int, error
 	if len(waits) > 0 && ctx.Err() == nil {
 		g.leave(ctx, r, len(waits), waits[0].entry, waits[0].err)
 	}
+	ready = g.withSent(ctx, ready, r)
 	if bad := slices.IndexFunc(ready, func(p parsed) bool { return p.err != nil }); bad < 0 {
 		mails := make([]tickets.ReadMail, len(ready))
 		for i, p := range ready {

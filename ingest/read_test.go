@@ -179,7 +179,7 @@ func TestReadMailboxReadsWhatComesAndStops(t *testing.T) {
 	both(t, func(r *rig) {
 		ctx, cancel := context.WithCancel(r.t.Context())
 		done := make(chan error, 2)
-		go func() { done <- r.g.ReadMailbox(ctx, r.lease[r.mb.ID]) }()
+		go func() { done <- r.g.ReadMailbox(ctx, r.lease[r.mb.ID], nil) }()
 		go func() { done <- r.g.ReadForms(ctx) }()
 		for i := range 3 {
 			it := r.keep(r.mb.ID, desk.Inbox, time.Now(), mail(ann, support, fmt.Sprintf("%d@customer.example", i), "x"))[0]
@@ -246,7 +246,7 @@ func outageAt(t *testing.T, at int) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- r.g.ReadMailbox(ctx, r.lease[r.mb.ID]) }()
+	go func() { done <- r.g.ReadMailbox(ctx, r.lease[r.mb.ID], nil) }()
 	<-reached
 	if counts, err := r.db.LedgerCounts(ctx); err != nil || counts[desk.NewTicket] == 0 || counts[desk.Pending] == 0 {
 		t.Errorf("not in the middle: %v, %v", counts, err)

@@ -17,6 +17,9 @@ type round struct {
 	over  bool         // all that was pending had its turn
 	again time.Time    // when the next round may begin, if this one left something
 	row   atomic.Int32 // how many items in a row the place for files had trouble with
+
+	sent      SentFolder // nil: there is nobody to ask
+	sentAgain time.Time  // when it may be asked again, after trouble
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -251,6 +252,13 @@ const (
 // PendingOf lists inbound items of a mailbox that wait to be read and came after the item named, oldest first.
 func (r reads) PendingOf(ctx context.Context, mailbox, after desk.ID, limit int) ([]desk.LedgerEntry, error) {
 	return collect(ctx, r.x, scanLedger, pendingOf, mailbox, after, limit)
+}
+
+// PendingSent lists the newest mails of a mailbox's Sent folder that wait to be read, in the order in which they came.
+func (r reads) PendingSent(ctx context.Context, mailbox desk.ID, limit int) ([]desk.LedgerEntry, error) {
+	found, err := collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND role = $2 ORDER BY id DESC LIMIT $3`, mailbox, desk.Sent, limit)
+	slices.Reverse(found)
+	return found, err
 }
 
 // PendingForms lists form posts that wait to be read and came after the item named, oldest first.

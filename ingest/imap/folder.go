@@ -27,6 +27,7 @@ type folder struct {
 	name     string // empty: not found yet
 	former   string // the name of the Sent folder that is not found any more
 	signedIn func()
+	looks    *looks
 	account  string // whose folders these are: what it says only has to differ for another server or user
 
 	generation int64  // of the folder, with validity what follows is about
@@ -198,6 +199,7 @@ func (f *folder) session(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
+	defer f.looks.end(errNotWatched)
 	f.signedIn()
 	f.looked, f.probed, f.patience = false, false, firstPatience
 	if f.name == "" {
@@ -226,7 +228,10 @@ func (f *folder) session(ctx context.Context) error {
 		case <-news: // what it tells of is read now
 		default:
 		}
-		if err := f.catchUp(ctx, client); err != nil {
+		asked := f.looks.begin()
+		err := f.catchUp(ctx, client)
+		answer(asked, err)
+		if err != nil {
 			return err
 		}
 		if err := f.sweep(ctx, client); err != nil {
@@ -299,6 +304,8 @@ func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-cha
 	case <-client.Closed():
 		return errors.New("the server closed the connection")
 	case <-news:
+		f.patience = firstPatience
+	case <-f.looks.nudge:
 		f.patience = firstPatience
 	case <-timer.C:
 	}

@@ -111,7 +111,7 @@ func (r *rig) watch() (stop func()) {
 		}
 	})
 	all.Go(func() {
-		if err := r.g.ReadMailbox(ctx, lease); err != nil {
+		if err := r.g.ReadMailbox(ctx, lease, nil); err != nil {
 			r.t.Errorf("read: %v", err)
 		}
 	})

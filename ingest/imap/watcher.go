@@ -106,6 +106,7 @@ type Watcher struct {
 	blobs   Blobs
 	options Options
 	log     *slog.Logger
+	sent    *looks
 }
 
 // New gives a Watcher that does nothing until Run.
@@ -128,7 +129,7 @@ func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options
 		o.Report = func(Status) {}
 	}
 	log := o.Log.With(slog.String("component", "ingest/imap"), slog.String("mailbox", m.Address), slog.String("mailbox_id", string(m.ID)))
-	return &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log}
+	return &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log, sent: newLooks()}
 }
 
 func fallback[T int | int64 | time.Duration](v *T, d T) {
@@ -152,11 +153,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 	// A password that is wrong is wrong for all folders: the others wait until the first is in.
 	open, once := make(chan struct{}), sync.Once{}
 	account := config.User + " at " + config.Host
-	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
+	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", looks: newLooks(), signedIn: func() { once.Do(func() { close(open) }) }}
 	group.Go(func() error { return inbox.run(inner) })
-	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}}}
+	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}, looks: w.sent}}
 	for _, name := range w.mailbox.Folders {
-		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
+		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, looks: newLooks(), signedIn: func() {}})
 	}
 	later := []func(context.Context) error{(&second{w: w, config: config, account: account}).run}
 	for _, f := range others {

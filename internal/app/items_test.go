@@ -77,7 +77,7 @@ func (d *desktop) settles() {
 	d.with(func(p *parts) {
 		ctx, stop := context.WithCancel(d.t.Context())
 		done := make(chan error, 1)
-		go func() { done <- p.ingest.ReadMailbox(ctx, d.lease) }()
+		go func() { done <- p.ingest.ReadMailbox(ctx, d.lease, nil) }()
 		mailtest.Until(d.t, "all mails are settled", func() bool {
 			left, err := p.db.PendingOf(ctx, d.mb, "", 1)
 			return err == nil && len(left) == 0

@@ -48,7 +48,7 @@ func newBox(t *testing.T) *box {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- b.p.ingest.ReadMailbox(ctx, b.lease) }()
+	go func() { done <- b.p.ingest.ReadMailbox(ctx, b.lease, nil) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

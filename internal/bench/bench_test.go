@@ -208,8 +208,9 @@ func (s *stack) ingestBacklog(b *testing.B) float64 {
 	}))
 	g, gctx := errgroup.WithContext(ctx)
 	start := time.Now()
-	g.Go(func() error { return watch.New(s.box, lease, s.ingest, s.blobs, watch.Options{Log: s.log}).Run(gctx) })
-	g.Go(func() error { return s.ingest.ReadMailbox(gctx, lease) })
+	w := watch.New(s.box, lease, s.ingest, s.blobs, watch.Options{Log: s.log})
+	g.Go(func() error { return w.Run(gctx) })
+	g.Go(func() error { return s.ingest.ReadMailbox(gctx, lease, w) })
 	for { // what is asked here costs nothing: it must not be what is measured
 		folder, err := s.db.Folder(ctx, s.box.ID, "INBOX")
 		check(b, err)
