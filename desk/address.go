@@ -14,10 +14,14 @@ type Address struct {
 
 // String gives the address as people read it, not as a mail header needs it.
 func (a Address) String() string {
-	if a.Name == "" {
-		return a.Email
+	email := a.Email
+	if local, domain, ok := strings.Cut(email, "@"); ok {
+		email = local + "@" + readableDomain(domain)
 	}
-	return a.Name + " <" + a.Email + ">"
+	if a.Name == "" {
+		return email
+	}
+	return a.Name + " <" + email + ">"
 }
 
 // LogValue hides most of the local part: a log needs to tell addresses apart, not to list customers.
@@ -35,7 +39,8 @@ func MaskEmail(email string) string {
 	return "…"
 }
 
-// NormalizeEmail gives the form under which an address is stored and compared: trimmed and lower-case.
+// NormalizeEmail gives the form under which an address is stored and compared: trimmed and lower-case, its domain as it goes
+// over the network (xn--bcher-kva.example for bücher.example).
 // RFC 5321 section 2.4 lets a server tell the cases of a local part apart; none that people use does.
 // It answers false for what is not one plain addr-spec with a dot-atom local part and a domain.
 func NormalizeEmail(s string) (string, bool) {
@@ -52,21 +57,28 @@ func NormalizeEmail(s string) (string, bool) {
 			return "", false
 		}
 	}
-	if !validDomain(domain) {
+	if domain, ok = normalDomain(domain); !ok || len(local)+1+len(domain) > 254 {
 		return "", false
 	}
-	return s, true
+	return local + "@" + domain, true
 }
 
 // NormalizeDomain gives the form under which a company's domain is stored: lower-case, without a leading "@" or
-// a trailing dot. It answers false for what is no domain of at least two labels.
+// a trailing dot, as it goes over the network. It answers false for what is no domain of at least two labels.
 func NormalizeDomain(s string) (string, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	s = strings.TrimSuffix(strings.TrimPrefix(s, "@"), ".")
-	if !strings.Contains(s, ".") || !validDomain(s) {
+	if !strings.Contains(s, ".") {
 		return "", false
 	}
-	return s, true
+	return normalDomain(s)
+}
+
+func normalDomain(s string) (string, bool) {
+	if !validDomain(s) {
+		return "", false
+	}
+	return asciiDomain(s)
 }
 
 func validDomain(domain string) bool {

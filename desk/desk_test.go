@@ -14,9 +14,9 @@ import (
 func TestNormalizeEmail(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		" Ann@Example.COM ": "ann@example.com", "a.b+c@x.example": "a.b+c@x.example", "jörg@müller.example": "jörg@müller.example", "o'brien@x.example": "o'brien@x.example", "a@localhost": "a@localhost",
+		" Ann@Example.COM ": "ann@example.com", "a.b+c@x.example": "a.b+c@x.example", "jörg@müller.example": "jörg@xn--mller-kva.example", "ann@xn--bcher-kva.example": "ann@xn--bcher-kva.example", "Ann@Bücher.Example": "ann@xn--bcher-kva.example", "ann@BÜCHER.example": "ann@xn--bcher-kva.example", "a@例え.テスト": "a@xn--r8jz45g.xn--zckzah", "o'brien@x.example": "o'brien@x.example", "a@localhost": "a@localhost",
 		"": "", "ann": "", "@x.example": "", "ann@": "", "a@b@c.example": "", "a b@x.example": "", "a\x00b@x.example": "", "a\r\nBcc: x@y": "", "a\u200bb@x.example": "", "a\u202eb@x.example": "",
-		".a@x.example": "", "a.@x.example": "", "a..b@x.example": "", `"a b"@x.example`: "", "<a@x.example>": "", "a@x..example": "", "a@-x.example": "", "a@x-.example": "", "a@x_y.example": "",
+		".a@x.example": "", "a.@x.example": "", "a..b@x.example": "", `"a b"@x.example`: "", "<a@x.example>": "", "a@x..example": "", "a@-x.example": "", "a@x-.example": "", "a@x_y.example": "", "ann@bu\u0308cher.example": "", "a@xn--ü.example": "", "a@" + strings.Repeat("ü", 31) + "例" + ".example": "",
 		"a@[127.0.0.1]": "", "a(c)@x.example": "", "a,b@x.example": "", "a@x.example, b@x.example": "", strings.Repeat("a", 65) + "@x.example": "",
 		"a@" + strings.Repeat("a", 64) + ".example": "", strings.Repeat("a", 64) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 4) + "example": "",
 	} {
@@ -28,7 +28,7 @@ func TestNormalizeEmail(t *testing.T) {
 }
 
 func FuzzNormalizeEmail(f *testing.F) {
-	for _, s := range []string{"Ann@Example.com", " a@b ", "a\xff@b", "İ@x", "a@ǅ.example"} {
+	for _, s := range []string{"Ann@Example.com", " a@b ", "a\xff@b", "İ@x", "a@ǅ.example", "a@bücher.example", "a@xn--bcher-kva.example"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -39,16 +39,37 @@ func FuzzNormalizeEmail(f *testing.F) {
 		if twice, ok := desk.NormalizeEmail(once); !ok || twice != once {
 			t.Errorf("%q becomes %q and then %q", in, once, twice)
 		}
+		shown := desk.Address{Email: once}.String()
+		if back, ok := desk.NormalizeEmail(shown); !ok || back != once {
+			t.Errorf("%q is shown as %q, which is %q", once, shown, back)
+		}
 		if strings.ContainsAny(once, " \r\n\x00<>,;\"") || strings.Count(once, "@") != 1 {
 			t.Errorf("%q becomes %q", in, once)
 		}
 	})
 }
 
+func TestAddressIsShownWithLatinLettersOnly(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"ann@bücher.example": "ann@bücher.example", "ann@xn--bcher-kva.example": "ann@bücher.example", "ann@łódź.example": "ann@łódź.example",
+		"ann@аcme.example": "ann@xn--cme-5cd.example", "ann@example.xn--p1ai": "ann@example.xn--p1ai", "ann@xn--.example": "ann@xn--.example", "ann@xn--acme-.example": "ann@xn--acme-.example", "ann@xn--99999999999.example": "ann@xn--99999999999.example",
+		"ann@acme.example": "ann@acme.example",
+	} {
+		email, ok := desk.NormalizeEmail(in)
+		if strings.HasPrefix(in, "ann@xn--") && !ok {
+			email = in
+		}
+		if got := (desk.Address{Email: email}).String(); got != want {
+			t.Errorf("%q (%q): %q, want %q", in, email, got, want)
+		}
+	}
+}
+
 func TestNormalizeDomain(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"Acme.Example": "acme.example", "@acme.example": "acme.example", "acme.example.": "acme.example", "münchen.example": "münchen.example",
+		"Acme.Example": "acme.example", "@acme.example": "acme.example", "acme.example.": "acme.example", "münchen.example": "xn--mnchen-3ya.example", "xn--mnchen-3ya.example": "xn--mnchen-3ya.example",
 		"": "", "com": "", "acme..example": "", "-a.example": "", "https://acme.example": "", "a@b.example": "", "acme.example/x": "", "*.acme.example": "",
 	} {
 		got, ok := desk.NormalizeDomain(in)

@@ -172,10 +172,22 @@ func (r Receiver) passed(word AuthResults, email string) (bool, string) {
 		return false, fmt.Sprintf("%s does not vouch for %s: dmarc=%.20s", r.Name(), domain, dmarc[0].Result)
 	}
 	from, ok := dmarc[0].Prop("header.from")
-	if from = strings.ToLower(strings.TrimSuffix(from, ".")); !ok || from != domain && from != email {
+	if from = strings.ToLower(strings.TrimSuffix(from, ".")); !ok || !sameDomain(from, email) {
 		return false, fmt.Sprintf("%s vouches for %.100q, not for %s", r.Name(), from, domain)
 	}
 	return true, fmt.Sprintf("%s vouches for %s: dmarc=pass", r.Name(), domain)
+}
+
+// sameDomain tells whether a receiver's word is about an address or its domain. It may have the domain in letters.
+func sameDomain(word, email string) bool {
+	if isASCII(word) {
+		return word == email || word == DomainOf(email)
+	}
+	if address, ok := NormalizeEmail(word); ok {
+		return address == email
+	}
+	domain, ok := NormalizeDomain(word)
+	return ok && domain == DomainOf(email)
 }
 
 // Name is what people know the receiver by; empty: nobody is believed.

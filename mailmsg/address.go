@@ -3,9 +3,13 @@ package mailmsg
 import (
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 
 	"postern/desk"
 )
@@ -149,13 +153,48 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 	if joined || strings.ContainsRune(spec, utf8.RuneError) {
 		return a, false
 	}
-	if email, ok := desk.NormalizeEmail(spec); ok {
+	if email, ok := desk.NormalizeEmail(shortForm(spec)); ok {
 		a.Email = email
+		sure = sure && oneDomain(spec, email)
 	} else {
 		sure = false
 		a.Email = roughEmail(spec)
 	}
 	return a, sure
+}
+
+// shortForm writes the domain of an address with as few characters as it can be written with.
+func shortForm(spec string) string {
+	local, domain, ok := strings.Cut(spec, "@")
+	if !ok || ascii([]byte(domain)) {
+		return spec
+	}
+	return local + "@" + norm.NFC.String(domain)
+}
+
+// oneDomain tells whether the domain of an address, as it was written and as we have normalised it, is surely the one that people
+// see. Others, who go by all the rules of IDNA, take many letters for others, and some for none. And nobody honest puts Latin letters
+// and such that look like them into one name.
+func oneDomain(spec, email string) bool {
+	_, domain, _ := strings.Cut(spec, "@")
+	normal := desk.DomainOf(email)
+	if !ascii([]byte(domain)) {
+		if others, err := idna.Lookup.ToASCII(strings.ToLower(strings.TrimSpace(domain))); err != nil || others != normal {
+			return false
+		}
+	}
+	if !strings.Contains(normal, "xn--") {
+		return true
+	}
+	letters, err := idna.Punycode.ToUnicode(normal)
+	return err == nil && !slices.ContainsFunc(strings.Split(letters, "."), mixesScripts)
+}
+
+func mixesScripts(label string) bool {
+	return strings.ContainsFunc(label, func(r rune) bool { return unicode.Is(unicode.Latin, r) }) &&
+		strings.ContainsFunc(label, func(r rune) bool {
+			return unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee)
+		})
 }
 
 const blanks = " \t\r\n"
@@ -392,11 +431,17 @@ func sender(h header) (from desk.Address, unsure bool) {
 	}
 	// A second reader, written by others: where both understand the value they have to agree.
 	if others, err := mail.ParseAddressList(fields[0]); err == nil {
-		if len(others) != 1 || !strings.EqualFold(others[0].Address, list[0].Email) {
+		if len(others) != 1 || !sameAddress(others[0].Address, list[0].Email) {
 			return list[0], true
 		}
 	}
 	return list[0], false
+}
+
+// sameAddress tells whether another reader found the address that we have normalised.
+func sameAddress(other, email string) bool {
+	normal, ok := desk.NormalizeEmail(shortForm(other))
+	return ok && normal == email || strings.EqualFold(other, email)
 }
 
 // hasHiddenCharacters tells of control and bidirectional characters, also inside encoded words.

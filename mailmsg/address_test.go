@@ -122,6 +122,21 @@ func TestA2_AnAddressIsTheRightOneOrNone(t *testing.T) {
 		{"x\xffann@b.example", "", unsure},
 		{"x\u00a0ann@b.example", "", unsure},
 
+		// A domain in letters is the one that the network knows, and no other that looks like it.
+		{`Ann <ann@bücher.example>`, "ann@xn--bcher-kva.example", sure},
+		{`Ann <ann@BÜCHER.Example>`, "ann@xn--bcher-kva.example", sure},
+		{"Ann <ann@bu\u0308cher.example>", "ann@xn--bcher-kva.example", sure},
+		{`Ann <ann@xn--bcher-kva.example>`, "ann@xn--bcher-kva.example", sure},
+		{`Ann <ann@XN--BCHER-KVA.example>`, "ann@xn--bcher-kva.example", sure},
+		{"Ann <ann@bü\u0441her.example>", "ann@xn--bher-0ra631c.example", unsure}, // a Cyrillic letter that looks like "c"
+		{"Ann <ann@xn--bher-0ra631c.example>", "ann@xn--bher-0ra631c.example", unsure},
+		{"Ann <ann@\u043f\u043e\u0447\u0442\u0430.example>", "ann@xn--80a1acny.example", sure},
+		{"Ann <ann@\uff42.example>", "ann@xn--ni7c.example", unsure},   // a wide "b"
+		{"Ann <ann@\u0627b.example>", "ann@xn--b-ymc.example", unsure}, // turns round in the middle
+		{"Ann <ann@b\u202e\u00fc.example>", "", unsure},
+		{"Ann <ann@b\u200d\u00fc.example>", "", unsure},
+		{"Ann <ann@\u00fc\u0300.example>", "ann@xn--7ja.example", sure},
+
 		// What people's programs get wrong, and is plain to a reader.
 		{`Ann Smith ann@b.example`, "ann@b.example", unsure},
 		{`'ann@b.example'`, "ann@b.example", unsure},
