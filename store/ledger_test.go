@@ -588,3 +588,47 @@ func TestY1_VerifyFindsEachViolationAndNothingOnGoodData(t *testing.T) {
 		})
 	})
 }
+
+// TestINV1_WhatWaitsLongIsTold, and is no broken promise.
+func TestINV1_WhatWaitsLongIsTold(t *testing.T) {
+	bothWith(t, func(t *testing.T, o Options) {
+		c := newClock()
+		o.Now = c.now
+		db := open(t, o)
+		m, other := addMailbox(t, db, "support@example.com"), addMailbox(t, db, "sales@example.com")
+		form := desk.Form{ID: NewID(), Key: "contact", MailboxID: m.ID}
+		commit(t, db, func(tx *Tx) error { return tx.PutForm(t.Context(), form) })
+		commit(t, db, func(tx *Tx) error {
+			return tx.ChangeMailbox(t.Context(), other.ID, func(m *desk.Mailbox) error { m.Paused = true; return nil })
+		})
+		mine, others := takeLease(t, db, m.ID, "me", 1000*time.Hour), takeLease(t, db, other.ID, "me", 1000*time.Hour)
+		first := c.now()
+		keep(t, db, mine, 7, 1)
+		keep(t, db, others, 7, 1)
+		c.pass(10 * time.Minute)
+		keep(t, db, mine, 7, 2)
+		commit(t, db, func(tx *Tx) error {
+			_, _, err := tx.KeepDelivery(t.Context(), desk.LedgerEntry{MailboxID: m.ID, FormID: form.ID, DeliveryID: "1"}, []byte("body"), 0)
+			return err
+		})
+		c.pass(40 * time.Minute)
+		keep(t, db, mine, 7, 3)
+		verify := func(want ...Waiting) {
+			t.Helper()
+			r := must[Report](t)(db.Verify(t.Context(), everyBlob))
+			for i := range r.Waiting {
+				r.Waiting[i].Since = r.Waiting[i].Since.UTC()
+			}
+			if !slices.Equal(r.Waiting, want) || len(r.Violations) > 0 {
+				t.Errorf("waiting are %+v, want %+v; broken is %v", r.Waiting, want, r.Violations)
+			}
+		}
+		verify()
+		c.pass(30 * time.Minute)
+		verify(Waiting{"sales@example.com", false, true, 1, first}, Waiting{"support@example.com", false, false, 2, first}, Waiting{"support@example.com", true, false, 1, first.Add(10 * time.Minute)})
+		for _, e := range must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), m.ID, "", 10)) {
+			commit(t, db, func(tx *Tx) error { e.Outcome = desk.Ignored; return tx.Settle(t.Context(), e) })
+		}
+		verify(Waiting{"sales@example.com", false, true, 1, first}, Waiting{"support@example.com", true, false, 1, first.Add(10 * time.Minute)})
+	})
+}

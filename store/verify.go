@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"postern/desk"
 )
@@ -12,8 +13,30 @@ type Report struct {
 	Ledger     map[desk.Outcome]int64     `json:"ledger"`
 	Outbox     map[desk.EffectState]int64 `json:"outbox"`
 	Unknown    []desk.Effect              `json:"-"` // rows that were unknown once: the only ones that may have been sent twice
+	Waiting    []Waiting                  `json:"waiting"`
 	Violations []string                   `json:"violations"`
 	Notes      []string                   `json:"notes"`
+}
+
+// Waiting are inbound items of a mailbox that came more than an hour ago and are not read. They are late, not lost.
+type Waiting struct {
+	Mailbox string    `json:"mailbox"` // its address
+	Forms   bool      `json:"forms"`   // they are form posts, else mails
+	Paused  bool      `json:"paused"`  // so is the mailbox: its mails are not read
+	Items   int64     `json:"items"`
+	Since   time.Time `json:"since"` // when the first of them came
+}
+
+// waitsLong is after what time an item that waits is told of: nothing that passes by itself takes as long.
+const waitsLong = time.Hour
+
+func (db *DB) waiting(ctx context.Context) ([]Waiting, error) {
+	ws, err := collect(ctx, db.x, func(row scanner) (w Waiting, err error) {
+		err = row.Scan(&w.Mailbox, &w.Forms, &w.Paused, &w.Items, millis{&w.Since})
+		return w, err
+	}, `SELECT m.address, l.form_id <> '', m.paused, count(*), min(l.received_at) FROM ledger l JOIN mailboxes m ON m.id = l.mailbox_id
+		WHERE l.outcome = 'pending' AND l.received_at < $1 GROUP BY 1, 2, 3 ORDER BY 1, 2`, ms(db.Now().Add(-waitsLong)))
+	return append([]Waiting{}, ws...), err
 }
 
 // Verify checks the invariants of ledger and outbox (REQUIREMENTS INV1, INV2). hasBlob tells whether the blob store has
@@ -28,6 +51,9 @@ func (db *DB) Verify(ctx context.Context, hasBlob func(ctx context.Context, sha2
 		return r, err
 	}
 	if r.Unknown, err = collect(ctx, db.x, scanEffect, `SELECT `+effectColumns+` FROM outbox WHERE unknowns > 0 ORDER BY id`); err != nil {
+		return r, err
+	}
+	if r.Waiting, err = db.waiting(ctx); err != nil {
 		return r, err
 	}
 	for _, c := range []struct{ promise, query string }{

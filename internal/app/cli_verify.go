@@ -22,7 +22,8 @@ func (c *cli) verifyCommand() *cobra.Command {
 		Use: "verify", Short: "Check that nothing was lost and nothing doubled", Args: cobra.NoArgs,
 		Long: `Checks the ledger and the outbox against what Postern promises: every mail a server has shown has one ledger row with one
 outcome, every ticket has its messages, every file is there, no row is sent twice. Lists the outbox rows that were
-unknown once: only these can have reached somebody twice. Exit status 1 if a promise is broken, or if there is nothing.
+unknown once: only these can have reached somebody twice. Warns of what came more than an hour ago and is not read yet, and of
+folders that can't be read: these are late, not lost. Exit status 1 if a promise is broken, or if there is nothing.
 With --against-server it asks the mail servers which mails they have, and compares that with the ledger too.`,
 		Example: "  gateway verify --json\n  gateway verify --against-server",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,6 +66,10 @@ func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 			return err
 		}
 	}
+	warnings, err := lateness(ctx, p, r.Waiting)
+	if err != nil {
+		return err
+	}
 	unknown := []unknownLine{}
 	for _, e := range r.Unknown {
 		unknown = append(unknown, unknownLine{e.ID, e.Kind, e.State, e.MessageID, e.Recipient, e.Unknowns})
@@ -72,9 +77,10 @@ func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 	if c.asJSON {
 		err = printJSON(c.env.Stdout, struct {
 			store.Report
-			Unknown []unknownLine    `json:"unknown"`
-			Folders []comparedFolder `json:"folders"`
-		}{r, unknown, folders})
+			Warnings []string         `json:"warnings"`
+			Unknown  []unknownLine    `json:"unknown"`
+			Folders  []comparedFolder `json:"folders"`
+		}{r, warnings, unknown, folders})
 	} else {
 		c.sayCounts("inbound items", r.Ledger)
 		c.sayCounts("outbox rows", r.Outbox)
@@ -87,6 +93,9 @@ func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 		for _, n := range r.Notes {
 			c.say("note: %s", n)
 		}
+		for _, w := range warnings {
+			c.say("WARNING: %s", w)
+		}
 		for _, v := range r.Violations {
 			c.say("VIOLATION: %s", v)
 		}
@@ -98,6 +107,36 @@ func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 		c.say("ok: every mail that was seen has one outcome, and every outcome what belongs to it")
 	}
 	return err
+}
+
+// lateness says what keeps inbound items from being read, and what to do about it. It breaks no promise: nothing is lost, and all
+// of it is read once what keeps it is mended.
+func lateness(ctx context.Context, p *parts, waiting []store.Waiting) ([]string, error) {
+	warnings := []string{}
+	for _, w := range waiting {
+		what, next := "mails to", "see whether a gateway runs, and why they wait in its log and at /readyz"
+		switch {
+		case w.Forms:
+			what = "form posts for"
+		case w.Paused:
+			next = "it is paused: gateway mailbox resume " + w.Mailbox
+		}
+		warnings = append(warnings, fmt.Sprintf("%s %s not read yet: %d, the first of them came at %s; %s", what, w.Mailbox, w.Items, w.Since.Local().Format("2006-01-02 15:04"), next))
+	}
+	folders, err := p.db.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	org, err := p.db.FreshOrganisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range folders {
+		if mb, ok := org.Mailbox(f.MailboxID); ok && f.Problem != "" && !mb.Paused && mb.Reads(f) {
+			warnings = append(warnings, fmt.Sprintf("the folder %s of %s is not read: %s", f.Name, mb.Address, f.Problem))
+		}
+	}
+	return warnings, nil
 }
 
 // comparedFolder is how a folder on a server compares with the ledger.

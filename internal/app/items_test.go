@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -284,4 +285,31 @@ func TestI3_UnfetchedMailIsAskedForAgainFromTheCommandLine(t *testing.T) {
 		t.Errorf("due by the operator's word: %+v", now)
 	}
 	d.want(0, "unfetched", "verify")
+}
+
+func TestINV1_VerifyWarnsOfWhatIsLate(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	d.arrives([4]string{"Ann <ann@acme.example>", "1@acme.example", "", "it is broken"})
+	if out, told, code := d.gateway("verify"); strings.Contains(out+told, "WARNING") || code != 0 {
+		t.Errorf("of a mail that has just come it says %q, %q, %d", out, told, code)
+	}
+	key, _, err := config.LoadKey(d.cfg)
+	d.ok(err)
+	past, err := store.Open(t.Context(), store.Options{Path: databaseFile(d.cfg), Key: key.Derive("secrets"), Now: func() time.Time { return time.Now().Add(-2 * time.Hour) }})
+	d.ok(err)
+	d.ok(past.Update(t.Context(), func(tx *store.Tx) error {
+		b := desk.FolderBatch{MailboxID: d.mb, Folder: "INBOX", Role: desk.Inbox, UIDValidity: 1, Items: []desk.FolderItem{{UID: 2}}}
+		return errors.Join(tx.Keep(t.Context(), d.lease, b, [][]byte{[]byte("x")}), tx.SetProblem(t.Context(), d.lease, "INBOX", desk.Inbox, "the disk is full"))
+	}))
+	d.ok(past.Close())
+	d.want(0, "WARNING: mails to support@desk.example not read yet: 1, the first of them came at ", "verify")
+	d.want(0, "; see whether a gateway runs", "verify")
+	d.want(0, "WARNING: the folder INBOX of support@desk.example is not read: the disk is full", "verify")
+	d.want(0, `"items": 1`, "verify", "--json")
+	d.want(0, "", "mailbox", "pause", "support@desk.example")
+	d.want(0, "it is paused: gateway mailbox resume support@desk.example", "verify")
+	if out, told, _ := d.gateway("verify"); strings.Contains(out+told, "the disk is full") {
+		t.Errorf("of a paused mailbox's folder it says %q, %q", out, told)
+	}
 }
