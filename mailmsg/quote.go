@@ -45,7 +45,11 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	}
 	f.signature()
 	f.tail()
-	if !f.anyReply() {
+	switch {
+	case f.anyReply():
+	case f.said != nil: // all of it was said before: it says so once more
+		return Fold(text, marks, nil)
+	default:
 		return Folded{Reply: trimBlank(text)}
 	}
 	return Folded{Reply: f.join(inReply), Quoted: f.join(inQuote), Signature: f.join(inSignature)}

@@ -64,7 +64,13 @@ func (f *folding) recall(earlier []desk.Said) {
 		}
 		total[w.line]++
 	}
-	said.between(words, at, func(w word) { r.fresh[w.line] = true })
+	said.between(words, at, func(w word, missing int) {
+		// Behind ">" only what stands on a line that was there before was typed by whoever quotes it.
+		marks := depth(f.line(int(w.line)))
+		if marks == 0 || marks == 1 && missing == 0 && repeated[w.line] > 0 {
+			r.fresh[w.line] = true
+		}
+	})
 	for i := range f.parts {
 		r.known[i] = total[i] > 0 && total[i] == repeated[i]
 		f.quoted[i] = f.quoted[i] && !r.fresh[i]
@@ -189,9 +195,10 @@ func (s *saidWords) anchored(words []word) int {
 	return -1
 }
 
-// between calls each for the new words that stand where what was new in an earlier message goes on without them. Numbers
-// alone are what a mailer makes of a list.
-func (s *saidWords) between(words []word, at []int32, each func(word)) {
+// between calls each for the new words that stand where what was new in an earlier message goes on without them, and with how
+// many of its words missing there. Numbers alone are what a mailer makes of a list, and a few words for one or two are
+// theirs in another form.
+func (s *saidWords) between(words []word, at []int32, each func(w word, missing int)) {
 	last := -1 // the last word that was said before
 	for i := range words {
 		if at[i] < 0 {
@@ -200,11 +207,11 @@ func (s *saidWords) between(words []word, at []int32, each func(word)) {
 		if last >= 0 && i > last+1 {
 			from, to := at[last], at[i]
 			same := s.unit[from] == s.unit[to] && int(s.unit[from]) < s.replies
-			gap := words[last+1 : i]
+			gap, missing := words[last+1:i], int(to-from)-1
 			numbers := !slices.ContainsFunc(gap, func(w word) bool { return !w.number })
-			if same && to > from && to-from <= 1+skipping && !numbers {
+			if same && missing >= 0 && missing <= skipping && len(gap) >= 4*missing && !numbers {
 				for _, w := range gap {
-					each(w)
+					each(w, missing)
 				}
 			}
 		}
@@ -222,6 +229,21 @@ func (f *folding) words() []word {
 		eachWord(f.line(i), func(sum uint64, number bool) { out = append(out, word{sum, int32(i), number}) }) //nolint:gosec // a line has a byte at least
 	}
 	return out
+}
+
+// depth counts the marks of quotes that a line begins with.
+func depth(line string) int {
+	n := 0
+	for _, r := range line {
+		switch r {
+		case '>':
+			n++
+		case ' ', '\t', '\u00a0':
+		default:
+			return n
+		}
+	}
+	return n
 }
 
 // eachWord gives a sum, never zero, for each word of a text: letters and digits, in lower case; and whether it is a number of

@@ -39,7 +39,10 @@ func TestFoldKnowsWhatWasSaid(t *testing.T) {
 		"a signature they had before":                     {"And in blue, please.\n\nAnn Example\nHead of Machines, Customer Works\nMill Lane 5, Watertown", "And in blue, please.", []string{question, "Dear all,\n\nthe printer is broken\n\nAnn Example\nHead of Machines, Customer Works\nMill Lane 5, Watertown"}},
 		"the same sentence once more":                     {"Nobody answers me.\n\nPlease tell me when the printer will be repaired at last", "Nobody answers me.\n\nPlease tell me when the printer will be repaired at last", []string{"Hi\n\nPlease tell me when the printer will be repaired at last"}},
 		"somebody else's words, pasted":                   {"You wrote:\n\nDoes it print when it is switched off and on again?\n\nIt does not, and the lamp is red", "You wrote:\n\nDoes it print when it is switched off and on again?\n\nIt does not, and the lamp is red", []string{question}},
-		"the same mail once more":                         {question, question, []string{question}},
+		"the same answer once more":                       {"An Example 400.\n\n" + answered + "\n" + marked, "An Example 400.", []string{"An Example 400.\n\n" + answered + "\n" + marked, question}},
+		"a mail that quotes another's quote":              {"Good.\n\n" + answered + "\n> " + strings.ReplaceAll(answered+"\n"+marked+"\nAn Example 400, I think, or an older one", "\n", "\n> "), "Good.", []string{"An Example 400, I think, or an older one"}},
+		"words that were cut in two":                      {"Good.\n\n" + answered + "\n" + strings.Replace(marked, "switched off", "switch\n> ed off", 1), "Good.", []string{question}},
+		"the same mail once more":                         {question, question[:strings.Index(question, "\n\nKind regards")], []string{question}},
 		"an answer to an answer":                          {"Good.\n\n" + outlook + twoAnswers + "\n\n" + outlook + question, "Good.", []string{twoAnswers, question}},
 	} {
 		var earlier []desk.Said
