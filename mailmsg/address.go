@@ -158,9 +158,18 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 		sure = sure && oneDomain(spec, email)
 	} else {
 		sure = false
-		a.Email = roughEmail(spec)
+		a.Email = networkForm(roughEmail(shortForm(spec)))
 	}
 	return a, sure
+}
+
+// networkForm writes the domain of an address that breaks other rules as it goes over the network, if it can be.
+func networkForm(email string) string {
+	local, domain, ok := strings.Cut(email, "@")
+	if normal, valid := desk.NormalizeDomain(domain); ok && valid && !ascii([]byte(domain)) {
+		return local + "@" + normal
+	}
+	return email
 }
 
 // shortForm writes the domain of an address with as few characters as it can be written with.

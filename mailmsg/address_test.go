@@ -137,6 +137,8 @@ func TestA2_AnAddressIsTheRightOneOrNone(t *testing.T) {
 		{"Ann <ann@b\u200d\u00fc.example>", "", unsure},
 		{"Ann <ann@\u00fc\u0300.example>", "ann@xn--7ja.example", sure},
 
+		{`<a..nn@bücher.example>`, "a..nn@xn--bcher-kva.example", unsure},
+
 		// What people's programs get wrong, and is plain to a reader.
 		{`Ann Smith ann@b.example`, "ann@b.example", unsure},
 		{`'ann@b.example'`, "ann@b.example", unsure},

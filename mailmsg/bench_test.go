@@ -11,7 +11,7 @@ import (
 	"github.com/emersion/go-message/mail"
 )
 
-// sampleMail gives a mail as customers write them: text, HTML and a file, of about size bytes.
+// sampleMail gives a mail as customers write them: text, the same as HTML, and a file, of about size bytes.
 func sampleMail(size int, html bool) []byte {
 	var b strings.Builder
 	b.WriteString("Received: from mx.example.net (mx.example.net [192.0.2.1])\r\n\tby mail.example.com with ESMTPS id abc\r\n\tfor <support@example.com>; Mon, 02 Mar 2026 10:00:00 +0000\r\n" +
@@ -26,8 +26,8 @@ func sampleMail(size int, html bool) []byte {
 		return []byte(b.String())
 	}
 	b.WriteString("Content-Type: multipart/mixed; boundary=\"=_m\"\r\n\r\n--=_m\r\nContent-Type: multipart/alternative; boundary=\"=_a\"\r\n\r\n--=_a\r\n" +
-		"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + text + "\r\n--=_a\r\n" +
-		"Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<html><body>" +
+		"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + strings.Repeat("Der Drucker im zweiten Stock geht nicht mehr f=C3=BCr uns.\r\n", 15) + text + "\r\n--=_a\r\n" +
+		"Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<html><body><p>Hallo,</p><p>der Drucker im zweiten Stock geht nicht mehr. Er blinkt nur noch rot.<br>K=F6nnen Sie helfen?</p>\r\n<blockquote>Zitat einer =E4lteren Nachricht<br>noch eine Zeile</blockquote>\r\n" +
 		strings.Repeat("<p class=3D\"x\">Der Drucker im <b>zweiten</b> Stock geht nicht mehr f=FCr <a href=3D\"https://example.net/a?b=3D1\">uns</a>.</p>\r\n", 15) +
 		"</body></html>\r\n--=_a--\r\n--=_m\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
 	for b.Len() < size {

@@ -1,6 +1,7 @@
 package mailmsg
 
 import (
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -571,7 +572,7 @@ func (f *folding) signature() {
 		line := strings.TrimSpace(f.line(rows[n]))
 		below := rows[n+1:]
 		// A closing and a name are two lines of the letter; with more below it is a signature.
-		if closing(line) && len(below) > 1 && f.shortFrom(below) || ruled(line) && f.prose(below) == 0 {
+		if closing(line) && len(below) > 1 && f.shortFrom(below) || ruled(line) && f.prose(below, 0) == 0 {
 			f.sign(rows[n:])
 			rows = rows[:n]
 			break
@@ -586,7 +587,7 @@ func (f *folding) signature() {
 func (f *folding) listFooter(rows []int) []int {
 	for n := len(rows) - 1; n > 0 && n >= len(rows)-maxSignature; n-- {
 		line := strings.TrimSpace(f.line(rows[n]))
-		if below := rows[n+1:]; ruled(line) && len(line) >= ruleOfList && f.linked(below) && f.prose(below) <= maxFooterProse {
+		if below := rows[n+1:]; ruled(line) && len(line) >= ruleOfList && f.linked(below) && f.prose(below, maxFooterProse) <= maxFooterProse {
 			f.sign(rows[n:])
 			return rows[:n]
 		}
@@ -607,7 +608,8 @@ func (f *folding) belowMarks(rows []int) []int {
 		}
 	}
 	prose, signed, end := 0, 0, len(rows)
-	for n := len(rows) - 1; n > 0; n-- { // something has to be left, so not the first
+	marks := 0
+	for n := len(rows) - 1; n > 0 && marks < maxMarks; n-- { // something has to be left, so not the first
 		line := f.line(rows[n])
 		// A mail that is forwarded below the signature is no part of it, nor what was written below a quote.
 		switch {
@@ -620,8 +622,9 @@ func (f *folding) belowMarks(rows []int) []int {
 		if !sure && (line != "--" || dashes > 1) || signed+end-n-1 > maxMarked {
 			continue
 		}
+		marks++
 		below := rows[n+1 : end]
-		if sentences := f.prose(below); sure && prose+sentences <= maxMarkedProse || !sure && f.looksSigned(rows[n-1], below) {
+		if sentences := f.prose(below, maxMarkedProse-prose); sure && prose+sentences <= maxMarkedProse || !sure && f.looksSigned(rows[n-1], below) {
 			f.sign(rows[n:end])
 			prose, signed, end = prose+sentences, signed+len(below), n
 		}
@@ -635,6 +638,7 @@ func (f *folding) quoteBetween(i, k int) bool {
 }
 
 const (
+	maxMarks       = 8  // signatures that are looked for
 	maxMarked      = 25 // lines below "-- " that are a signature
 	maxMarkedProse = 5  // of which so many may be sentences, and more where a company has them added
 	maxFooterProse = 3  // the same, of what a list adds
@@ -657,38 +661,50 @@ func (f *folding) looksSigned(above int, rows []int) bool {
 			return false // of a list
 		}
 	}
-	return f.prose(rows) == 0
+	return f.prose(rows, 0) == 0
 }
 
 // proseLine is how long a line of a letter is at most, about.
 const proseLine = 90
 
-// prose counts the lines that are sentences, without those that companies have added to each of their mails. A paragraph
-// that was not wrapped counts as the lines it would have.
-func (f *folding) prose(rows []int) int {
-	count, ofParagraph, notice := 0, 0, 0
-	for n, i := range rows {
-		line := strings.TrimSpace(f.line(i))
-		if n > 0 && i > rows[n-1]+1 {
-			if notice < 2 {
-				count += ofParagraph
-			}
-			ofParagraph, notice = 0, 0
-		}
-		if sentence(line) {
-			ofParagraph += 1 + len(line)/proseLine
-		}
-		lower := strings.ToLower(line)
-		for _, word := range noticeWords {
-			if strings.Contains(lower, word) {
-				notice++
-			}
+// prose counts the lines that are sentences; if there are more than some, without those that companies have added to each of
+// their mails. A paragraph that was not wrapped counts as the lines it would have.
+func (f *folding) prose(rows []int, some int) int {
+	count := 0
+	for _, i := range rows {
+		if line := strings.TrimSpace(f.line(i)); sentence(line) {
+			count += 1 + len(line)/proseLine
 		}
 	}
-	if notice < 2 {
-		count += ofParagraph
+	if count <= some {
+		return count
+	}
+	count = 0
+	for len(rows) > 0 {
+		end := 1 // of the paragraph
+		for end < len(rows) && rows[end] == rows[end-1]+1 {
+			end++
+		}
+		if !f.notice(rows[:end]) {
+			count += f.prose(rows[:end], math.MaxInt)
+		}
+		rows = rows[end:]
 	}
 	return count
+}
+
+// notice tells whether a paragraph is one that companies add.
+func (f *folding) notice(rows []int) bool {
+	found := 0
+	for _, i := range rows {
+		lower := strings.ToLower(f.line(i))
+		for _, word := range noticeWords {
+			if strings.Contains(lower, word) {
+				found++
+			}
+		}
+	}
+	return found >= 2
 }
 
 // sentence tells whether a line is one of a letter, and not of an address, a name or a title.

@@ -11,7 +11,7 @@ const (
 	// maxStub is how long a text may be that stands for its HTML.
 	maxStub = 1000
 	// A text is a stub if the HTML has so many words for each of its own, and some more.
-	stubRatio  = 4
+	stubRatio  = 5
 	stubMargin = 20
 	// Or if it has hardly any of the HTML's words, which are so many more at least.
 	stubWords = 3
@@ -26,7 +26,7 @@ func (p *parser) readAlternatives(text, html string) (string, []safehtml.Span) {
 	if strings.TrimSpace(text) == "" {
 		return safehtml.Read(html)
 	}
-	if len(text) > maxStub {
+	if len(text) > maxStub || clearlySame(text, html) {
 		return text, nil
 	}
 	shown, spans := safehtml.Read(html)
@@ -50,6 +50,35 @@ func (p *parser) readAlternatives(text, html string) (string, []safehtml.Span) {
 		spans[i].End += len(text)
 	}
 	return text + shown, spans
+}
+
+// clearlySame tells whether a look at the HTML is enough to know that the text is no stub: the longest words are there, and hardly
+// more than the text says.
+func clearlySame(text, html string) bool {
+	var longest [3]string
+	for word := range strings.FieldsSeq(text) {
+		word = strings.Trim(word, ".,;:!?()<>\"'*_-")
+		for i, have := range longest {
+			if len(word) > len(have) && word != have {
+				longest[i], word = word, have
+			}
+		}
+	}
+	for _, word := range longest {
+		if len(word) < 4 || !strings.Contains(html, word) {
+			return false
+		}
+	}
+	shown := 0
+	for html != "" && shown <= stubRatio*len(text) {
+		end := strings.IndexByte(html, '<')
+		if end < 0 {
+			end = len(html)
+		}
+		shown += end
+		_, html, _ = strings.Cut(html[end:], ">")
+	}
+	return shown <= stubRatio*len(text) && !elsewhere(text)
 }
 
 // compareWords counts the words of a text, and those of them that another has not.
