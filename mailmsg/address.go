@@ -449,8 +449,11 @@ func sender(h header) (from desk.Address, unsure bool) {
 
 // sameAddress tells whether another reader found the address that we have normalised.
 func sameAddress(other, email string) bool {
+	if strings.EqualFold(other, email) {
+		return true
+	}
 	normal, ok := desk.NormalizeEmail(shortForm(other))
-	return ok && normal == email || strings.EqualFold(other, email)
+	return ok && normal == email
 }
 
 // hasHiddenCharacters tells of control and bidirectional characters, also inside encoded words.

@@ -32,9 +32,10 @@ func (p *parser) readAlternatives(text, html string) (string, []safehtml.Span) {
 	shown, spans := safehtml.Read(html)
 	own, missing := compareWords(text, shown)
 	all, more := compareWords(shown, text)
-	notice := own <= maxNotice && elsewhere(text)
 	little := all > own*stubRatio+stubMargin
-	different := (own == 0 || missing*2 > own) && (more >= stubWords || notice && more > 0)
+	different := more > 0 && (own == 0 || missing*2 > own)
+	notice := (little || different) && own <= maxNotice && elsewhere(text)
+	different = different && (more >= stubWords || notice)
 	switch {
 	case !little && !different:
 		return text, nil
@@ -78,7 +79,7 @@ func clearlySame(text, html string) bool {
 		shown += end
 		_, html, _ = strings.Cut(html[end:], ">")
 	}
-	return shown <= stubRatio*len(text) && !elsewhere(text)
+	return shown <= stubRatio*len(text)
 }
 
 // compareWords counts the words of a text, and those of them that another has not.
