@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -27,5 +28,32 @@ func TestI9_AMailThatIsTooLargeIsTheSameHoweverMuchOfItIsSent(t *testing.T) {
 		r.want(entries[2], desk.Duplicate)
 		r.wantTexts(entries[0].TicketID, "", "The plans.\n\nThis mail is too large to be shown here in full: it has 200 MB. It has arrived, and lies in the support mailbox. "+
 			"Whoever answers it opens it there. It has files: a.pdf, b.txt.")
+	})
+}
+
+// TestI9_EachMailThatIsTooLargeSaysSo: that it was said of the one before makes it no part of what was said before.
+func TestI9_EachMailThatIsTooLargeSaysSo(t *testing.T) {
+	both(t, func(r *rig) {
+		const full, none = "This mail is too large to be shown here in full: it has 200 MB.", "This mail is too large to be shown here: it has 200 MB."
+		const rest = " It has arrived, and lies in the support mailbox. Whoever answers it opens it there."
+		var ticket desk.ID
+		for i, text := range []string{"Here are the plans of the house.", "And these are those of the garden.", "I forgot the garage, sorry.", "", ""} {
+			want := text + "\n\n" + full + rest
+			if text == "" {
+				want = none + rest
+			}
+			raw := fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: Plans\r\nDate: Mon, 02 Mar 2026 10:0%d:00 +0000\r\nMessage-ID: <%d@customer.example>\r\nIn-Reply-To: <%d@customer.example>\r\n\r\n%s\r\n", ann, support, i, i, i-1, text)
+			b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: "INBOX", Role: desk.Inbox, UIDValidity: 1}
+			b.Items = []desk.FolderItem{{UID: uint32(i + 1), InternalDate: time.Now(), Size: 200 << 20, HeaderOnly: true, Raw: []byte(raw)}}
+			if err := r.g.Keep(r.t.Context(), r.lease[r.mb.ID], b); err != nil {
+				r.t.Fatal(err)
+			}
+			r.read()
+			ticket = r.entry(item{r.mb.ID, "INBOX", 1}).TicketID
+			ms := r.messages(ticket, "")
+			if len(ms) != i+1 || ms[i].Reply != want {
+				r.t.Errorf("of %d messages the last says %q", len(ms), ms[len(ms)-1].Reply)
+			}
+		}
 	})
 }

@@ -124,7 +124,7 @@ func (c *cli) raw(ctx context.Context, p *parts, id desk.ID) error {
 func (c *cli) retry(ctx context.Context, p *parts, names []string, all bool, outcome desk.Outcome) error {
 	again, what := (*store.Tx).Reopen, "read again by the gateway"
 	if outcome == desk.Unfetched {
-		again, what = (*store.Tx).RetryUnfetched, "asked for again by the gateway within a minute or two"
+		again, what = (*store.Tx).RetryUnfetched, "asked for again by the gateway within a few minutes"
 	}
 	var ids []desk.ID
 	for _, name := range names {
