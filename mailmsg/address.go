@@ -155,7 +155,7 @@ func parseAddress(s string) (a desk.Address, sure bool) {
 	}
 	if email, ok := desk.NormalizeEmail(shortForm(spec)); ok {
 		a.Email = email
-		sure = sure && oneDomain(spec, email)
+		sure = sure && oneScript(desk.DomainOf(email))
 	} else {
 		sure = false
 		a.Email = networkForm(roughEmail(shortForm(spec)))
@@ -181,21 +181,12 @@ func shortForm(spec string) string {
 	return local + "@" + norm.NFC.String(domain)
 }
 
-// oneDomain tells whether the domain of an address, as it was written and as we have normalised it, is surely the one that people
-// see. Others, who go by all the rules of IDNA, take many letters for others, and some for none. And nobody honest puts Latin letters
-// and such that look like them into one name.
-func oneDomain(spec, email string) bool {
-	_, domain, _ := strings.Cut(spec, "@")
-	normal := desk.DomainOf(email)
-	if !ascii([]byte(domain)) {
-		if others, err := idna.Lookup.ToASCII(strings.ToLower(strings.TrimSpace(domain))); err != nil || others != normal {
-			return false
-		}
-	}
-	if !strings.Contains(normal, "xn--") {
+// oneScript tells whether no label of a domain has Latin letters and such that look like them: nobody honest does that.
+func oneScript(domain string) bool {
+	if !strings.Contains(domain, "xn--") {
 		return true
 	}
-	letters, err := idna.Punycode.ToUnicode(normal)
+	letters, err := idna.Punycode.ToUnicode(domain)
 	return err == nil && !slices.ContainsFunc(strings.Split(letters, "."), mixesScripts)
 }
 

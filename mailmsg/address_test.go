@@ -131,8 +131,8 @@ func TestA2_AnAddressIsTheRightOneOrNone(t *testing.T) {
 		{"Ann <ann@bü\u0441her.example>", "ann@xn--bher-0ra631c.example", unsure}, // a Cyrillic letter that looks like "c"
 		{"Ann <ann@xn--bher-0ra631c.example>", "ann@xn--bher-0ra631c.example", unsure},
 		{"Ann <ann@\u043f\u043e\u0447\u0442\u0430.example>", "ann@xn--80a1acny.example", sure},
-		{"Ann <ann@\uff42.example>", "ann@xn--ni7c.example", unsure},   // a wide "b"
-		{"Ann <ann@\u0627b.example>", "ann@xn--b-ymc.example", unsure}, // turns round in the middle
+		{"Ann <ann@\uff42.example>", "ann@ｂ.example", unsure},   // a wide "b"
+		{"Ann <ann@\u0627b.example>", "ann@اb.example", unsure}, // turns round in the middle
 		{"Ann <ann@b\u202e\u00fc.example>", "", unsure},
 		{"Ann <ann@b\u200d\u00fc.example>", "", unsure},
 		{"Ann <ann@\u00fc\u0300.example>", "ann@xn--7ja.example", sure},
