@@ -203,19 +203,21 @@ func TestA5_Microsoft365IsCalibratedOnlyIfItTakesForgedResultsOut(t *testing.T) 
 	}
 }
 
+// edits changes the mailbox by command, and gives what that tells.
+func (b *box) edits(status int, args ...string) string {
+	b.t.Helper()
+	_, told := b.gateway(status, append([]string{"mailbox", "edit", "support@acme.example", "--no-check"}, args...)...)
+	return told
+}
+
 func TestA3_AReceiverIsPinnedByHand(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
-	edit := func(status int, args ...string) string {
-		t.Helper()
-		_, told := b.gateway(status, append([]string{"mailbox", "edit", "support@acme.example", "--no-check"}, args...)...)
-		return told
-	}
-	edit(0, "--authserv-id", "MX.acme.example", "--authserv-hops", "2", "--dkim-fallback")
+	b.edits(0, "--authserv-id", "MX.acme.example", "--authserv-hops", "2", "--dkim-fallback")
 	if got, want := b.mailbox().Receiver, (desk.Receiver{AuthServID: "mx.acme.example", Profile: desk.RFC8601, Hops: 2, DKIM: true}); got != want {
 		t.Errorf("pinned: %+v", got)
 	}
-	edit(0, "--name", "Support")
+	b.edits(0, "--name", "Support")
 	if got := b.mailbox().Receiver; got.AuthServID != "mx.acme.example" || got.Hops != 2 || !got.DKIM {
 		t.Errorf("after another change: %+v", got)
 	}
@@ -231,14 +233,14 @@ func TestA3_AReceiverIsPinnedByHand(t *testing.T) {
 			t.Errorf("%s is %v, want %v", key, got, want)
 		}
 	}
-	if told := edit(1, "--authserv-profile", "gmail"); !strings.Contains(told, "none of: rfc8601, m365") {
+	if told := b.edits(1, "--authserv-profile", "gmail"); !strings.Contains(told, "none of: rfc8601, m365") {
 		t.Errorf("an unknown profile: %q", told)
 	}
-	edit(0, "--authserv-profile", "m365", "--dkim-fallback=false")
+	b.edits(0, "--authserv-profile", "m365", "--dkim-fallback=false")
 	if got := b.mailbox().Receiver; got.Profile != desk.M365 || got.AuthServID != "" || got.DKIM {
 		t.Errorf("Microsoft 365: %+v", got)
 	}
-	if told := edit(1, "--authserv-id", "mx.acme.example"); !strings.Contains(told, "leaves its name out") {
+	if told := b.edits(1, "--authserv-id", "mx.acme.example"); !strings.Contains(told, "leaves its name out") {
 		t.Errorf("Microsoft 365 with a name: %q", told)
 	}
 }
@@ -246,23 +248,18 @@ func TestA3_AReceiverIsPinnedByHand(t *testing.T) {
 func TestA1_FormSendersAreNamedByHand(t *testing.T) {
 	t.Parallel()
 	b := newBox(t)
-	edit := func(status int, args ...string) string {
-		t.Helper()
-		_, told := b.gateway(status, append([]string{"mailbox", "edit", "support@acme.example", "--no-check"}, args...)...)
-		return told
-	}
-	edit(0, "--form-sender", "NoReply@shop.example", "--form-sender", "www@blog.example")
-	edit(0, "--name", "Support")
+	b.edits(0, "--form-sender", "NoReply@shop.example", "--form-sender", "www@blog.example")
+	b.edits(0, "--name", "Support")
 	if got, want := b.mailbox().FormSenders, []string{"noreply@shop.example", "www@blog.example"}; !slices.Equal(got, want) {
 		t.Errorf("the form senders are %q", got)
 	}
 	if out, _ := b.gateway(0, "mailbox", "list", "--json"); !strings.Contains(out, `"www@blog.example"`) {
 		t.Errorf("the list: %s", out)
 	}
-	if told := edit(1, "--form-sender", "shop"); !strings.Contains(told, `--form-sender: "shop" is not a mail address`) {
+	if told := b.edits(1, "--form-sender", "shop"); !strings.Contains(told, `--form-sender: "shop" is not a mail address`) {
 		t.Errorf("no address: %q", told)
 	}
-	edit(0, "--form-sender", "")
+	b.edits(0, "--form-sender", "")
 	if got := b.mailbox().FormSenders; len(got) != 0 {
 		t.Errorf("given up, they are %q", got)
 	}
