@@ -138,7 +138,7 @@ func authorOf(org *store.Organisation, a desk.Author) string {
 	case a.Name != "":
 		return a.Name
 	case a.Kind == desk.Customer && a.Email != "":
-		return a.Email
+		return desk.Address{Email: a.Email}.String()
 	}
 	return org.Settings.PortalTitle
 }

@@ -62,13 +62,13 @@ func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.Messag
 	if err != nil {
 		return nil, err
 	}
+	of := make(map[desk.MessageID][]KnownID, len(found))
+	for _, k := range found {
+		of[k.MessageID] = append(of[k.MessageID], k)
+	}
 	var out []KnownID
 	for _, mid := range mids {
-		for _, k := range found {
-			if k.MessageID == mid {
-				out = append(out, k)
-			}
-		}
+		out = append(out, of[mid]...)
 	}
 	return out, nil
 }
