@@ -129,6 +129,7 @@ func FuzzReferences(f *testing.F) {
 func FuzzFold(f *testing.F) {
 	f.Add("Hello\n\nOn Mon, 2 Mar 2026, Ann wrote:\n> x\n\n-- \nBob", 0, 0, "")
 	f.Add("Hello\nFrom: Ann\nSent: Monday\nTo: Bob\nSubject: x\n\ny", 3, 9, "y")
+	f.Add("ello\n\nOn Mon, 2ar:\n> x\n\n- 2026, Ann wro\xffe:\n> x\n\n--", 29, 50, "")
 	f.Add("Yes\n\nPrej: Ann\nDatum: 2. 3.\n\nwe have six words here and\nnone\nsix more words that are here", 0, 0, "we have six words here and six more words that are here")
 	f.Add("Hello\nVon: Ann\nDatum: 2.3.2026 10:15\nAn: Bob\nBetreff: x\n\ny\n-- \nAnn\n--\nz", 0, 0, "")
 	f.Fuzz(func(t *testing.T, text string, start, end int, said string) {

@@ -615,6 +615,7 @@ func (f *folding) belowMarks(rows []int) []int {
 		switch {
 		case forwards(line) || f.quoted[rows[n]]:
 			prose, signed, end = 0, 0, n
+			continue
 		case n+1 < len(rows) && f.quoteBetween(rows[n], rows[n+1]):
 			prose, signed, end = 0, 0, n+1
 		}
