@@ -283,7 +283,9 @@ func readAtLast(t *testing.T, raw string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		parse(t, raw)
+		m := parse(t, raw)
+		said := m.Text[max(0, len(m.Text)-maxRecalled/4):] // as if its ticket had that already
+		Fold(m.Text, m.Marks, []desk.Said{{Reply: "a b c d e f a b c d e f", Text: said, SameAuthor: true}, {Reply: said}})
 	}()
 	select {
 	case <-done:

@@ -40,6 +40,7 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	f.recall(earlier)
 	f.above = f.history()
 	end := f.belowAnswers(f.above)
+	f.quoteRepeated(end)
 	f.runs(end)
 	for i := end; i < len(f.parts); i++ {
 		f.parts[i] = inQuote
@@ -137,9 +138,6 @@ func (f *folding) history() int {
 		}
 		if separator(f.line(i), i == 0 || blank(f.line(i-1))) || f.headerBlock(i) {
 			return f.upOverRule(i)
-		}
-		if start, ok := f.repeats(i); ok {
-			return start
 		}
 		if start, marked, ok := f.introduction(i); ok && !marked && f.timed(start, i) {
 			return start

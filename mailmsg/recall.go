@@ -25,7 +25,7 @@ type recollection struct {
 	// fresh lines have new words between two that follow each other in an earlier message: somebody has answered there.
 	fresh []bool
 	opens []bool // the line begins with the first words of an earlier message
-	tail  int    // from this line on there is nothing that was not said before
+	ends  []bool // the line ends with the last words of an earlier message by the same author
 }
 
 // saidWords are the words of earlier texts, one text after the other with a zero behind each.
@@ -33,6 +33,7 @@ type saidWords struct {
 	words   []uint64
 	unit    []int32 // which text a word is of
 	begin   []int   // of each text
+	same    []bool  // of each text: the author of the mail wrote it
 	replies int     // the first texts are what was new in a message; the others are whole messages
 	grams   map[uint64]int32
 }
@@ -47,44 +48,92 @@ type word struct {
 // recall compares a text, word by word, with what earlier messages said, the most telling first. Marks of quotes, line breaks and
 // links are left out of it, because mailers change them. It takes time in proportion to both.
 func (f *folding) recall(earlier []desk.Said) {
-	said := collect(earlier)
-	if said == nil {
+	words := f.words()
+	if len(words) < anchor || len(earlier) == 0 {
 		return
 	}
-	words := f.words()
+	said := collect(earlier, words)
+	if len(said.grams) == 0 {
+		return
+	}
 	at := said.find(words)
-	r := &recollection{known: make([]bool, len(f.parts)), fresh: make([]bool, len(f.parts)), opens: make([]bool, len(f.parts))}
-	total, repeated := make([]int, len(f.parts)), make([]int, len(f.parts))
+	n := len(f.parts)
+	f.said = &recollection{known: make([]bool, n), fresh: make([]bool, n), opens: make([]bool, n), ends: make([]bool, n)}
+	total, repeated := make([]int, n), make([]int, n)
 	for i, w := range words {
 		if at[i] >= 0 {
 			if total[w.line] == 0 {
-				r.opens[w.line] = said.opening(words[i:])
+				f.said.opens[w.line] = said.opening(words[i:])
 			}
+			f.said.ends[w.line] = said.ending(int(at[i]))
 			repeated[w.line]++
 		}
 		total[w.line]++
 	}
-	said.between(words, at, func(w word, missing int) {
-		// Behind ">" only what stands on a line that was there before was typed by whoever quotes it.
-		marks := depth(f.line(int(w.line)))
-		if marks == 0 || marks == 1 && missing == 0 && repeated[w.line] > 0 {
-			r.fresh[w.line] = true
-		}
-	})
+	if last := words[len(words)-1].line; f.begins[last+1] > maxRecalled {
+		total[last]++ // the rest of it was not looked at
+	}
+	f.answers(said.between(words, at), repeated)
 	for i := range f.parts {
-		r.known[i] = total[i] > 0 && total[i] == repeated[i]
-		f.quoted[i] = f.quoted[i] && !r.fresh[i]
+		f.said.known[i] = total[i] > 0 && total[i] == repeated[i]
+		f.quoted[i] = f.quoted[i] && !f.said.fresh[i]
 	}
-	for r.tail = len(f.parts); r.tail > 0 && (r.known[r.tail-1] || total[r.tail-1] == 0); r.tail-- {
-	}
-	f.said = r
 }
 
-// collect takes the earlier texts apart; nil if there is nothing to compare with.
-func collect(earlier []desk.Said) *saidWords {
+// answers notes on which lines somebody has written new words between those of an earlier message. Numbers beside them are what
+// a mailer makes of a list, and a few words for one or two are theirs in another form. Behind ">" only what
+// stands on a line that was there before was typed by whoever quotes it.
+func (f *folding) answers(gaps []gap, repeated []int) {
+	line, marks := int32(-1), 0
+	for _, g := range gaps {
+		if g.answered && g.last {
+			g.words = f.untilHeader(g.words)
+		}
+		numbers := !slices.ContainsFunc(g.words, func(w word) bool { return !w.number || repeated[w.line] == 0 })
+		if numbers || len(g.words) < 4*g.missing {
+			continue
+		}
+		for _, w := range g.words {
+			if w.line != line {
+				line, marks = w.line, depth(f.line(int(w.line)))
+			}
+			if marks == 0 || marks == 1 && g.missing == 0 && repeated[w.line] > 0 {
+				f.said.fresh[w.line] = true
+			}
+		}
+	}
+}
+
+// untilHeader gives the words above the first line that may begin the header or the introduction of a mail.
+func (f *folding) untilHeader(words []word) []word {
+	line := int32(-1)
+	for n, w := range words {
+		if w.line == line {
+			continue
+		}
+		line = w.line
+		i := int(line)
+		_, _, introduced := f.introduction(i)
+		if introduced || labelled(f.line(i)) || separator(f.line(i), i == 0 || blank(f.line(i-1))) || ruled(strings.TrimSpace(f.line(i))) {
+			return words[:n]
+		}
+	}
+	return words
+}
+
+// collect takes the earlier texts apart, as far as they may be of use for a mail of these words.
+func collect(earlier []desk.Said, mail []word) *saidWords {
+	wanted := make(map[uint64]bool, len(mail))
+	for i := 0; i+anchor <= len(mail); i++ {
+		sum := uint64(0)
+		for _, w := range mail[i : i+anchor] {
+			sum = addWord(sum, w.sum)
+		}
+		wanted[sum] = true
+	}
 	s := &saidWords{grams: map[uint64]int32{}}
 	left := maxRecalled
-	add := func(text string) {
+	add := func(text string, same bool) {
 		text = text[:min(len(text), left)]
 		left -= len(text)
 		from := len(s.words)
@@ -93,35 +142,30 @@ func collect(earlier []desk.Said) *saidWords {
 			s.unit = append(s.unit, int32(len(s.begin))) //nolint:gosec // bounded by maxRecalled
 		})
 		s.words, s.unit = append(s.words, 0), append(s.unit, -1)
-		s.begin = append(s.begin, from)
+		s.begin, s.same = append(s.begin, from), append(s.same, same)
 		for i := from; i+anchor < len(s.words); i++ {
-			if g := gram(s.words[i : i+anchor]); s.grams[g] == 0 {
-				s.grams[g] = int32(i + 1) //nolint:gosec // bounded by maxRecalled
+			sum := uint64(0)
+			for _, w := range s.words[i : i+anchor] {
+				sum = addWord(sum, w)
+			}
+			if wanted[sum] && s.grams[sum] == 0 {
+				s.grams[sum] = int32(i + 1) //nolint:gosec // bounded by maxRecalled
 			}
 		}
 	}
 	for _, e := range earlier {
-		add(e.Reply)
+		add(e.Reply, e.SameAuthor)
 	}
 	s.replies = len(s.begin)
 	for _, e := range earlier {
 		if e.Text != e.Reply {
-			add(e.Text)
+			add(e.Text, e.SameAuthor)
 		}
-	}
-	if len(s.grams) == 0 {
-		return nil
 	}
 	return s
 }
 
-func gram(words []uint64) uint64 {
-	sum := uint64(0)
-	for _, w := range words {
-		sum = sum*1099511628211 + w
-	}
-	return sum
-}
+func addWord(sum, word uint64) uint64 { return sum*1099511628211 + word }
 
 // opening tells whether what was new in a message began with these words. Later ones may have repeated them.
 func (s *saidWords) opening(words []word) bool {
@@ -131,6 +175,12 @@ func (s *saidWords) opening(words []word) bool {
 		}
 	}
 	return false
+}
+
+// ending tells whether a word is the last of what was new in a message by the same author.
+func (s *saidWords) ending(at int) bool {
+	u := int(s.unit[at])
+	return s.words[at+1] == 0 && u < s.replies && s.same[u]
 }
 
 // equal tells whether the words stand at p.
@@ -187,7 +237,7 @@ func (s *saidWords) goesOn(words []word, p int) bool {
 func (s *saidWords) anchored(words []word) int {
 	sum := uint64(0)
 	for _, w := range words[:anchor] {
-		sum = sum*1099511628211 + w.sum
+		sum = addWord(sum, w.sum)
 	}
 	if p := int(s.grams[sum]) - 1; p >= 0 && s.equal(p, words[:anchor]) {
 		return p
@@ -195,38 +245,56 @@ func (s *saidWords) anchored(words []word) int {
 	return -1
 }
 
-// between calls each for the new words that stand where what was new in an earlier message goes on without them, and with how
-// many of its words missing there. Numbers alone are what a mailer makes of a list, and a few words for one or two are
-// theirs in another form.
-func (s *saidWords) between(words []word, at []int32, each func(w word, missing int)) {
+// gap is a piece of new words behind some that were said before.
+type gap struct {
+	words    []word
+	missing  int  // how many words of the earlier message are not there in its place
+	answered bool // it stands behind the last word of a message into which other new words were written
+	last     bool // no word that was said before comes behind it
+}
+
+// between finds new words where what was new in an earlier message goes on without them, and behind the end of one which
+// has such.
+func (s *saidWords) between(words []word, at []int32) []gap {
+	var out []gap
+	answered := make([]bool, s.replies)
 	last := -1 // the last word that was said before
-	for i := range words {
-		if at[i] < 0 {
+	for i := 0; i <= len(words); i++ {
+		if i < len(words) && at[i] < 0 {
 			continue
 		}
 		if last >= 0 && i > last+1 {
-			from, to := at[last], at[i]
-			same := s.unit[from] == s.unit[to] && int(s.unit[from]) < s.replies
-			gap, missing := words[last+1:i], int(to-from)-1
-			numbers := !slices.ContainsFunc(gap, func(w word) bool { return !w.number })
-			if same && missing >= 0 && missing <= skipping && len(gap) >= 4*missing && !numbers {
-				for _, w := range gap {
-					each(w, missing)
-				}
+			g := gap{words: words[last+1 : i], last: i == len(words)}
+			u := int(s.unit[at[last]])
+			missing := -1
+			if !g.last && s.unit[at[i]] == s.unit[at[last]] {
+				missing = int(at[i]-at[last]) - 1
+			}
+			switch {
+			case u >= s.replies:
+			case missing >= 0 && missing <= skipping:
+				g.missing, answered[u] = missing, true
+				out = append(out, g)
+			case answered[u] && s.words[at[last]+1] == 0:
+				g.answered = true
+				out = append(out, g)
 			}
 		}
 		last = i
 	}
+	return out
 }
 
 // words takes the text apart, with the line of each word.
 func (f *folding) words() []word {
 	var out []word
 	for i := range f.parts {
-		if f.begins[i] > maxRecalled {
+		left := maxRecalled - f.begins[i]
+		if left <= 0 {
 			break
 		}
-		eachWord(f.line(i), func(sum uint64, number bool) { out = append(out, word{sum, int32(i), number}) }) //nolint:gosec // a line has a byte at least
+		line := f.line(i)
+		eachWord(line[:min(len(line), left)], func(sum uint64, number bool) { out = append(out, word{sum, int32(i), number}) }) //nolint:gosec // a line has a byte at least
 	}
 	return out
 }
@@ -286,20 +354,34 @@ func withoutBlanks(r rune) bool {
 // saidBefore tells whether all of a line was said before.
 func (f *folding) saidBefore(i int) bool { return f.said != nil && f.said.known[i] }
 
-// repeats gives the line where an earlier message begins that a mailer put at line i without a mark: below a header of any
-// language, or with nothing new below it.
-func (f *folding) repeats(i int) (start int, ok bool) {
-	if !f.saidBefore(i) || !f.said.opens[i] {
-		return 0, false
+// quoteRepeated marks the earlier messages that a mailer put above line end without a mark of its own: below a header of any
+// language, or with nothing new below it. Where somebody has answered inside one, it stays as it is.
+func (f *folding) quoteRepeated(end int) {
+	for i := 0; f.said != nil && i < end; i++ {
+		if f.quoted[i] || !f.saidBefore(i) || !f.said.opens[i] {
+			continue
+		}
+		to, next := i+1, i+1 // behind its last line, and the next one with words
+		for next < len(f.parts) && (f.saidBefore(next) || blank(f.line(next))) && !f.quoted[next] {
+			if next++; f.saidBefore(next - 1) {
+				to = next
+			}
+		}
+		start, headed := f.unknownHeader(i)
+		if !headed {
+			start = i
+		}
+		if (headed || next == len(f.parts)) && (next == len(f.parts) || !f.said.fresh[next]) {
+			for k := start; k < to; k++ {
+				f.quoted[k] = true
+			}
+		}
+		i = next - 1
 	}
-	if start, ok := f.unknownHeader(i); ok {
-		return start, true
-	}
-	return i, i >= f.said.tail
 }
 
 // unknownHeader gives the line where the header or the introduction above line i begins, in whatever language: two or
-// more lines of a label and a value, or a line that ends with a colon and names an address or a date.
+// more lines of a label and a value, or a line that ends with a colon; either names an address or a time.
 func (f *folding) unknownHeader(i int) (start int, ok bool) {
 	k := i - 1
 	for k >= 0 && blank(f.line(k)) {
@@ -312,11 +394,11 @@ func (f *folding) unknownHeader(i int) (start int, ok bool) {
 	for k >= 0 && last-k < 8 && labelled(f.line(k)) {
 		k--
 	}
-	if last-k >= 2 {
+	if last-k >= 2 && datedOrAddressed(f.text[f.begins[k+1]:f.begins[last+1]-1]) {
 		return f.upOverRule(k + 1), true
 	}
 	line := strings.TrimRight(f.line(last), " *_\u00a0")
-	if (strings.HasSuffix(line, ":") || strings.HasSuffix(line, "：")) && len(line) < maxIntroduction && (strings.Contains(line, "@") || numbers(line) >= 2) {
+	if (strings.HasSuffix(line, ":") || strings.HasSuffix(line, "：")) && len(line) < maxIntroduction && datedOrAddressed(line) {
 		return last, true
 	}
 	return 0, false
@@ -333,27 +415,23 @@ func labelled(line string) bool {
 	return strings.Count(line[:end], " ") <= 2 && strings.TrimSpace(line[end+size:]) != ""
 }
 
-// numbers counts the numbers in a line.
-func numbers(line string) int {
-	n, in := 0, false
-	for _, r := range line {
-		digit := unicode.IsDigit(r)
-		if digit && !in {
-			n++
-		}
-		in = digit
-	}
-	return n
+// datedOrAddressed tells whether a text names a mail address or a time of day.
+func datedOrAddressed(text string) bool {
+	return strings.Contains(text, "@") || timeOfDay.MatchString(text)
 }
 
-// oldSignature gives how many of the answer's rows are left if those go that end the answer, that are short, and that an earlier
-// message had as well, but not as its beginning.
+// oldSignature gives how many of the answer's rows are left if those go that end the answer, that are short, and that ended an
+// earlier message of its author as well.
 func (f *folding) oldSignature(rows []int) int {
 	n := len(rows)
+	if n == 0 || f.said == nil || !f.said.ends[rows[n-1]] {
+		return n
+	}
 	for n > 1 && f.saidBefore(rows[n-1]) && !f.said.opens[rows[n-1]] && rows[n-1] == rows[len(rows)-1]-(len(rows)-n) {
 		n--
 	}
-	if len(rows)-n < 2 || len(rows)-n > maxSignature || !f.shortFrom(rows[n:]) || !blank(f.line(rows[n]-1)) {
+	below := rows[n:]
+	if len(below) < 2 || len(below) > maxSignature || !f.shortFrom(below) || !blank(f.line(below[0]-1)) || strings.HasSuffix(strings.TrimSpace(f.line(rows[n-1])), ":") {
 		return len(rows)
 	}
 	return n

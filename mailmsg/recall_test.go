@@ -18,6 +18,8 @@ func TestFoldKnowsWhatWasSaid(t *testing.T) {
 	marked := "> " + strings.ReplaceAll(question, "\n", "\n> ")
 	outlook := "From: Bob Lee\nSent: Monday, March 2, 2026 10:00 AM\nTo: Ann\nSubject: Printer\n\n"
 	twoAnswers := strings.NewReplacer("since when?", "since when?\n\nAn Example 400, for two years", "on again?", "on again?\n\nNo, it does not").Replace(question)
+	short := "Which model do you have, and since when?\n\nDoes it print when it is switched off and on again?"
+	shortAnswers := strings.Replace(short, "since when?", "since when?\n\nAn Example 400", 1) + "\n\nthe red one, on the third floor"
 	chinese := "您好，我们需要知道打印机的型号，以及它是什么时候购买的，谢谢。"
 	for name, c := range map[string]struct {
 		text, reply string
@@ -26,10 +28,10 @@ func TestFoldKnowsWhatWasSaid(t *testing.T) {
 		"nothing of it is here":                           {"It works again.\n\nThank you very much for everything you did", "It works again.\n\nThank you very much for everything you did", []string{question}},
 		"without any mark":                                {"An Example 400.\n\n" + question, "An Example 400.", []string{question}},
 		"in lines of another length":                      {"An Example 400.\n\n" + strings.ReplaceAll(question, " ", "\n"), "An Example 400.", []string{question}},
-		"below a header in a language that nobody taught": {"An Example 400.\n\nPrej: Bob Lee\nDatum: 2. 3. 2026 10:00\nZa: Ann\n\n" + question + "\n\nOlder words", "An Example 400.", []string{question}},
+		"below a header in a language that nobody taught": {"An Example 400.\n\nPrej: Bob Lee\nDatum: 2. 3. 2026 10:00\nZa: Ann\n\n" + question, "An Example 400.", []string{question}},
 		"below an unknown introduction":                   {"An Example 400.\n\nBob Lee (bob@example.com) je napsao/la 2. 3. 2026:\n\n" + question, "An Example 400.", []string{question}},
 		"marked, below an unknown introduction":           {"An Example 400.\n\nBob Lee (bob@example.com) je napsao/la 2. 3. 2026:\n\n" + marked, "An Example 400.", []string{question}},
-		"in Chinese":                                      {"惠普打印机\n\n寄自：支持\n时刻：2026年\n\n" + chinese, "惠普打印机", []string{chinese}},
+		"in Chinese":                                      {"惠普打印机\n\n寄自：支持\n时刻：2026年3月2日 10:00\n\n" + chinese, "惠普打印机", []string{chinese}},
 		"answers in an Outlook quote":                     {"See below.\n\n" + outlook + twoAnswers, "See below.\n\n" + outlook + strings.TrimSuffix(twoAnswers, twoAnswers[strings.Index(twoAnswers, "\n\nKind regards"):]), []string{question}},
 		"an answer behind a marked line":                  {answered + "\n" + strings.Replace(marked, "since when?", "since when? An Example 400", 1), answered + "\n" + strings.Replace(marked[:strings.Index(marked, "\n> \n> 2.")], "since when?", "since when? An Example 400", 1), []string{question}},
 		"no answers in an Outlook quote":                  {"See below.\n\n" + outlook + question + "\n\nScanned by something", "See below.", []string{question}},
@@ -42,12 +44,18 @@ func TestFoldKnowsWhatWasSaid(t *testing.T) {
 		"the same answer once more":                       {"An Example 400.\n\n" + answered + "\n" + marked, "An Example 400.", []string{"An Example 400.\n\n" + answered + "\n" + marked, question}},
 		"a mail that quotes another's quote":              {"Good.\n\n" + answered + "\n> " + strings.ReplaceAll(answered+"\n"+marked+"\nAn Example 400, I think, or an older one", "\n", "\n> "), "Good.", []string{"An Example 400, I think, or an older one"}},
 		"words that were cut in two":                      {"Good.\n\n" + answered + "\n" + strings.Replace(marked, "switched off", "switch\n> ed off", 1), "Good.", []string{question}},
+		"own fields above words of theirs":                {"Here you are.\n\nModel: Example 400\nSerial: 12345\n\nDoes it print when it is switched off and on again?\n\nNo, it does not.", "Here you are.\n\nModel: Example 400\nSerial: 12345\n\nDoes it print when it is switched off and on again?\n\nNo, it does not.", []string{"Does it print when it is switched off and on again?"}},
+		"own words below an unknown header":               {"See below.\n\nPrej: Bob Lee\nDatum: 2. 3. 2026 10:00\n\n" + question + "\n\nIt does not, and the lamp is red.", "See below.\n\nIt does not, and the lamp is red.", []string{question}},
+		"an answer below the last question":               {"See below.\n\n" + outlook + strings.Replace(twoAnswers, "No, it does not", "12", 1), "See below.\n\n" + outlook + strings.Replace(twoAnswers[:strings.Index(twoAnswers, "\n\nKind regards")], "No, it does not", "12", 1), []string{question}},
+		"and nothing of theirs behind it":                 {"See below.\n\n" + outlook + shortAnswers + "\n\nFrom: Ann\nSent: Monday, March 2, 2026 9:00 AM\nTo: Bob\nSubject: Printer\n\nold words", "See below.\n\n" + outlook + shortAnswers, []string{short}},
+		"facts once more":                                 {"You have not understood me, I return only these two now:\n\nExample lamp 400, blue, number 4711\nExample lamp 500, red, number 4712", "You have not understood me, I return only these two now:\n\nExample lamp 400, blue, number 4711\nExample lamp 500, red, number 4712", []string{"I return these:\n\nExample lamp 400, blue, number 4711\nExample lamp 500, red, number 4712"}},
+		"facts that somebody else had":                    {"I return only these two now.\n\nExample Support Ltd\nCity Road 1, Exampletown", "I return only these two now.\n\nExample Support Ltd\nCity Road 1, Exampletown", []string{question}},
 		"the same mail once more":                         {question, question[:strings.Index(question, "\n\nKind regards")], []string{question}},
 		"an answer to an answer":                          {"Good.\n\n" + outlook + twoAnswers + "\n\n" + outlook + question, "Good.", []string{twoAnswers, question}},
 	} {
 		var earlier []desk.Said
 		for _, s := range c.said {
-			earlier = append(earlier, desk.Said{Reply: s, Text: s})
+			earlier = append(earlier, desk.Said{Reply: s, Text: s, SameAuthor: s != question})
 		}
 		f := Fold(c.text, nil, earlier)
 		checkFolded(t, c.text, f)

@@ -24,7 +24,7 @@ func foldKnown(ctx context.Context, tx *store.Tx, t desk.Ticket, mail desk.Mail,
 	if internal {
 		scope = desk.ScopeOfProgram()
 	}
-	earlier, err := tx.Said(ctx, scope, t.ID, recalled)
+	earlier, err := tx.Said(ctx, scope, t.ID, mail.From.Email, recalled)
 	if err != nil || len(earlier) == 0 {
 		return mail, err
 	}
