@@ -278,7 +278,7 @@ func FuzzAlternatives(f *testing.F) {
 		if len(files) > 0 {
 			return // what was uuencoded
 		}
-		kept := strings.Join(append(m.Defects, m.Text), " ")
+		kept := strings.Join(append(m.Reasons, m.Text), " ")
 		if _, missing := compareWords(text, kept); missing > 0 {
 			t.Errorf("%d words of %q are lost beside %q: %q", missing, text, html, kept)
 		}

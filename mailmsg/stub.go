@@ -21,7 +21,8 @@ const (
 
 // readAlternatives gives the text of a mail that has HTML as well. Most say the same twice, and the text is taken as it is. But
 // mailers also write as text that the mail is to be read elsewhere, or next to nothing; then the HTML is read. Nothing
-// can be hidden so: a text whose words are not all in the HTML is put before it.
+// can be hidden so: a text whose words are not all in the HTML is put before it, and one that says only where to read the mail is among
+// the mail's reasons.
 func (p *parser) readAlternatives(text, html string) (string, []safehtml.Span) {
 	if strings.TrimSpace(text) == "" {
 		return safehtml.Read(html)
@@ -34,7 +35,7 @@ func (p *parser) readAlternatives(text, html string) (string, []safehtml.Span) {
 	all, more := compareWords(shown, text)
 	little := all > own*stubRatio+stubMargin
 	different := more > 0 && (own == 0 || missing*2 > own)
-	notice := (little || different) && own <= maxNotice && elsewhere(text)
+	notice := (little || different) && own <= maxNotice && onlyElsewhere(text)
 	different = different && (more >= stubWords || notice)
 	switch {
 	case !little && !different:
@@ -42,7 +43,7 @@ func (p *parser) readAlternatives(text, html string) (string, []safehtml.Span) {
 	case missing == 0 && othersIn(text, shown, html):
 		return shown, spans
 	case notice:
-		p.defect("the text beside the HTML says only: " + strings.Join(strings.Fields(text), " "))
+		p.mail.Reasons = append(p.mail.Reasons, "the text beside its HTML says only: "+strings.Join(strings.Fields(text), " "))
 		return shown, spans
 	}
 	text += "\n\n"
@@ -107,6 +108,29 @@ func othersIn(text, shown, html string) bool {
 		}
 	}
 	return true
+}
+
+// onlyElsewhere tells whether each sentence of a text, but for links, is about how to read the mail.
+func onlyElsewhere(text string) bool {
+	var words []string
+	for word := range strings.FieldsSeq(text) {
+		if !strings.Contains(word, "://") && !strings.HasPrefix(word, "www.") {
+			words = append(words, word)
+		}
+	}
+	notes := 0
+	for sentence := range strings.FieldsFuncSeq(strings.Join(words, " "), func(r rune) bool { return strings.ContainsRune(".!?;。！？", r) }) {
+		if !strings.ContainsFunc(sentence, unicode.IsLetter) {
+			continue
+		}
+		switch {
+		case elsewhere(sentence):
+			notes++
+		case !containsAny(strings.ToLower(sentence), noHTMLWords):
+			return false
+		}
+	}
+	return notes > 0
 }
 
 // elsewhere tells whether a text says that the mail is HTML, or is to be read in a browser.
