@@ -74,6 +74,7 @@ type Mail struct {
 	Reply     string // what is new in Text
 	Quoted    string // the history in Text
 	Signature string
+	Notice    string // what is shown below all of it, for people: why there is not more
 	Marks     []Mark // what its HTML marks in Text, in order, none in another
 
 	Attachments []Attachment

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,8 +38,9 @@ func TestI9_EachMailThatIsTooLargeSaysSo(t *testing.T) {
 		const full, none = "This mail is too large to be shown here in full: it has 200 MB.", "This mail is too large to be shown here: it has 200 MB."
 		const rest = " It has arrived, and lies in the support mailbox. Whoever answers it opens it there."
 		var ticket desk.ID
-		for i, text := range []string{"Here are the plans of the house.", "And these are those of the garden.", "I forgot the garage, sorry.", "", ""} {
-			want := text + "\n\n" + full + rest
+		for i, text := range []string{"Here are the plans of the house.", "And these are those of the garden.", "I forgot the garage, sorry.", "", "And the film.\r\n\r\n-----Original Message-----\r\nFrom: Support\r\n\r\nold"} {
+			words, _, _ := strings.Cut(text, "\r\n")
+			want := words + "\n\n" + full + rest
 			if text == "" {
 				want = none + rest
 			}

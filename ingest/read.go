@@ -15,7 +15,6 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
-	"postern/safehtml"
 	"postern/store"
 	"postern/tickets"
 )
@@ -284,8 +283,8 @@ func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadC
 	return parsed{entry: e, mail: mail, err: err}
 }
 
-// tooLarge reads an item of which there is the beginning alone, and puts a notice behind its text, for customers and agents,
-// with the names of its files, for the files are not there. How much the server has sent of it, and the notice, are no part of
+// tooLarge reads an item of which there is the beginning alone, with a notice for customers and agents that names
+// its files, for the files are not there. How much the server has sent of it, and the notice, are no part of
 // the fingerprint, so the mail is known when it comes again.
 func tooLarge(e desk.LedgerEntry, raw io.ReadCloser) parsed {
 	b, err := io.ReadAll(raw)
@@ -303,18 +302,16 @@ func tooLarge(e desk.LedgerEntry, raw io.ReadCloser) parsed {
 	if strings.TrimSpace(mail.Text) != "" {
 		inFull = " in full"
 	}
-	notice := fmt.Sprintf("This mail is too large to be shown here%s: it has %d MB. It has arrived, and lies in the support mailbox. Whoever answers it opens it there.", inFull, mb)
+	mail.Notice = fmt.Sprintf("This mail is too large to be shown here%s: it has %d MB. It has arrived, and lies in the support mailbox. Whoever answers it opens it there.", inFull, mb)
 	const most = 20
 	var names []string
 	for _, a := range mail.Attachments[:min(len(mail.Attachments), most)] {
 		names = append(names, a.Name)
 	}
 	if len(names) > 0 {
-		notice += " It has files: " + strings.Join(names, ", ") + "."
+		mail.Notice += " It has files: " + strings.Join(names, ", ") + "."
 	}
-	below := func(s string) string { return strings.TrimSpace(strings.TrimRight(s, " \r\n") + "\n\n" + notice) }
-	mail.Text, mail.Reply = below(mail.Text), below(mail.Reply)
-	mail.HTML, mail.Attachments, mail.Truncated = safehtml.FromText(mail.Text), nil, true
+	mail.Attachments, mail.Truncated = nil, true
 	mail.Reasons = append(mail.Reasons, fmt.Sprintf("too large to be read: only its beginning was; open it in the folder %s of the mailbox (%d MB)", e.Folder, mb))
 	return parsed{entry: e, mail: mail}
 }

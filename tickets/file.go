@@ -9,6 +9,7 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
+	"postern/safehtml"
 	"postern/store"
 )
 
@@ -224,7 +225,16 @@ func messageOf(e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) desk.
 		Class: mail.Class, Trust: decision.Trust, Reasons: decision.Reasons, Attachments: mail.Attachments, LedgerID: e.ID, CreatedAt: arrived(e),
 	}
 	m.References = append(append(m.References, mail.References...), mail.InReplyTo...)
+	if mail.Notice != "" {
+		m.Text, m.Reply = paragraph(m.Text, mail.Notice), paragraph(m.Reply, mail.Notice)
+		m.HTML = safehtml.FromText(m.Text)
+	}
 	return m
+}
+
+// paragraph adds one to a text.
+func paragraph(text, last string) string {
+	return strings.TrimSpace(strings.TrimRight(text, " \r\n") + "\n\n" + last)
 }
 
 // arrived is when a mail came. INTERNALDATE has whole seconds, in which a conversation can go to and fro; where we saw
