@@ -44,6 +44,8 @@ type Mail struct {
 	HeaderUnsure bool
 	To, Cc       []Address
 	ReplyTo      []Address
+	// ReplyToUnsure is set where Reply-To has more than one address, or one that can be read in more than one way.
+	ReplyToUnsure bool
 	// Form is the form sender that mailed this for the person in From; empty: From wrote it. It is not read from the bytes alone,
 	// see Mailbox.Submitted.
 	Form string

@@ -54,9 +54,10 @@ func (m Mailbox) Reads(f Folder) bool {
 }
 
 // Submitted gives the mail of a form sender as that of the person whom its Reply-To names, if that is one person and none of
-// those in ours. Who typed the address is not proved to own it (REQUIREMENTS A1, W9). Other mail it gives as it is.
+// those in ours. Who typed the address is not proved to own it (REQUIREMENTS A1, W9). Other mail it gives as it is: that of
+// machines that answer or report, what answers a mail, and what the receiver knows not to come from the form sender.
 func (m Mailbox) Submitted(mail Mail, ours func(email string) bool) Mail {
-	if !slices.Contains(m.FormSenders, mail.From.Email) || mail.FromUnsure || len(mail.ReplyTo) != 1 {
+	if !slices.Contains(m.FormSenders, mail.From.Email) || mail.FromUnsure || len(mail.ReplyTo) != 1 || mail.ReplyToUnsure || m.Receiver.Refuses(mail) {
 		return mail
 	}
 	person := mail.ReplyTo[0]
@@ -66,6 +67,9 @@ func (m Mailbox) Submitted(mail Mail, ours func(email string) bool) Mail {
 	switch mail.Class {
 	case Human, Automatic, List:
 	case Bounce, Complaint, Receipt:
+		return mail
+	}
+	if len(mail.InReplyTo)+len(mail.References) > 0 || mail.NullReturnPath || mail.Kind == Away || mail.Kind == Acknowledgement {
 		return mail
 	}
 	mail.Form, mail.From = mail.From.Email, person

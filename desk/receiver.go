@@ -86,6 +86,12 @@ func (r Receiver) Vouches(m Mail) (bool, string) {
 	return r.passed(*word, m.From.Email)
 }
 
+// Refuses tells whether the receiver says that a mail is not from its From line's domain.
+func (r Receiver) Refuses(m Mail) bool {
+	word, _ := r.word(m)
+	return word != nil && slices.ContainsFunc(word.Results, func(result AuthResult) bool { return result.Method == "dmarc" && result.Result == "fail" })
+}
+
 // WantsDKIM tells whether a look at the mail's DKIM signatures can still prove its From line.
 func (r Receiver) WantsDKIM(m Mail) bool {
 	if !r.DKIM || unprovable(m) != "" {

@@ -382,12 +382,16 @@ func TestA1_AFormSenderStandsForThePersonInReplyTo(t *testing.T) {
 		boss := r.arrives(post("2@shop.example", "boss@shop.example"))
 		r.want(boss, desk.NewTicket)
 		r.wantTrust(boss, desk.V0, "typed into a form")
-		// In Ann's ticket, she is who she says as little as in any form.
-		again := r.arrives(strings.Replace(post("3@shop.example", ann), "Subject:", "In-Reply-To: <1@shop.example>\r\nSubject:", 1))
-		r.want(again, desk.Appended)
-		r.wantTrust(again, desk.V0, "sender not verified")
+		// No form answers a mail: then it is a machine in the place of the form.
+		answer := strings.NewReplacer("Subject:", "In-Reply-To: <1@shop.example>\r\nSubject:")
+		r.want(r.arrives(answer.Replace(post("3@shop.example", ann))), desk.Held)
+		for id, more := range map[string]string{"3a@shop.example": "Return-Path: <>", "3b@shop.example": "Subject: Out of office", "3c@shop.example": "X-Vacation: yes"} {
+			r.want(r.arrives(more+"\r\n"+strings.Replace(post(id, ann), "Subject: New message", "X: y", 1)), desk.Automated)
+		}
+		r.want(r.arrives(strings.Replace(post("3d@shop.example", ann), "dmarc=pass", "dmarc=fail", 1)), desk.Automated)
 
 		for id, replyTo := range map[string]string{
+			"4a@shop.example": "x..y@other_.example", "4b@shop.example": "=?utf-8?q?ann=40customer.example?=@evil.example", "4c@shop.example": "x: ann@customer.example;",
 			"4@shop.example": "ann@customer.example, bob@customer.example", "5@shop.example": "support@acme.example", "6@shop.example": "sales@acme.example",
 			"7@shop.example": "postmaster@customer.example", "8@shop.example": "noreply@shop.example",
 		} {
@@ -395,6 +399,11 @@ func TestA1_AFormSenderStandsForThePersonInReplyTo(t *testing.T) {
 		}
 		other := mail("noreply@other.example", support, "9@other.example", "please call me", "Reply-To: "+ann)
 		r.want(r.arrives(other), desk.Automated)
+		r.update(func(tx *store.Tx) error {
+			return tx.Suppress(r.t.Context(), desk.Suppression{Address: "ann@customer.example", Reason: desk.Bounced, At: time.Now().Add(-time.Hour)})
+		})
+		r.want(r.arrives(post("10@shop.example", ann)), desk.NewTicket)
+		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced")
 		if n := len(r.effects(desk.WelcomeMail)); n != 2 {
 			r.t.Errorf("%d welcome mails", n)
 		}
@@ -406,9 +415,10 @@ func TestA1_AFormSenderStandsForThePersonInReplyTo(t *testing.T) {
 func TestA1_AHeldFormMailIsThePersonsToo(t *testing.T) {
 	both(t, func(r *rig) {
 		first := r.arrives(mail(bob, support, "1@customer.example", "it is broken"))
+		r.agentAnswers(first.TicketID, "try again")
 		r.mb.FormSenders = []string{"noreply@shop.example"}
 		r.trusts(desk.Receiver{})
-		held := r.arrives(mail("noreply@shop.example", support, "2@shop.example", "mine too", "Reply-To: "+ann, answering("1@customer.example")))
+		held := r.arrives(mail("noreply@shop.example", r.replyAddress(first.TicketID, "bob@customer.example"), "2@shop.example", "mine too", "Reply-To: "+ann))
 		r.want(held, desk.Held)
 		e, err := r.g.SplitHeld(r.t.Context(), held.ID, desk.Address{}, "Mette")
 		if err != nil || e.TicketID == first.TicketID {

@@ -406,9 +406,9 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 }
 
 // sender decides who a mail is from: the one address of its one From field (REQUIREMENTS A1, A2). unsure is set where
-// anything about that is in doubt; the address is then for reading only.
-func sender(h header) (from desk.Address, unsure bool) {
-	fields := h.all("from")
+// anything about that is in doubt; the address is then for reading only. It reads other fields of that kind as well.
+func sender(h header, field string) (from desk.Address, unsure bool) {
+	fields := h.all(field)
 	if len(fields) == 0 {
 		return desk.Address{}, true
 	}

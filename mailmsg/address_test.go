@@ -149,7 +149,7 @@ func TestA2_AnAddressIsTheRightOneOrNone(t *testing.T) {
 		{`mailto:ann@b.example`, "ann@b.example", unsure},
 		{`a..nn@b.example`, "a..nn@b.example", unsure},
 	} {
-		from, doubtful := sender(header{{name: "from", value: c.from}})
+		from, doubtful := sender(header{{name: "from", value: c.from}}, "from")
 		if from.Email != c.email || doubtful == c.sure {
 			t.Errorf("From: %q gives %q, unsure %v; want %q, unsure %v", c.from, from.Email, doubtful, c.email, !c.sure)
 		}

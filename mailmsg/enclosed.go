@@ -19,7 +19,7 @@ func (p *parser) enclosedMail(r io.Reader, mediaType string, file desk.Attachmen
 	}
 	h := p.block(newSource(&head, maxReport))
 	p.clipAddresses(h)
-	from, _ := sender(h)
+	from, _ := sender(h, "from")
 	subject := headerLine(h.get("subject"))
 	text := "Attached mail"
 	if subject != "" {

@@ -11,9 +11,12 @@ func (p *parser) envelope(h header) {
 	m := &p.mail
 	fromIsCut := p.clipAddresses(h)
 	m.Subject = headerLine(h.get("subject"))
-	m.From, m.FromUnsure = sender(h)
+	m.From, m.FromUnsure = sender(h, "from")
 	m.FromUnsure = m.FromUnsure || fromIsCut
 	m.To, m.Cc, m.ReplyTo = addressField(h, "to"), addressField(h, "cc"), addressField(h, "reply-to")
+	if len(m.ReplyTo) > 0 {
+		_, m.ReplyToUnsure = sender(h, "reply-to")
+	}
 	m.DeliveredTo = deliveredTo(h)
 	for _, v := range h.all("return-path") {
 		if strings.Join(strings.Fields(v), "") == "<>" {

@@ -14,8 +14,8 @@ import (
 // reached notes what a mail tells of who can be reached by mail: a report about a mail of ours that it failed, anything else
 // that its sender's address works again.
 func (d *Desk) reached(ctx context.Context, tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) error {
-	if e.Role != desk.Inbox || decision.Outcome == desk.Duplicate || decision.Outcome == desk.OwnCopy {
-		return nil
+	if e.Role != desk.Inbox || decision.Outcome == desk.Duplicate || decision.Outcome == desk.OwnCopy || mail.Form != "" {
+		return nil // nothing came from an address that was typed into a form
 	}
 	switch mail.Class {
 	case desk.Bounce, desk.Complaint:
@@ -140,7 +140,7 @@ func (d *Desk) tellOfComplaint(ctx context.Context, tx *store.Tx, mb desk.Mailbo
 	}
 	return d.notify(ctx, tx, mb, "Somebody reported our mail as spam",
 		email+" reported a mail from "+mb.Address+" as spam. Postern sends no welcome mail and no acknowledgement there any more.\n\n"+
-			"What you answer still goes out. Whoever runs Postern can lift that: gateway contact edit "+email+" --automatic-mail\n\nIf they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
+			"What you answer still goes out. Whoever runs Postern can lift that: gateway contact edit ADDRESS --automatic-mail\n\nIf they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
 }
 
 // whyBounced says why, for people: the server's words, or at least its code.

@@ -38,7 +38,7 @@ func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisat
 	return nil
 }
 
-// submitted gives a mail as the one of whom a form sender wrote for.
+// submitted gives a form sender's mail as that of the person it was written for.
 func submitted(org *store.Organisation, m ReadMail) ReadMail {
 	if mb, ok := org.Mailbox(m.Entry.MailboxID); ok && m.Entry.Role == desk.Inbox {
 		m.Mail = mb.Submitted(m.Mail, org.IsOurs)
