@@ -75,6 +75,6 @@ func NextFetch(received, now time.Time, attempts int) time.Time {
 // MaxAttempts is how many processes may die over one item before it is parked in quarantine.
 const MaxAttempts = 3
 
-// MaxUnderWay is how many mails of a mailbox a process reads at once at most: over one of the first of those that wait it has
+// MaxUnderWay is how many mails of a mailbox a process reads at once in their turn: over one of the first of those that wait it has
 // died, if it did.
 const MaxUnderWay = 300

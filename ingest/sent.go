@@ -121,7 +121,7 @@ func (g *Ingest) pendingSent(ctx context.Context, mailbox desk.ID) []parsed {
 		return nil // they are read in their turn
 	}
 	var out []parsed
-	for _, e := range entries {
+	for _, e := range entries[:cut(entries)] {
 		if p := g.parse(ctx, e, nil); p.err == nil {
 			out = append(out, p)
 		}

@@ -245,6 +245,7 @@ func scanLedger(row scanner) (e desk.LedgerEntry, err error) {
 
 const (
 	pendingOf    = ledgerSelect + ` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND id > $2 ORDER BY id LIMIT $3`
+	pendingSent  = ledgerSelect + ` WHERE outcome = 'pending' AND role = 'sent' AND mailbox_id = $1 ORDER BY id DESC LIMIT $2`
 	unfetchedOf  = ledgerSelect + ` WHERE retry_at > 0 AND mailbox_id = $1 AND retry_at <= $2 ORDER BY retry_at LIMIT $3`
 	pendingForms = ledgerSelect + ` WHERE outcome = 'pending' AND form_id <> '' AND id > $1 ORDER BY id LIMIT $2`
 )
@@ -256,7 +257,7 @@ func (r reads) PendingOf(ctx context.Context, mailbox, after desk.ID, limit int)
 
 // PendingSent lists the newest mails of a mailbox's Sent folder that wait to be read, in the order in which they came.
 func (r reads) PendingSent(ctx context.Context, mailbox desk.ID, limit int) ([]desk.LedgerEntry, error) {
-	found, err := collect(ctx, r.x, scanLedger, ledgerSelect+` WHERE outcome = 'pending' AND form_id = '' AND mailbox_id = $1 AND role = $2 ORDER BY id DESC LIMIT $3`, mailbox, desk.Sent, limit)
+	found, err := collect(ctx, r.x, scanLedger, pendingSent, mailbox, limit)
 	slices.Reverse(found)
 	return found, err
 }

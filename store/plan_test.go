@@ -42,6 +42,7 @@ func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 		}{
 			"outbox_open":          {dueSelect, []any{desk.QueueMail, 500, 100}},
 			"ledger_pending":       {pendingOf, []any{"m", "", 100}},
+			"ledger_pending_sent":  {pendingSent, []any{"m", 100}},
 			"ledger_pending_posts": {pendingForms, []any{"", 100}},
 			"ledger_retry":         {unfetchedOf, []any{"m", 500, 100}},
 		} {

@@ -112,7 +112,7 @@ func BenchmarkBacklog(b *testing.B) {
 	read := func(b *testing.B, m desk.Mailbox, lease desk.Lease, k Keeper, blobs Blobs) {
 		b.Helper()
 		c := d.Dial(user)
-		f := &folder{w: New(m, lease, k, blobs, Options{}), role: desk.Inbox, name: "INBOX", looks: newLooks()}
+		f := &folder{w: New(m, lease, k, blobs, Options{}), role: desk.Inbox, name: "INBOX"}
 		if err := f.catchUp(b.Context(), c); err != nil {
 			b.Fatal(err)
 		}

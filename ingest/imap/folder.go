@@ -27,7 +27,7 @@ type folder struct {
 	name     string // empty: not found yet
 	former   string // the name of the Sent folder that is not found any more
 	signedIn func()
-	looks    *looks
+	looks    *looks // nil: nobody asks for a look at it
 	account  string // whose folders these are: what it says only has to differ for another server or user
 
 	generation int64  // of the folder, with validity what follows is about
@@ -199,7 +199,7 @@ func (f *folder) session(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	defer f.looks.end(errNotWatched)
+	defer f.looks.end()
 	f.signedIn()
 	f.looked, f.probed, f.patience = false, false, firstPatience
 	if f.name == "" {
@@ -228,10 +228,7 @@ func (f *folder) session(ctx context.Context) error {
 		case <-news: // what it tells of is read now
 		default:
 		}
-		asked := f.looks.begin()
-		err := f.catchUp(ctx, client)
-		answer(asked, err)
-		if err != nil {
+		if err := f.looks.look(func() error { return f.catchUp(ctx, client) }); err != nil {
 			return err
 		}
 		if err := f.sweep(ctx, client); err != nil {
@@ -305,7 +302,7 @@ func (f *folder) wait(ctx context.Context, client *imapclient.Client, news <-cha
 		return errors.New("the server closed the connection")
 	case <-news:
 		f.patience = firstPatience
-	case <-f.looks.nudge:
+	case <-f.looks.news():
 		f.patience = firstPatience
 	case <-timer.C:
 	}

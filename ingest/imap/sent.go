@@ -6,13 +6,14 @@ import (
 	"sync"
 )
 
-// looks are the requests to look at a folder now.
+// looks are the requests to look at a folder now. Nobody can ask for one where it is nil.
 type looks struct {
 	nudge chan struct{} // gets a value when there is one
 
 	mu      sync.Mutex // guards what follows
 	watched bool       // the folder is, in a session
 	waiting []chan error
+	asked   []chan error // those whom the look that is under way answers
 }
 
 func newLooks() *looks { return &looks{nudge: make(chan struct{}, 1)} }
@@ -48,21 +49,39 @@ func (l *looks) ask(done chan error) bool {
 	return true
 }
 
-// begin takes the requests that the look which begins now will answer.
-func (l *looks) begin() []chan error {
+// look has what was asked for until now answered by one look. A panic in it answers too, by end.
+func (l *looks) look(catchUp func() error) error {
+	if l == nil {
+		return catchUp()
+	}
+	l.mu.Lock()
+	l.watched, l.asked, l.waiting = true, append(l.asked, l.waiting...), nil
+	l.mu.Unlock()
+	err := catchUp()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	waiting := l.waiting
-	l.watched, l.waiting = true, nil
-	return waiting
+	answer(l.asked, err)
+	l.asked = nil
+	return err
 }
 
-// end refuses those who wait for another look: there is none, because of err.
-func (l *looks) end(err error) {
+// end refuses those who wait for another look: there is none.
+func (l *looks) end() {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	answer(l.waiting, err)
-	l.watched, l.waiting = false, nil
+	answer(append(l.asked, l.waiting...), errNotWatched)
+	l.watched, l.asked, l.waiting = false, nil, nil
+}
+
+// news gets a value when somebody asks.
+func (l *looks) news() <-chan struct{} {
+	if l == nil {
+		return nil
+	}
+	return l.nudge
 }
 
 func answer(waiting []chan error, err error) {

@@ -153,13 +153,13 @@ func (w *Watcher) Run(ctx context.Context) error {
 	// A password that is wrong is wrong for all folders: the others wait until the first is in.
 	open, once := make(chan struct{}), sync.Once{}
 	account := config.User + " at " + config.Host
-	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", looks: newLooks(), signedIn: func() { once.Do(func() { close(open) }) }}
+	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
 	group.Go(func() error { return inbox.run(inner) })
 	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}, looks: w.sent}}
 	for _, name := range w.mailbox.Folders {
-		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, looks: newLooks(), signedIn: func() {}})
+		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
 	}
-	later := []func(context.Context) error{(&second{w: w, config: config, account: account}).run}
+	later := []func(context.Context) error{(&retrier{w: w, config: config, account: account}).run}
 	for _, f := range others {
 		later = append(later, f.run)
 	}

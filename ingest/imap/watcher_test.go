@@ -295,7 +295,7 @@ func TestI11_AWrongPasswordIsTriedSlowlyAndSaidOnce(t *testing.T) {
 			t.Errorf("report %+v", r)
 		}
 	}
-	f := &folder{w: New(m, desk.Lease{}, k, k, Options{}), looks: newLooks()}
+	f := &folder{w: New(m, desk.Lease{}, k, k, Options{})}
 	for n := range 50 {
 		if p := f.pause(n+1, &mailconn.Problem{SignIn: true}); p < 150*time.Second || p > 300*time.Second {
 			t.Errorf("pause %v after %d wrong passwords", p, n+1)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,6 +32,8 @@ func (c *cli) contactCommand() *cobra.Command {
 	}
 	edit := &cobra.Command{
 		Use: "edit CONTACT", Short: "Change a contact, named by id or address", Args: cobra.ExactArgs(1),
+		Long: `Changes what is given and leaves the rest. Whoever changes a contact has looked at its addresses: one to which mail bounced gets
+automatic mail again. After a complaint only --automatic-mail does that.`,
 		Example: "  gateway contact edit ann@acme.example --email ann@acme.example,ann@home.example",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.contactEdit(ctx, p, cmd, args[0], f) })
@@ -109,6 +112,9 @@ func (c *cli) contactEdit(ctx context.Context, p *parts, cmd *cobra.Command, nam
 	}
 	if given("disabled") {
 		change.Disabled = &f.disabled
+	}
+	if given("automatic-mail") && !f.unsuppress {
+		return usageError{errors.New("automatic mail to one contact can't be switched off here; --automatic-mail switches it on again after a bounce or a complaint")}
 	}
 	change.Unsuppress = f.unsuppress
 	_, err = p.desk.ChangeContact(ctx, contact.ID, change)

@@ -93,7 +93,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left, and one that fails at once", false))
+	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
 	return cmd
 }
 
@@ -106,7 +106,12 @@ func (c *cli) pauseCommand(name, short string, paused bool) *cobra.Command {
 		Use: name + " ADDRESS", Short: short, Args: cobra.ExactArgs(1), Example: "  gateway mailbox " + name + " support@example.com",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error {
-				return changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error { mb.Paused, mb.TriedAt = paused, p.db.Now(); return nil }, nil)
+				return changeMailbox(ctx, p, args[0], func(mb *desk.Mailbox) error {
+					if mb.Paused = paused; !paused {
+						mb.TriedAt = p.db.Now()
+					}
+					return nil
+				}, nil)
 			})
 		},
 	}

@@ -132,6 +132,7 @@ CREATE UNIQUE INDEX ledger_uid ON ledger (mailbox_id, folder, generation, uidval
 CREATE UNIQUE INDEX ledger_delivery ON ledger (form_id, delivery_id) WHERE form_id <> '';
 -- What waits to be read, in order, whatever else the mailbox ever had.
 CREATE INDEX ledger_pending ON ledger (mailbox_id, id) WHERE outcome = 'pending' AND form_id = '';
+CREATE INDEX ledger_pending_sent ON ledger (mailbox_id, id) WHERE outcome = 'pending' AND role = 'sent';
 CREATE INDEX ledger_pending_posts ON ledger (id) WHERE outcome = 'pending' AND form_id <> '';
 CREATE INDEX ledger_waiting ON ledger (outcome, id) WHERE outcome IN ('held', 'quarantined');
 CREATE INDEX ledger_retry ON ledger (mailbox_id, retry_at) WHERE retry_at > 0;
