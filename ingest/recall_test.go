@@ -23,7 +23,7 @@ func TestM9_WhatTheTicketHasSaidIsFolded(t *testing.T) {
 		first := r.arrives(mail(ann, support, "1@customer.example", "the printer is broken"))
 		question := "Which model do you have, and since when?\r\n\r\nDoes it print when it is switched off and on again?"
 		r.want(r.sends(mail(support, ann, "2@acme.example", question, answering("1@customer.example"))), desk.Appended)
-		r.want(r.arrives(mail(ann, support, "3@customer.example", "An Example 400.\r\n\r\nPrej: Support\r\nDatum: 2. 3. 2026\r\n\r\n"+question, answering("2@acme.example"))), desk.Appended)
+		r.want(r.arrives(mail(ann, support, "3@customer.example", "An Example 400.\r\n\r\nPrej: Support\r\nDatum: 2. 3. 2026 10:00\r\n\r\n"+question, answering("2@acme.example"))), desk.Appended)
 		inside := strings.Replace(question, "when?", "when?\r\n\r\nan Example 500, I mean", 1)
 		r.want(r.arrives(mail(ann, support, "4@customer.example", "See below\r\n\r\nFrom: Support\r\nSent: Monday, 2 March 2026 10:00\r\nTo: Ann\r\nSubject: Printer\r\n\r\n"+inside, answering("2@acme.example"))), desk.Appended)
 		held := r.arrives(mail(bob, support, "5@customer.example", "I have one too.\r\n\r\n"+question, answering("2@acme.example"), "Cc: ann@customer.example"))
