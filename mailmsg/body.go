@@ -16,24 +16,36 @@ func flatten(children [][]piece, mediaType string) []piece {
 	if mediaType != "multipart/alternative" {
 		return slices.Concat(children...)
 	}
-	// The first that is text and the last that is HTML are the same body twice.
+	// The first that is text and the last that is HTML are the same body twice. What says something else is shown as well.
 	var out piece
+	var others []piece
 	for _, pieces := range children {
 		m := merge(pieces)
 		switch {
 		case m.html != "":
+			if out.html != "" && saysMore(safehtml.Text(out.html), safehtml.Text(m.html)) {
+				others = append(others, piece{html: out.html})
+			}
 			out.html = m.html
 			if strings.TrimSpace(out.text) == "" { // else the outer multiparts would make it of the HTML again, each of them
 				out.text = m.text
 			}
 		case strings.TrimSpace(out.text) == "":
 			out.text = m.text
+		case saysMore(m.text, out.text):
+			others = append(others, m)
 		}
 	}
 	if out == (piece{}) {
 		return nil
 	}
-	return []piece{out}
+	return append([]piece{out}, others...)
+}
+
+// saysMore tells whether a text has words that another has not.
+func saysMore(text, other string) bool {
+	_, missing := compareWords(text, other)
+	return missing > 0
 }
 
 // merge puts pieces one after the other, as one.
