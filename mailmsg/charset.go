@@ -119,6 +119,8 @@ func charsetName(s string) string {
 		return "gb18030"
 	case "ks_c_5601-1987", "ksc5601", "ks_c_5601", "cp949", "949", "korean", "uhc":
 		return "euc-kr"
+	case "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-jp-3", "iso-2022-jp-2004", "iso-2022-jp-ms", "cp50220", "cp50221", "cp50222", "csiso2022jp", "csiso2022jp2":
+		return "iso-2022-jp" // with more characters, which hardly anybody uses
 	case "csiso2022kr":
 		return "iso-2022-kr"
 	case "csiso2022cn":

@@ -178,7 +178,7 @@ func awaySubject(subject string) bool {
 	for _, prefix := range []string{
 		"out of office", "out of the office", "automatic reply:", "auto-reply:", "autoreply:", "auto reply:", "auto response:", "automatische antwort:", "abwesenheitsnotiz", "abwesend:",
 		"réponse automatique", "absence du bureau", "respuesta automática", "fuera de la oficina", "risposta automatica", "fuori sede", "resposta automática",
-		"ausência temporária", "automatisch antwoord", "afwezig:", "automatická odpověď", "automatyczna odpowiedź", "autosvar:", "automatiskt svar", "automatisk svar",
+		"ausência temporária", "automatisch antwoord", "afwezig:", "automatická odpověď", "automatyczna odpowiedź", "odpowiedź automatyczna", "autosvar:", "automatiskt svar", "automatisk svar",
 		"automaattinen vastaus", "poissa:", "automatikus válasz", "автоматический ответ", "автоответ", "автоматична відповідь", "תשובה אוטומטית", "מענה אוטומטי", "ตอบกลับอัตโนมัติ", "การตอบกลับอัตโนมัติ", "otomatik yanıt", "自動応答", "自动答复", "自動回覆", "자동 회신",
 	} {
 		if strings.HasPrefix(s, prefix) {

@@ -611,7 +611,7 @@ func (f *folding) belowMarks(rows []int) []int {
 		line := f.line(rows[n])
 		// A mail that is forwarded below the signature is no part of it, nor what was written below a quote.
 		switch {
-		case forwards(line) || f.quoted[rows[n]]:
+		case forwards(line) || f.quoted[rows[n]] || postscript(strings.TrimSpace(line)):
 			prose, signed, end = 0, 0, n
 			continue
 		case n+1 < len(rows) && f.quoteBetween(rows[n], rows[n+1]):
@@ -778,7 +778,7 @@ func postscript(line string) bool {
 	}
 	word, _, _ := strings.Cut(line, " ")
 	switch strings.ToLower(strings.TrimRight(word, ":-–")) {
-	case "ps", "p.s.", "p.s", "pps", "p.p.s.", "nb", "n.b.":
+	case "ps", "p.s.", "p.s", "pps", "p.p.s.", "nb", "n.b.", "nachtrag":
 		return true
 	}
 	return false
@@ -800,7 +800,7 @@ func deviceLine(line string) bool {
 	}
 	line, _, _ = strings.Cut(line, "<")
 	s := strings.ToLower(strings.Trim(strings.TrimSpace(line), "*_"))
-	if len(s) > 80 || strings.Count(s, " ") > 8 {
+	if len(s) > 80 || strings.Count(s, " ") > 8 || longNumber.MatchString(s) { // "sent from Berlin, number 4711"
 		return false
 	}
 	for _, prefix := range deviceLines {
@@ -810,6 +810,8 @@ func deviceLine(line string) bool {
 	}
 	return false
 }
+
+var longNumber = regexp.MustCompile(`\d{3}`)
 
 func (f *folding) anyReply() bool {
 	for i := range f.parts {

@@ -96,19 +96,19 @@ const (
 )
 
 var labels = map[string]int{
-	"from": labelFrom, "von": labelFrom, "de": labelFrom, "da": labelFrom, "van": labelFrom, "od": labelFrom, "från": labelFrom, "fra": labelFrom, "lähettäjä": labelFrom, "feladó": labelFrom,
+	"from": labelFrom, "von": labelFrom, "de": labelFrom, "da": labelFrom, "van": labelFrom, "od": labelFrom, "من": labelFrom, "från": labelFrom, "fra": labelFrom, "lähettäjä": labelFrom, "feladó": labelFrom,
 	"от": labelFrom, "від": labelFrom, "kimden": labelFrom, "gönderen": labelFrom, "差出人": labelFrom, "发件人": labelFrom, "寄件者": labelFrom, "보낸 사람": labelFrom, "από": labelFrom, "מאת": labelFrom, "จาก": labelFrom, "de la": labelFrom, "expéditeur": labelFrom, "absender": labelFrom, "送信者": labelFrom,
 
 	"sent": labelSent, "date": labelDate, "message du": labelSent, "gesendet": labelSent, "datum": labelDate, "envoyé": labelSent, "envoyé le": labelSent, "enviado": labelSent, "enviado el": labelSent, "fecha": labelDate, "data": labelDate, "inviato": labelSent,
-	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelDate, "lähetetty": labelSent, "päivämäärä": labelDate, "päiväys": labelDate, "odesláno": labelSent,
+	"enviada em": labelSent, "enviado em": labelSent, "verzonden": labelSent, "wysłano": labelSent, "wysłane": labelSent, "изпратено": labelSent, "poslano": labelSent, "enviat": labelSent, "تم الإرسال": labelSent, "skickat": labelSent, "sendt": labelSent, "dato": labelDate, "lähetetty": labelSent, "päivämäärä": labelDate, "päiväys": labelDate, "odesláno": labelSent,
 	"odoslané": labelSent, "elküldve": labelSent, "dátum": labelDate, "отправлено": labelSent, "дата": labelDate, "надіслано": labelSent, "gönderildi": labelSent, "tarih": labelDate, "送信日時": labelSent, "日時": labelDate, "日付": labelDate, "发送时间": labelSent, "日期": labelDate, "寄件日期": labelSent,
 	"傳送時間": labelSent, "보낸 날짜": labelSent, "날짜": labelDate, "ημερομηνία": labelDate, "trimis": labelSent, "inviata": labelSent, "gesendet am": labelSent, "תאריך": labelDate, "נשלח": labelSent, "ส่ง": labelSent, "ส่งเมื่อ": labelSent, "วันที่": labelDate, "sent on": labelSent,
 
-	"to": labelTo, "an": labelTo, "à": labelTo, "para": labelTo, "a": labelTo, "aan": labelTo, "do": labelTo, "till": labelTo, "til": labelTo, "vastaanottaja": labelTo, "komu": labelTo, "címzett": labelTo, "pre": labelTo, "кому": labelTo, "kime": labelTo, "alıcı": labelTo,
+	"to": labelTo, "an": labelTo, "à": labelTo, "para": labelTo, "a": labelTo, "aan": labelTo, "do": labelTo, "till": labelTo, "til": labelTo, "vastaanottaja": labelTo, "komu": labelTo, "címzett": labelTo, "pre": labelTo, "кому": labelTo, "до": labelTo, "za": labelTo, "per a": labelTo, "إلى": labelTo, "kime": labelTo, "alıcı": labelTo,
 	"宛先": labelTo, "收件人": labelTo, "收件者": labelTo, "받는 사람": labelTo, "προς": labelTo, "către": labelTo, "אל": labelTo, "ถึง": labelTo, "empfänger": labelTo, "destinataire": labelTo, "pro": labelTo,
 
 	"cc": labelCc, "kopie": labelCc, "copie": labelCc, "copie à": labelCc, "copia": labelCc, "cópia": labelCc, "dw": labelCc, "kopia": labelCc, "kopi": labelCc, "kopio": labelCc, "копия": labelCc, "копія": labelCc, "bilgi": labelCc, "抄送": labelCc, "副本": labelCc, "참조": labelCc,
 
 	"subject": labelSubject, "betreff": labelSubject, "objet": labelSubject, "sujet": labelSubject, "asunto": labelSubject, "oggetto": labelSubject, "assunto": labelSubject, "onderwerp": labelSubject, "temat": labelSubject, "ämne": labelSubject, "emne": labelSubject, "aihe": labelSubject,
-	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject, "เรื่อง": labelSubject, "หัวเรื่อง": labelSubject,
+	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "относно": labelSubject, "assumpte": labelSubject, "الموضوع": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject, "เรื่อง": labelSubject, "หัวเรื่อง": labelSubject,
 }

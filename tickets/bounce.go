@@ -60,6 +60,9 @@ func (d *Desk) landReport(ctx context.Context, tx *store.Tx, k *known, mb desk.M
 	if mail.Class == desk.Complaint {
 		return d.landComplaint(ctx, tx, mb, at, mail, sent)
 	}
+	if byToken && len(mail.Bounced) == 0 { // the address it came to says whose it is
+		mail.Bounced = []desk.BouncedRecipient{{Address: proved, Action: "failed"}}
+	}
 	for _, b := range mail.Bounced {
 		if b.Action != "failed" {
 			continue // a delay is none: it may still arrive
@@ -140,7 +143,7 @@ func (d *Desk) tellOfComplaint(ctx context.Context, tx *store.Tx, mb desk.Mailbo
 	}
 	return d.notify(ctx, tx, mb, "Somebody reported our mail as spam",
 		email+" reported a mail from "+mb.Address+" as spam. Postern sends no welcome mail and no acknowledgement there any more.\n\n"+
-			"What you answer still goes out. Whoever runs Postern can lift that: gateway contact edit ADDRESS --automatic-mail\n\nIf they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
+			"What you answer still goes out. Whoever runs Postern can lift that for a contact: gateway contact edit ADDRESS --automatic-mail\n\nIf they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
 }
 
 // whyBounced says why, for people: the server's words, or at least its code.
