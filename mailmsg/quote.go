@@ -43,7 +43,9 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	f.quoteRepeated(end)
 	f.runs(end)
 	for i := end; i < len(f.parts); i++ {
-		f.parts[i] = inQuote
+		if f.said == nil || !f.said.below[i] {
+			f.parts[i] = inQuote
+		}
 	}
 	f.signature()
 	f.tail()

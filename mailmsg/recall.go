@@ -24,6 +24,7 @@ type recollection struct {
 	known []bool // the line has words, and all of them were said before
 	// fresh lines have new words between two that follow each other in an earlier message: somebody has answered there.
 	fresh []bool
+	below []bool // the line has new words below all of an earlier message
 	opens []bool // the line begins with the first words of an earlier message
 	ends  []bool // the line ends with the last words of an earlier message by the same author
 }
@@ -34,6 +35,7 @@ type saidWords struct {
 	unit    []int32 // which text a word is of
 	begin   []int   // of each text
 	same    []bool  // of each text: the author of the mail wrote it
+	message []int   // of each text: which message it is of
 	replies int     // the first texts are what was new in a message; the others are whole messages
 	grams   map[uint64]int32
 }
@@ -58,7 +60,7 @@ func (f *folding) recall(earlier []desk.Said) {
 	}
 	at := said.find(words)
 	n := len(f.parts)
-	f.said = &recollection{known: make([]bool, n), fresh: make([]bool, n), opens: make([]bool, n), ends: make([]bool, n)}
+	f.said = &recollection{known: make([]bool, n), fresh: make([]bool, n), below: make([]bool, n), opens: make([]bool, n), ends: make([]bool, n)}
 	total, repeated := make([]int, n), make([]int, n)
 	for i, w := range words {
 		if at[i] >= 0 {
@@ -76,7 +78,7 @@ func (f *folding) recall(earlier []desk.Said) {
 	f.answers(said.between(words, at), repeated)
 	for i := range f.parts {
 		f.said.known[i] = total[i] > 0 && total[i] == repeated[i]
-		f.quoted[i] = f.quoted[i] && !f.said.fresh[i]
+		f.quoted[i] = f.quoted[i] && !f.said.fresh[i] && !f.said.below[i]
 	}
 }
 
@@ -86,8 +88,14 @@ func (f *folding) recall(earlier []desk.Said) {
 func (f *folding) answers(gaps []gap, repeated []int) {
 	line, marks := int32(-1), 0
 	for _, g := range gaps {
-		if g.answered && g.last {
-			g.words = f.untilHeader(g.words)
+		new := f.said.fresh
+		if g.behind {
+			if g.words = f.untilHeader(g.words); !g.certain && !f.written(g.words) {
+				continue
+			}
+			if !g.certain {
+				new = f.said.below
+			}
 		}
 		numbers := !slices.ContainsFunc(g.words, func(w word) bool { return !w.number || repeated[w.line] == 0 })
 		if numbers || len(g.words) < 4*g.missing {
@@ -98,10 +106,21 @@ func (f *folding) answers(gaps []gap, repeated []int) {
 				line, marks = w.line, depth(f.line(int(w.line)))
 			}
 			if marks == 0 || marks == 1 && g.missing == 0 && repeated[w.line] > 0 {
-				f.said.fresh[w.line] = true
+				new[w.line] = true
 			}
 		}
 	}
+}
+
+// written tells whether a person seems to have written the lines of some words: there are sentences that no company adds.
+func (f *folding) written(words []word) bool {
+	var rows []int
+	for _, w := range words {
+		if i := int(w.line); len(rows) == 0 || rows[len(rows)-1] != i {
+			rows = append(rows, i)
+		}
+	}
+	return f.prose(rows, 0) > 0
 }
 
 // untilHeader gives the words above the first line that may begin the header or the introduction of a mail.
@@ -133,7 +152,7 @@ func collect(earlier []desk.Said, mail []word) *saidWords {
 	}
 	s := &saidWords{grams: map[uint64]int32{}}
 	left := maxRecalled
-	add := func(text string, same bool) {
+	add := func(message int, text string) {
 		text = text[:min(len(text), left)]
 		left -= len(text)
 		from := len(s.words)
@@ -142,7 +161,7 @@ func collect(earlier []desk.Said, mail []word) *saidWords {
 			s.unit = append(s.unit, int32(len(s.begin))) //nolint:gosec // bounded by maxRecalled
 		})
 		s.words, s.unit = append(s.words, 0), append(s.unit, -1)
-		s.begin, s.same = append(s.begin, from), append(s.same, same)
+		s.begin, s.same, s.message = append(s.begin, from), append(s.same, earlier[message].SameAuthor), append(s.message, message)
 		for i := from; i+anchor < len(s.words); i++ {
 			sum := uint64(0)
 			for _, w := range s.words[i : i+anchor] {
@@ -153,13 +172,13 @@ func collect(earlier []desk.Said, mail []word) *saidWords {
 			}
 		}
 	}
-	for _, e := range earlier {
-		add(e.Reply, e.SameAuthor)
+	for i, e := range earlier {
+		add(i, e.Reply)
 	}
 	s.replies = len(s.begin)
-	for _, e := range earlier {
+	for i, e := range earlier {
 		if e.Text != e.Reply {
-			add(e.Text, e.SameAuthor)
+			add(i, e.Text)
 		}
 	}
 	return s
@@ -247,37 +266,41 @@ func (s *saidWords) anchored(words []word) int {
 
 // gap is a piece of new words behind some that were said before.
 type gap struct {
-	words    []word
-	missing  int  // how many words of the earlier message are not there in its place
-	answered bool // it stands behind the last word of a message into which other new words were written
-	last     bool // no word that was said before comes behind it
+	words   []word
+	missing int  // how many words of the earlier message are not there in its place
+	behind  bool // it stands behind the last word of a message, and none of that message follows
+	certain bool // other new words were written into that message
 }
 
-// between finds new words where what was new in an earlier message goes on without them, and behind the end of one which
-// has such.
+// between finds new words where what was new in an earlier message goes on without them, before what that message has below it,
+// such as its signature, and behind its end.
 func (s *saidWords) between(words []word, at []int32) []gap {
 	var out []gap
-	answered := make([]bool, s.replies)
-	last := -1 // the last word that was said before
+	answered := make([]bool, s.replies) // the messages into which somebody wrote
+	last := -1                          // the last word that was said before
 	for i := 0; i <= len(words); i++ {
 		if i < len(words) && at[i] < 0 {
 			continue
 		}
 		if last >= 0 && i > last+1 {
-			g := gap{words: words[last+1 : i], last: i == len(words)}
-			u := int(s.unit[at[last]])
-			missing := -1
-			if !g.last && s.unit[at[i]] == s.unit[at[last]] {
-				missing = int(at[i]-at[last]) - 1
+			g, from, to := gap{words: words[last+1 : i]}, int(s.unit[at[last]]), -1
+			if i < len(words) {
+				to = int(s.unit[at[i]])
 			}
+			m, ended := s.message[from], s.words[at[last]+1] == 0
 			switch {
-			case u >= s.replies:
-			case missing >= 0 && missing <= skipping:
-				g.missing, answered[u] = missing, true
+			case to == from && from < s.replies:
+				if g.missing = int(at[i]-at[last]) - 1; g.missing >= 0 && g.missing <= skipping {
+					answered[m] = true
+					out = append(out, g)
+				}
+			case to >= s.replies && s.message[to] == m && from < s.replies && ended:
+				answered[m] = true
 				out = append(out, g)
-			case answered[u] && s.words[at[last]+1] == 0:
-				g.answered = true
-				out = append(out, g)
+			case to < 0 || s.message[to] != m:
+				if g.behind, g.certain = true, answered[m]; ended || from >= s.replies {
+					out = append(out, g)
+				}
 			}
 		}
 		last = i
