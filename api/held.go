@@ -103,7 +103,7 @@ func (s *server) acceptHeld(ctx context.Context, in *acceptance) (*output[itemVi
 type splitting struct {
 	IDParam
 	Body *struct {
-		Address string `json:"address,omitempty" maxLength:"254" doc:"Whose ticket a form post is, where it does not say so itself."`
+		Address string `json:"address,omitempty" maxLength:"254" doc:"Whose ticket it is, where the item does not say so clearly itself."`
 		Name    string `json:"name,omitempty" maxLength:"200"`
 	}
 }

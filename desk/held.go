@@ -55,7 +55,7 @@ func Split(f Facts, by string) (Decision, error) {
 	case f.FromOurs:
 		return Decision{}, Refuse("id", "it says it comes from our own address %s, which is no customer's; accept or discard it", f.Mail.From.Email)
 	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
-		return Decision{}, Refuse("id", "it does not say clearly who it is from, so there is nobody to open a ticket for; accept or discard it")
+		return Decision{}, Refuse("id", "it does not say clearly who it is from, so there is nobody to open a ticket for; name the address of its customer, or accept or discard it")
 	}
 	reason := "made a ticket of its own by " + by
 	return Decision{Outcome: NewTicket, Author: Customer, Reason: reason, Reasons: append(slices.Clone(f.Mail.Reasons), reason)}.vouched(f), nil

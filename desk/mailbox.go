@@ -54,14 +54,11 @@ func (m Mailbox) Reads(f Folder) bool {
 }
 
 // Submitted gives the mail of a form sender as that of the person whom its Reply-To names, if that is one person and none of
-// those in ours. Who typed the address is not proved to own it (REQUIREMENTS A1, W9). Other mail it gives as it is: that of
-// machines that answer or report, what answers a mail, and what the receiver knows not to come from the form sender.
+// those in ours. Who typed the address is not proved to own it (REQUIREMENTS A1, W9). Where Reply-To does not say that clearly, it
+// is nobody's. Other mail it gives as it is: that of machines that answer or report, what answers a mail, and what the receiver
+// knows not to come from the form sender.
 func (m Mailbox) Submitted(mail Mail, ours func(email string) bool) Mail {
-	if !slices.Contains(m.FormSenders, mail.From.Email) || mail.FromUnsure || len(mail.ReplyTo) != 1 || mail.ReplyToUnsure || m.Receiver.Refuses(mail) {
-		return mail
-	}
-	person := mail.ReplyTo[0]
-	if person.Email == "" || ours(person.Email) || MachineAddress(person.Email) || slices.Contains(m.FormSenders, person.Email) {
+	if !slices.Contains(m.FormSenders, mail.From.Email) || mail.FromUnsure || m.Receiver.Refuses(mail) {
 		return mail
 	}
 	switch mail.Class {
@@ -72,9 +69,18 @@ func (m Mailbox) Submitted(mail Mail, ours func(email string) bool) Mail {
 	if len(mail.InReplyTo)+len(mail.References) > 0 || mail.NullReturnPath || mail.Kind == Away || mail.Kind == Acknowledgement {
 		return mail
 	}
+	var person Address
+	if len(mail.ReplyTo) == 1 {
+		person = mail.ReplyTo[0]
+	}
 	mail.Form, mail.From = mail.From.Email, person
 	mail.Class, mail.Kind = Human, ""
-	mail.Reasons = append(slices.Clone(mail.Reasons), mail.Form+" is a form of this mailbox: its Reply-To says who wrote")
+	why := " is a form of this mailbox: its Reply-To says who wrote"
+	if mail.ReplyToUnsure || person.Email == "" || ours(person.Email) || MachineAddress(person.Email) || slices.Contains(m.FormSenders, person.Email) {
+		mail.From, mail.FromUnsure = Address{}, true
+		why = " is a form of this mailbox, and its Reply-To does not say clearly who wrote"
+	}
+	mail.Reasons = append(slices.Clone(mail.Reasons), mail.Form+why)
 	return mail
 }
 

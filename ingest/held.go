@@ -52,8 +52,8 @@ func (g *Ingest) AcceptHeld(ctx context.Context, id, ticket desk.ID, a desk.Acce
 	})
 }
 
-// SplitHeld has a held item open a ticket of its own by an agent's word. customer is whose ticket a form post is, where it
-// does not say so itself; a mail's is its sender's.
+// SplitHeld has a held item open a ticket of its own by an agent's word. customer is whose ticket it is, where the item does not
+// say so clearly itself.
 func (g *Ingest) SplitHeld(ctx context.Context, id desk.ID, customer desk.Address, by string) (desk.LedgerEntry, error) {
 	e, err := g.heldRow(ctx, id)
 	if err != nil {
@@ -63,10 +63,14 @@ func (g *Ingest) SplitHeld(ctx context.Context, id desk.ID, customer desk.Addres
 		return g.splitForm(ctx, e, customer, by)
 	}
 	if customer.Email != "" {
-		return e, desk.Refuse("address", "a mail's ticket is its sender's")
+		email, ok := desk.NormalizeEmail(customer.Email)
+		if !ok {
+			return e, desk.Refuse("address", "%q is not a mail address", customer.Email)
+		}
+		customer.Email, customer.Name = email, oneLine(customer.Name)
 	}
 	return g.decideHeld(ctx, e, func(tx *store.Tx, org *store.Organisation, mail tickets.ReadMail) (desk.LedgerEntry, error) {
-		return g.Desk.SplitHeld(ctx, tx, org, mail, by)
+		return g.Desk.SplitHeld(ctx, tx, org, mail, customer, by)
 	})
 }
 

@@ -50,7 +50,7 @@ func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Addre
 				Subject: oneLine(subject), From: customer, Text: text, Reply: text, HTML: safehtml.FromText(text), Class: desk.Human, SuppressAnswers: true,
 				Attachments: []desk.Attachment{file}, Reasons: []string{"it could not be read: " + e.Reason},
 			}
-			delivered, err = g.Desk.SplitHeld(ctx, tx, org, tickets.ReadMail{Entry: e, Mail: mail}, by)
+			delivered, err = g.Desk.SplitHeld(ctx, tx, org, tickets.ReadMail{Entry: e, Mail: mail}, desk.Address{}, by)
 			return err
 		}
 		form, ok := org.FormByID(e.FormID)

@@ -395,8 +395,19 @@ func TestA1_AFormSenderStandsForThePersonInReplyTo(t *testing.T) {
 			"4@shop.example": "ann@customer.example, bob@customer.example", "5@shop.example": "support@acme.example", "6@shop.example": "sales@acme.example",
 			"7@shop.example": "postmaster@customer.example", "8@shop.example": "noreply@shop.example",
 		} {
-			r.want(r.arrives(post(id, replyTo)), desk.Automated)
+			r.want(r.arrives(post(id, replyTo)), desk.Held)
 		}
+		none := r.arrives(strings.Replace(post("4d@shop.example", ann), "Reply-To:", "X-Reply-To:", 1))
+		r.want(none, desk.Held)
+		_, err := r.g.SplitHeld(r.t.Context(), none.ID, desk.Address{}, "Mette")
+		r.wantKind("split for nobody", err, desk.Invalid)
+		_, err = r.g.SplitHeld(r.t.Context(), none.ID, desk.Address{Email: "support@acme.example"}, "Mette")
+		r.wantKind("split for ourselves", err, desk.Invalid)
+		e, err = r.g.SplitHeld(r.t.Context(), none.ID, desk.Address{Email: "Dora@customer.example", Name: "Dora"}, "Mette")
+		if err != nil || r.ticket(e.TicketID).ContactID != r.contact("dora@customer.example").ID {
+			r.t.Errorf("split for Dora: %+v, %v", e, err)
+		}
+		r.wantTrust(e, desk.V0, "typed into a form")
 		other := mail("noreply@other.example", support, "9@other.example", "please call me", "Reply-To: "+ann)
 		r.want(r.arrives(other), desk.Automated)
 		r.update(func(tx *store.Tx) error {
@@ -404,7 +415,7 @@ func TestA1_AFormSenderStandsForThePersonInReplyTo(t *testing.T) {
 		})
 		r.want(r.arrives(post("10@shop.example", ann)), desk.NewTicket)
 		r.wantSuppressed("ann@customer.example", "ann@customer.example bounced")
-		if n := len(r.effects(desk.WelcomeMail)); n != 2 {
+		if n := len(r.effects(desk.WelcomeMail)); n != 3 {
 			r.t.Errorf("%d welcome mails", n)
 		}
 		r.clean()

@@ -76,9 +76,21 @@ func (d *Desk) addSender(ctx context.Context, tx *store.Tx, org *store.Organisat
 	return tx.AddParticipant(ctx, t.ID, p)
 }
 
-// SplitHeld has a held mail open a ticket of its own; it is otherwise as AcceptHeld.
-func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, held ReadMail, by string) (desk.LedgerEntry, error) {
+// SplitHeld has a held mail open a ticket of its own, for customer if that is not the zero Address: only a mail that does not say
+// clearly who it is from can be anybody's. It is otherwise as AcceptHeld.
+func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, held ReadMail, customer desk.Address, by string) (desk.LedgerEntry, error) {
 	held = submitted(org, held)
+	if customer.Email != "" {
+		switch from := held.Mail.From; {
+		case from.Email != "" && !held.Mail.FromUnsure:
+			return held.Entry, desk.Refuse("address", "the mail is from %s, so the ticket is theirs", from.Email)
+		case org.IsOurs(customer.Email):
+			return held.Entry, desk.Refuse("address", "%s is our own address", customer.Email)
+		}
+		customer.Name = first(customer.Name, held.Mail.From.Name)
+		// Nobody has proved that address, whatever the mail's header says of another.
+		held.Mail.From, held.Mail.FromUnsure, held.Mail.HeaderUnsure = customer, false, true
+	}
 	e, mail := held.Entry, held.Mail
 	mb, ok := org.Mailbox(e.MailboxID)
 	if !ok {

@@ -62,7 +62,7 @@ Nobody but agents sees it. Accept it, split it into a ticket of its own, or disc
 			})
 		},
 	}
-	split.Flags().StringVar(&address, "address", "", "whose ticket a form post is, where it does not say so itself")
+	split.Flags().StringVar(&address, "address", "", "whose ticket it is, where the item does not say so clearly itself")
 	split.Flags().StringVar(&name, "name", "", "their name")
 	discard := &cobra.Command{
 		Use: "discard ID", Short: "Take a held item off the list; its bytes stay", Args: cobra.ExactArgs(1), Example: "  gateway held discard 019f…",
