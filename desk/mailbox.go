@@ -15,7 +15,7 @@ type Mailbox struct {
 	SMTP      string   // the same for submission; empty: this mailbox does not send
 	Secrets   MailboxSecrets
 	Since     time.Time // mail that arrived before is not turned into tickets; zero: all of it
-	Sent      string    // name of the Sent folder where the server does not tell; empty: found
+	Sent      string    // name of the Sent folder where the server does not tell or is wrong; empty: found
 	Folders   []string  // further folders whose mail is read like that of INBOX: where agents move it to
 	MIDDomain string    // right side of our Message-IDs
 	// SubAddress is set where the server delivers local+anything@domain to this mailbox (RFC 5233), so that reply

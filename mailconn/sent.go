@@ -57,16 +57,16 @@ const (
 	SentNotFound     SentBy = ""
 )
 
-// SentFolder picks the Sent folder: the one the server marks, or the one of the given name, or one with a usual name.
+// SentFolder picks the Sent folder: the one of the given name, or the one the server marks, or one with a usual name.
 func SentFolder(folders []Folder, configured string) (string, SentBy) {
-	for _, f := range folders {
-		if f.Sent && f.Selectable {
-			return f.Name, SentBySpecialUse
-		}
-	}
 	for _, f := range folders {
 		if configured != "" && f.Name == configured && f.Selectable {
 			return f.Name, SentByChoice
+		}
+	}
+	for _, f := range folders {
+		if f.Sent && f.Selectable {
+			return f.Name, SentBySpecialUse
 		}
 	}
 	for _, name := range sentNames() {

@@ -305,7 +305,9 @@ func TestSentFolder(t *testing.T) {
 		by         SentBy
 	}{
 		{[]Folder{folder("INBOX", false)}, "", "", SentNotFound},
-		{[]Folder{folder("Sent", false), folder("[Gmail]/Gesendet", true)}, "Sent", "[Gmail]/Gesendet", SentBySpecialUse},
+		{[]Folder{folder("Sent", false), folder("[Gmail]/Gesendet", true)}, "", "[Gmail]/Gesendet", SentBySpecialUse},
+		{[]Folder{folder("Sent", false), folder("[Gmail]/Gesendet", true)}, "Missing", "[Gmail]/Gesendet", SentBySpecialUse},
+		{[]Folder{folder("Sent", true), folder("Gesendet", false)}, "Gesendet", "Gesendet", SentByChoice},
 		{[]Folder{folder("Sent", false), folder("Out", false)}, "Out", "Out", SentByChoice},
 		{[]Folder{folder("Archive/ENVOYÉS", false)}, "Missing", "Archive/ENVOYÉS", SentByName},
 		{[]Folder{{Name: "INBOX.Sent", delimiter: '.', Selectable: true}}, "", "INBOX.Sent", SentByName},

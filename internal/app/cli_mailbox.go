@@ -60,7 +60,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringVar(&f.smtp, "smtp", "", "where to send; without it nothing is sent")
 		fl.StringVar(&f.imapPasswordFile, "imap-password-file", "", "file with the IMAP password")
 		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
-		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell")
+		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell or is wrong")
 		fl.StringArrayVar(&f.folders, "folder", nil, "a further folder to read like INBOX, such as where agents file mail; may be given several times; --folder \"\" gives up all of them")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
 		fl.BoolVar(&f.subjectTag, "subject-tag", false, "put a signed tag into the subjects of answers, for correspondents whose programs lose everything else")
@@ -367,6 +367,9 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox, storedFolders b
 			c.note("warning: the server marks mail as read that is only looked at, so agents can't tell any more what nobody has read; ask whoever runs it")
 		case found.Unread:
 			c.note("ok: mail that is looked at stays unread")
+		}
+		if mb.Sent != "" && found.SentBy != mailconn.SentByChoice {
+			c.note("warning: the server has no folder %q; it has %s. Name the Sent folder with --sent, or leave it to the server with --sent \"\"", mb.Sent, folderNames(found.Folders))
 		}
 		switch {
 		case found.Sent != "":
