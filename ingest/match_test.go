@@ -167,3 +167,20 @@ func TestM15_OneMailToTwoMailboxesIsTwo(t *testing.T) {
 		r.clean()
 	})
 }
+
+// TestH4_WhoTakesAMessageIDFirstTakesNoAnswers: of two tickets that have a mail with the id that is answered, the one counts in which
+// the answer's people take part.
+func TestH4_WhoTakesAMessageIDFirstTakesNoAnswers(t *testing.T) {
+	both(t, func(r *rig) {
+		squat := r.arrives(mail("eve@evil.example", support, "x@customer.example", "I was here first"))
+		r.want(squat, desk.NewTicket)
+		real := r.arrives(mail(ann, support, "x@customer.example", "it is broken", "Cc: eve@evil.example"))
+		r.want(real, desk.NewTicket)
+		answer := r.sends(mail(support, ann, "a@acme.example", "try again", answering("x@customer.example")))
+		r.want(answer, desk.Appended)
+		r.want(r.arrives(mail(ann, support, "y@customer.example", "that helped", answering("a@acme.example"), "References: <x@customer.example> <a@acme.example>")), desk.Appended)
+		r.wantTexts(real.TicketID, "ann@customer.example", "it is broken", "try again", "that helped")
+		r.wantTexts(squat.TicketID, "", "I was here first")
+		r.clean()
+	})
+}

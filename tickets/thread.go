@@ -92,6 +92,9 @@ func (th thread) find(ctx context.Context, tx *store.Tx, f *desk.Facts) error {
 	if len(places) == 0 {
 		return nil
 	}
+	if err := th.prefer(ctx, tx, places); err != nil {
+		return err
+	}
 	best := places[0]
 	for _, other := range places[1:] {
 		kept, err := join(ctx, tx, best.ticket, other.ticket)
@@ -110,6 +113,27 @@ func (th thread) find(ctx context.Context, tx *store.Tx, f *desk.Facts) error {
 	}
 	f.Ref = best.mid
 	return err
+}
+
+// prefer puts first, of several tickets that have a mail with the same Message-ID, one in which somebody takes part whom this mail is
+// from or to: anybody can send a mail under another's id before that comes (REQUIREMENTS H4).
+func (th thread) prefer(ctx context.Context, tx *store.Tx, places []place) error {
+	first := places[0]
+	rivals := func(p place) bool { return p.mid == first.mid && p.tied == first.tied }
+	for n, p := range places {
+		if !rivals(p) || len(places) == 1 || !rivals(places[1]) {
+			return nil
+		}
+		t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), p.ticket)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(th.people, func(email string) bool { return desk.TakesPart(t.Participants, email) }) {
+			places[0], places[n] = places[n], places[0]
+			return nil
+		}
+	}
+	return nil
 }
 
 // join makes one ticket of two, if one of them was imported and nobody has been told of it: the mails of that one, or of the
