@@ -88,13 +88,13 @@ func (f *folding) recall(earlier []desk.Said) {
 func (f *folding) answers(gaps []gap, repeated []int) {
 	line, marks := int32(-1), 0
 	for _, g := range gaps {
-		new := f.said.fresh
+		lines := f.said.fresh
 		if g.behind {
 			if g.words = f.untilHeader(g.words); !g.certain && !f.written(g.words) {
 				continue
 			}
 			if !g.certain {
-				new = f.said.below
+				lines = f.said.below
 			}
 		}
 		numbers := !slices.ContainsFunc(g.words, func(w word) bool { return !w.number || repeated[w.line] == 0 })
@@ -106,7 +106,7 @@ func (f *folding) answers(gaps []gap, repeated []int) {
 				line, marks = w.line, depth(f.line(int(w.line)))
 			}
 			if marks == 0 || marks == 1 && g.missing == 0 && repeated[w.line] > 0 {
-				new[w.line] = true
+				lines[w.line] = true
 			}
 		}
 	}

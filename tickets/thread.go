@@ -118,8 +118,8 @@ func (th thread) find(ctx context.Context, tx *store.Tx, f *desk.Facts) error {
 // prefer puts first, of several tickets that have a mail with the same Message-ID, one in which somebody takes part whom this mail is
 // from or to: anybody can send a mail under another's id before that comes (REQUIREMENTS H4).
 func (th thread) prefer(ctx context.Context, tx *store.Tx, places []place) error {
-	first := places[0]
-	rivals := func(p place) bool { return p.mid == first.mid && p.tied == first.tied }
+	top := places[0]
+	rivals := func(p place) bool { return p.mid == top.mid && p.tied == top.tied }
 	for n, p := range places {
 		if !rivals(p) || len(places) == 1 || !rivals(places[1]) {
 			return nil
