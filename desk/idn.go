@@ -17,7 +17,7 @@ func asciiDomain(domain string) (string, bool) {
 		return domain, true
 	}
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || len(ascii) > 253 {
+	if err != nil || !validDomain(ascii) { // its labels are longer now
 		return "", false
 	}
 	again, err := idna.Punycode.ToUnicode(ascii)
@@ -35,11 +35,14 @@ func readableDomain(domain string) string {
 		if err != nil || letters == label || !latin(letters) {
 			continue
 		}
-		if again, err := idna.Lookup.ToASCII(letters); err == nil && again == label {
-			labels[i] = letters
-		}
+		labels[i] = letters
 	}
-	return strings.Join(labels, ".")
+	// What people see has to lead back to the domain.
+	shown := strings.Join(labels, ".")
+	if again, ok := asciiDomain(shown); !ok || again != domain {
+		return domain
+	}
+	return shown
 }
 
 // latin tells whether all letters are such as no others look like: ASCII's, and those with marks of Western and Central Europe.
