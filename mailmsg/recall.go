@@ -50,8 +50,11 @@ type word struct {
 // recall compares a text, word by word, with what earlier messages said, the most telling first. Marks of quotes, line breaks and
 // links are left out of it, because mailers change them. It takes time in proportion to both.
 func (f *folding) recall(earlier []desk.Said) {
+	if len(earlier) == 0 {
+		return
+	}
 	words := f.words()
-	if len(words) < anchor || len(earlier) == 0 {
+	if len(words) < anchor {
 		return
 	}
 	said := collect(earlier, words)
