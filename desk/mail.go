@@ -106,8 +106,9 @@ type Mark struct {
 
 // Said is what an earlier message of a ticket says.
 type Said struct {
-	Reply string // what was new in it
-	Text  string // all of it; empty if that need not be known
+	MessageID ID
+	Reply     string // what was new in it
+	Text      string // all of it; empty if that need not be known
 	// SameAuthor is set where whoever wrote the mail that it is compared with wrote this too.
 	SameAuthor bool
 }

@@ -36,8 +36,8 @@ func TestI7_ABatchIsBoundedByBytes(t *testing.T) {
 			batches.oneIsFiled()
 			bytes := int64(0)
 			for _, p := range batch {
-				bytes += p.entry.Size
-				seen[p.entry.ID] = true
+				bytes += p.Entry.Size
+				seen[p.Entry.ID] = true
 			}
 			if bytes > bytesPerBatch && len(batch) > 1 {
 				r.t.Errorf("%d mails of %d bytes in one batch", len(batch), bytes)

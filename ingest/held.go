@@ -17,7 +17,7 @@ func (g *Ingest) Held(ctx context.Context, id desk.ID) (desk.LedgerEntry, desk.M
 	}
 	if e.FormID == "" {
 		p := g.parse(ctx, e, nil)
-		return e, p.mail, p.err
+		return e, p.Mail, p.err
 	}
 	_, _, s, why, err := g.submitted(ctx, e)
 	return e, desk.Mail{
@@ -95,7 +95,7 @@ func (g *Ingest) decideHeld(ctx context.Context, e desk.LedgerEntry, decide func
 	}
 	err = g.DB.Update(ctx, func(tx *store.Tx) error {
 		var err error
-		e, err = decide(tx, org, tickets.ReadMail{Entry: p.entry, Mail: p.mail})
+		e, err = decide(tx, org, p.ReadMail)
 		return err
 	})
 	return e, err

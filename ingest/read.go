@@ -114,12 +114,15 @@ func (g *Ingest) countAttempt(ctx context.Context, id desk.ID, n int) error {
 
 // parsed is an item and what its bytes say.
 type parsed struct {
-	entry desk.LedgerEntry
-	mail  desk.Mail
-	err   error
+	tickets.ReadMail
+	err error
 }
 
-func (p parsed) neededFiles() bool { return p.entry.RawSHA256 != "" || len(p.mail.Attachments) > 0 }
+func failed(e desk.LedgerEntry, err error) parsed {
+	return parsed{tickets.ReadMail{Entry: e}, err}
+}
+
+func (p parsed) neededFiles() bool { return p.Entry.RawSHA256 != "" || len(p.Mail.Attachments) > 0 }
 
 // pass reads everything that is pending now and has its turn. While one batch is filed the next is parsed.
 func (g *Ingest) pass(ctx context.Context, mailbox desk.ID, r *round) (int, error) {
@@ -144,7 +147,7 @@ func (g *Ingest) pass(ctx context.Context, mailbox desk.ID, r *round) (int, erro
 			return n, err
 		}
 		n += filed
-		r.after = batch[len(batch)-1].entry.ID
+		r.after = batch[len(batch)-1].Entry.ID
 	}
 	r.over = loadErr == nil
 	return n, loadErr
@@ -194,6 +197,9 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 		if err != nil {
 			return err
 		}
+		if err := g.compare(ctx, mailbox, batch); err != nil {
+			return err
+		}
 		select {
 		case out.ready <- batch:
 			out.sent++
@@ -204,6 +210,17 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 			return noFiles(errInARow)
 		}
 	}
+}
+
+// compare has the mails of a batch compared with what their tickets have said, while the batch before it is filed.
+func (g *Ingest) compare(ctx context.Context, mailbox desk.ID, batch []parsed) error {
+	var mails []*tickets.ReadMail
+	for i := range batch {
+		if batch[i].err == nil {
+			mails = append(mails, &batch[i].ReadMail)
+		}
+	}
+	return g.Desk.Compare(ctx, mailbox, mails)
 }
 
 // cut tells how many of the entries make a batch.
@@ -266,7 +283,7 @@ func (g *Ingest) parse(ctx context.Context, e desk.LedgerEntry, packed []byte) p
 		raw, err = g.Raw(ctx, e)
 	}
 	if err != nil {
-		return parsed{entry: e, err: err}
+		return failed(e, err)
 	}
 	return g.parseFrom(ctx, e, raw)
 }
@@ -280,7 +297,7 @@ func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadC
 	if err = errors.Join(err, raw.Close()); err == nil {
 		mail.DKIM, err = g.dkim(ctx, e, mail)
 	}
-	return parsed{entry: e, mail: mail, err: err}
+	return parsed{tickets.ReadMail{Entry: e, Mail: mail}, err}
 }
 
 // tooLarge reads an item of which there is the beginning alone, with a notice for customers and agents that names
@@ -289,14 +306,14 @@ func (g *Ingest) parseFrom(ctx context.Context, e desk.LedgerEntry, raw io.ReadC
 func tooLarge(e desk.LedgerEntry, raw io.ReadCloser) parsed {
 	b, err := io.ReadAll(raw)
 	if err = errors.Join(err, raw.Close()); err != nil {
-		return parsed{entry: e, err: err}
+		return failed(e, err)
 	}
 	mail, err := mailmsg.Parse(bytes.NewReader(b), mailmsg.ParseOptions{})
 	if err != nil {
-		return parsed{entry: e, err: err}
+		return failed(e, err)
 	}
 	if mail.Fingerprint, err = mailmsg.Fingerprint(bytes.NewReader(headerOf(b))); err != nil {
-		return parsed{entry: e, err: err}
+		return failed(e, err)
 	}
 	mb, inFull := max(1, e.Size>>20), ""
 	if strings.TrimSpace(mail.Text) != "" {
@@ -313,7 +330,7 @@ func tooLarge(e desk.LedgerEntry, raw io.ReadCloser) parsed {
 	}
 	mail.Attachments, mail.Truncated = nil, true
 	mail.Reasons = append(mail.Reasons, fmt.Sprintf("too large to be read: only its beginning was; open it in the folder %s of the mailbox (%d MB)", e.Folder, mb))
-	return parsed{entry: e, mail: mail}
+	return parsed{tickets.ReadMail{Entry: e, Mail: mail}, nil}
 }
 
 // headerOf gives the header of a mail.
@@ -344,13 +361,13 @@ func (g *Ingest) file(ctx context.Context, batch []parsed, r *round) (int, error
 		}
 	}
 	if len(waits) > 0 && ctx.Err() == nil {
-		g.leave(ctx, r, len(waits), waits[0].entry, waits[0].err)
+		g.leave(ctx, r, len(waits), waits[0].Entry, waits[0].err)
 	}
 	ready = g.withSent(ctx, ready, r)
 	if bad := slices.IndexFunc(ready, func(p parsed) bool { return p.err != nil }); bad < 0 {
 		mails := make([]tickets.ReadMail, len(ready))
 		for i, p := range ready {
-			mails[i] = tickets.ReadMail{Entry: p.entry, Mail: p.mail}
+			mails[i] = p.ReadMail
 		}
 		err = g.DB.Update(ctx, func(tx *store.Tx) error { return g.Desk.FileMails(ctx, tx, org, mails) })
 	} else {
@@ -377,7 +394,7 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 		}
 		for range 2 { // another reader that files the same mail at the same time is seen the second time
 			err = g.DB.Update(ctx, func(tx *store.Tx) error {
-				return g.Desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: p.entry, Mail: p.mail}})
+				return g.Desk.FileMails(ctx, tx, org, []tickets.ReadMail{p.ReadMail})
 			})
 			if desk.KindOf(err) != desk.Conflict {
 				break
@@ -390,5 +407,5 @@ func (g *Ingest) fileOne(ctx context.Context, p parsed) error {
 	case passing(ctx, err):
 		return err
 	}
-	return g.quarantine(ctx, p.entry, err)
+	return g.quarantine(ctx, p.Entry, err)
 }

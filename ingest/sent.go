@@ -30,21 +30,21 @@ func (g *Ingest) withSent(ctx context.Context, batch []parsed, r *round) []parse
 	if len(wanted) == 0 {
 		return batch
 	}
-	there := func(p parsed) bool { return wanted[p.mail.MessageID] && p.entry.Role == desk.Sent }
+	there := func(p parsed) bool { return wanted[p.Mail.MessageID] && p.Entry.Role == desk.Sent }
 	late := keep(batch, there)
 	for _, p := range late {
-		delete(wanted, p.mail.MessageID)
+		delete(wanted, p.Mail.MessageID)
 	}
 	batch = slices.DeleteFunc(slices.Clone(batch), func(p parsed) bool {
-		return slices.ContainsFunc(late, func(l parsed) bool { return l.entry.ID == p.entry.ID })
+		return slices.ContainsFunc(late, func(l parsed) bool { return l.Entry.ID == p.Entry.ID })
 	})
 	if len(wanted) > 0 && g.lookAtSent(ctx, r) {
-		late = append(late, keep(g.pendingSent(ctx, batch[0].entry.MailboxID), func(p parsed) bool {
-			return there(p) && !slices.ContainsFunc(late, func(l parsed) bool { return l.entry.ID == p.entry.ID })
+		late = append(late, keep(g.pendingSent(ctx, batch[0].Entry.MailboxID), func(p parsed) bool {
+			return there(p) && !slices.ContainsFunc(late, func(l parsed) bool { return l.Entry.ID == p.Entry.ID })
 		})...)
 	}
 	for _, p := range late {
-		at := slices.IndexFunc(batch, func(a parsed) bool { return slices.Contains(answered(a), p.mail.MessageID) })
+		at := slices.IndexFunc(batch, func(a parsed) bool { return slices.Contains(answered(a), p.Mail.MessageID) })
 		batch = slices.Insert(batch, max(at, 0), p)
 	}
 	return batch
@@ -61,10 +61,10 @@ func keep(list []parsed, wanted func(parsed) bool) (out []parsed) {
 
 // answered lists what a mail that has just come to the INBOX names as its parents.
 func answered(p parsed) []desk.MessageID {
-	if p.err != nil || p.entry.Role != desk.Inbox || len(p.mail.InReplyTo) == 0 || time.Since(p.entry.InternalDate) > desk.LiveFor {
+	if p.err != nil || p.Entry.Role != desk.Inbox || len(p.Mail.InReplyTo) == 0 || time.Since(p.Entry.InternalDate) > desk.LiveFor {
 		return nil
 	}
-	return slices.Concat(p.mail.InReplyTo, p.mail.References)
+	return slices.Concat(p.Mail.InReplyTo, p.Mail.References)
 }
 
 // unknownParents names the mails that others of the batch answer, where neither a ticket nor the batch before them has any that
@@ -78,7 +78,7 @@ func (g *Ingest) unknownParents(ctx context.Context, batch []parsed) map[desk.Me
 		return nil
 	}
 	slices.Sort(named)
-	found, err := g.DB.KnownIDs(ctx, batch[0].entry.MailboxID, slices.Compact(named))
+	found, err := g.DB.KnownIDs(ctx, batch[0].Entry.MailboxID, slices.Compact(named))
 	if err != nil {
 		return nil // filing will tell
 	}
@@ -90,10 +90,10 @@ func (g *Ingest) unknownParents(ctx context.Context, batch []parsed) map[desk.Me
 	for _, p := range batch {
 		parents := answered(p)
 		if len(parents) > 0 && !slices.ContainsFunc(parents, func(id desk.MessageID) bool { return seen[id] }) {
-			wanted[p.mail.InReplyTo[0]] = true
+			wanted[p.Mail.InReplyTo[0]] = true
 		}
 		if p.err == nil {
-			seen[p.mail.MessageID] = true
+			seen[p.Mail.MessageID] = true
 		}
 	}
 	return wanted

@@ -145,35 +145,27 @@ func (f *folding) untilHeader(words []word) []word {
 
 // collect takes the earlier texts apart, as far as they may be of use for a mail of these words.
 func collect(earlier []desk.Said, mail []word) *saidWords {
-	wanted := make(map[uint64]bool, len(mail))
-	for i := 0; i+anchor <= len(mail); i++ {
-		sum := uint64(0)
-		for _, w := range mail[i : i+anchor] {
-			sum = addWord(sum, w.sum)
+	wanted := newSieve(len(mail))
+	g := newGram()
+	for _, w := range mail {
+		if sum, ok := g.next(w.sum); ok {
+			wanted.add(sum)
 		}
-		wanted[sum] = true
 	}
 	s := &saidWords{grams: map[uint64]int32{}}
 	left := maxRecalled
 	add := func(message int, text string) {
 		text = text[:min(len(text), left)]
 		left -= len(text)
-		from := len(s.words)
-		eachWord(text, func(sum uint64, _ bool) {
-			s.words = append(s.words, sum)
-			s.unit = append(s.unit, int32(len(s.begin))) //nolint:gosec // bounded by maxRecalled
+		from, unit, g := len(s.words), int32(len(s.begin)), newGram() //nolint:gosec // bounded by maxRecalled
+		eachWord(text, func(word uint64, _ bool) {
+			s.words, s.unit = append(s.words, word), append(s.unit, unit)
+			if sum, ok := g.next(word); ok && wanted.has(sum) && s.grams[sum] == 0 {
+				s.grams[sum] = int32(len(s.words) - anchor + 1) //nolint:gosec // bounded by maxRecalled
+			}
 		})
 		s.words, s.unit = append(s.words, 0), append(s.unit, -1)
 		s.begin, s.same, s.message = append(s.begin, from), append(s.same, earlier[message].SameAuthor), append(s.message, message)
-		for i := from; i+anchor < len(s.words); i++ {
-			sum := uint64(0)
-			for _, w := range s.words[i : i+anchor] {
-				sum = addWord(sum, w)
-			}
-			if wanted[sum] && s.grams[sum] == 0 {
-				s.grams[sum] = int32(i + 1) //nolint:gosec // bounded by maxRecalled
-			}
-		}
 	}
 	for i, e := range earlier {
 		add(i, e.Reply)
@@ -187,7 +179,52 @@ func collect(earlier []desk.Said, mail []word) *saidWords {
 	return s
 }
 
-func addWord(sum, word uint64) uint64 { return sum*1099511628211 + word }
+// gram gives the sums of as many words in a row as anchor a repetition.
+type gram struct {
+	last    [anchor]uint64
+	count   int
+	sum     uint64
+	leaving uint64 // the weight of the word that is one too many
+}
+
+const gramBase = 1099511628211
+
+func newGram() gram {
+	g := gram{leaving: 1}
+	for range anchor {
+		g.leaving *= gramBase
+	}
+	return g
+}
+
+// next takes the next word and gives the sum of the last ones; false while they are too few.
+func (g *gram) next(word uint64) (uint64, bool) {
+	slot := g.count % anchor
+	g.sum = g.sum*gramBase + word - g.last[slot]*g.leaving
+	g.last[slot] = word
+	g.count++
+	return g.sum, g.count >= anchor
+}
+
+// sieve is a set of sums that may take others for its own, a few in a hundred.
+type sieve []uint64
+
+func newSieve(n int) sieve { return make(sieve, n/4+1) } // sixteen bits for each
+
+func (s sieve) place(sum uint64) (at int, bit uint64) {
+	sum ^= sum >> 29
+	return int(sum % uint64(len(s))), 1 << (sum >> 58)
+}
+
+func (s sieve) add(sum uint64) {
+	at, bit := s.place(sum)
+	s[at] |= bit
+}
+
+func (s sieve) has(sum uint64) bool {
+	at, bit := s.place(sum)
+	return s[at]&bit != 0
+}
 
 // opening tells whether what was new in a message began with these words. Later ones may have repeated them.
 func (s *saidWords) opening(words []word) bool {
@@ -257,9 +294,9 @@ func (s *saidWords) goesOn(words []word, p int) bool {
 
 // anchored finds where the next words were said; -1: nowhere.
 func (s *saidWords) anchored(words []word) int {
-	sum := uint64(0)
+	g, sum := newGram(), uint64(0)
 	for _, w := range words[:anchor] {
-		sum = addWord(sum, w.sum)
+		sum, _ = g.next(w.sum)
 	}
 	if p := int(s.grams[sum]) - 1; p >= 0 && s.equal(p, words[:anchor]) {
 		return p
@@ -345,7 +382,7 @@ func depth(line string) int {
 func eachWord(text string, each func(sum uint64, number bool)) {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
 	for chunk := range strings.FieldsSeq(text) {
-		if strings.Contains(chunk, "://") || strings.Contains(chunk, "mailto:") || strings.Contains(chunk, "cid:") || strings.HasPrefix(chunk, "www.") {
+		if isLink(chunk) {
 			continue
 		}
 		sum, size, digits := uint64(offset), 0, 0
@@ -357,20 +394,38 @@ func eachWord(text string, each func(sum uint64, number bool)) {
 		}
 		for _, r := range chunk {
 			switch {
+			case r < utf8.RuneSelf && 'a' <= r|0x20 && r|0x20 <= 'z':
+				r |= 0x20
+			case r < utf8.RuneSelf && '0' <= r && r <= '9':
+				digits++
+			case r < utf8.RuneSelf:
+				end()
+				continue
 			case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
 				end()
 				continue
-			case withoutBlanks(r):
-				end()
+			default:
+				if withoutBlanks(r) {
+					end()
+				}
+				if unicode.IsDigit(r) {
+					digits++
+				}
+				r = unicode.ToLower(r)
 			}
-			if unicode.IsDigit(r) {
-				digits++
-			}
-			sum = (sum ^ uint64(unicode.ToLower(r))) * prime //nolint:gosec // a rune of a string is not negative
+			sum = (sum ^ uint64(r)) * prime //nolint:gosec // a rune of a string is not negative
 			size++
 		}
 		end()
 	}
+}
+
+// isLink tells whether a piece of text without blanks has a link in it.
+func isLink(chunk string) bool {
+	if strings.HasPrefix(chunk, "www.") {
+		return true
+	}
+	return strings.IndexByte(chunk, ':') >= 0 && (strings.Contains(chunk, "://") || strings.Contains(chunk, "mailto:") || strings.Contains(chunk, "cid:"))
 }
 
 func withoutBlanks(r rune) bool {

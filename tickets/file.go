@@ -15,8 +15,9 @@ import (
 
 // ReadMail is a mail that was read from a mailbox.
 type ReadMail struct {
-	Entry desk.LedgerEntry
-	Mail  desk.Mail
+	Entry    desk.LedgerEntry
+	Mail     desk.Mail
+	compared *comparison // by Compare
 }
 
 // FileMails puts mails where they belong and settles their ledger rows, in their order, as part of the caller's
@@ -31,7 +32,7 @@ func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisat
 		return err
 	}
 	for _, m := range mails {
-		if err := d.fileMail(ctx, tx, org, k, m.Entry, m.Mail); err != nil {
+		if err := d.fileMail(ctx, tx, org, k, m); err != nil {
 			return err
 		}
 	}
@@ -46,7 +47,8 @@ func submitted(org *store.Organisation, m ReadMail) ReadMail {
 	return m
 }
 
-func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, e desk.LedgerEntry, mail desk.Mail) error {
+func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, m ReadMail) error {
+	e, mail := m.Entry, m.Mail
 	mb, ok := org.Mailbox(e.MailboxID)
 	if !ok {
 		return desk.Missing("mailbox of item " + string(e.ID))
@@ -71,16 +73,16 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		e.TicketID = decision.Ticket.ID
 	}
 	if decision.Outcome == desk.Appended {
-		if mail, err = foldKnown(ctx, tx, *decision.Ticket, mail, decision.Internal); err != nil {
+		if mail, err = foldKnown(ctx, tx, *decision.Ticket, mail, decision.Internal, m.compared); err != nil {
 			return err
 		}
 	}
-	m := messageOf(e, mail, decision)
+	msg := messageOf(e, mail, decision)
 	switch decision.Outcome {
 	case desk.NewTicket:
-		e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, m)
+		e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg)
 	case desk.Appended:
-		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, m)
+		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
 	case desk.Ignored:
 		err = tx.AddOrphan(ctx, e, ids(mail))
 	case desk.Automated:

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"slices"
 
 	"postern/desk"
 	"postern/mailmsg"
@@ -16,21 +17,111 @@ const (
 	longest  = 128 << 10
 )
 
-// foldKnown tells once more what is new in a mail that joins a ticket, now that it is known what the ticket's messages have said.
-// What customers will see is compared with what they may see: else what is folded would tell of internal notes.
-func foldKnown(ctx context.Context, tx *store.Tx, t desk.Ticket, mail desk.Mail, internal bool) (desk.Mail, error) {
-	if len(mail.Text) < shortest || len(mail.Text) > longest {
+// comparison is what is new in a mail by author, in the light of what messages of a ticket have said.
+type comparison struct {
+	ticket   desk.ID
+	author   string
+	internal bool
+	messages []desk.ID
+	fold     mailmsg.Folded
+}
+
+// Compare tells what is new in mails of one mailbox that seem to join a ticket, before they are filed, for comparing takes time. It decides nothing:
+// a mail that joins another ticket, or one that has got a message meanwhile, is compared when it is filed.
+func (d *Desk) Compare(ctx context.Context, mailbox desk.ID, mails []*ReadMail) error {
+	parent := func(m *ReadMail) desk.MessageID {
+		if named := ids(m.Mail); len(named) > 0 && m.Entry.Role == desk.Inbox && canRepeat(m.Mail) {
+			return named[0]
+		}
+		return ""
+	}
+	var named []desk.MessageID
+	for _, m := range mails {
+		named = append(named, parent(m))
+	}
+	known, err := d.db.KnownIDs(ctx, mailbox, named)
+	if err != nil {
+		return err
+	}
+	for _, m := range mails {
+		mid := parent(m)
+		at := slices.IndexFunc(known, func(k store.KnownID) bool { return mid != "" && k.MessageID == mid && k.Seen })
+		if at < 0 {
+			continue
+		}
+		t, err := d.db.Ticket(ctx, desk.ScopeOfProgram(), known[at].TicketID)
+		if desk.KindOf(err) == desk.NotFound { // it was made one with another
+			continue
+		}
+		if err == nil {
+			m.compared, err = compare(ctx, d.db, t, m.Mail, false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// canRepeat tells whether a mail may repeat something that is looked for.
+func canRepeat(mail desk.Mail) bool { return len(mail.Text) >= shortest && len(mail.Text) <= longest }
+
+// sayings is where it is kept what messages have said.
+type sayings interface {
+	Said(ctx context.Context, s desk.Scope, ticket desk.ID, author string, most int) ([]desk.Said, error)
+}
+
+func compare(ctx context.Context, from sayings, t desk.Ticket, mail desk.Mail, internal bool) (*comparison, error) {
+	c := comparison{ticket: t.ID, author: mail.From.Email, internal: internal}
+	earlier, err := from.Said(ctx, readers(t, internal), t.ID, c.author, recalled)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range earlier {
+		c.messages = append(c.messages, e.MessageID)
+	}
+	if len(earlier) > 0 {
+		c.fold = mailmsg.Fold(mail.Text, mail.Marks, earlier)
+	}
+	return &c, nil
+}
+
+// readers are those who see a message. What customers will see is compared with what they may see: else what is folded would tell of
+// internal notes.
+func readers(t desk.Ticket, internal bool) desk.Scope {
+	if internal {
+		return desk.ScopeOfProgram()
+	}
+	return desk.ScopeOfContact(desk.Contact{ID: t.ContactID})
+}
+
+// foldKnown tells once more what is new in a mail that joins a ticket, now that it is known what the ticket's messages have said. before
+// may be nil.
+func foldKnown(ctx context.Context, tx *store.Tx, t desk.Ticket, mail desk.Mail, internal bool, before *comparison) (desk.Mail, error) {
+	if !canRepeat(mail) {
 		return mail, nil
 	}
-	scope := desk.ScopeOfContact(desk.Contact{ID: t.ContactID})
-	if internal {
-		scope = desk.ScopeOfProgram()
-	}
-	earlier, err := tx.Said(ctx, scope, t.ID, mail.From.Email, recalled)
-	if err != nil || len(earlier) == 0 {
+	holds, err := before.holds(ctx, tx, t, mail, internal)
+	if err != nil {
 		return mail, err
 	}
-	f := mailmsg.Fold(mail.Text, mail.Marks, earlier)
-	mail.Reply, mail.Quoted, mail.Signature = f.Reply, f.Quoted, f.Signature
+	if !holds {
+		if before, err = compare(ctx, tx, t, mail, internal); err != nil {
+			return mail, err
+		}
+	}
+	if len(before.messages) == 0 {
+		return mail, nil
+	}
+	mail.Reply, mail.Quoted, mail.Signature = before.fold.Reply, before.fold.Quoted, before.fold.Signature
 	return mail, nil
+}
+
+// holds tells whether comparing once more would give the same.
+func (c *comparison) holds(ctx context.Context, tx *store.Tx, t desk.Ticket, mail desk.Mail, internal bool) (bool, error) {
+	if c == nil || c.ticket != t.ID || c.author != mail.From.Email || c.internal != internal {
+		return false, nil
+	}
+	now, err := tx.Newest(ctx, readers(t, internal), t.ID, recalled)
+	return slices.Equal(now, c.messages), err
 }
