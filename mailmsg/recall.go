@@ -1,6 +1,7 @@
 package mailmsg
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode"
@@ -152,7 +153,12 @@ func collect(earlier []desk.Said, mail []word) *saidWords {
 			wanted.add(sum)
 		}
 	}
-	s := &saidWords{grams: map[uint64]int32{}}
+	size := 0
+	for _, e := range earlier {
+		size += len(e.Reply) + len(e.Text)
+	}
+	size = min(size, maxRecalled) / 5 // a guess at the number of words
+	s := &saidWords{grams: map[uint64]int32{}, words: make([]uint64, 0, size), unit: make([]int32, 0, size)}
 	left := maxRecalled
 	add := func(message int, text string) {
 		text = text[:min(len(text), left)]
@@ -209,11 +215,12 @@ func (g *gram) next(word uint64) (uint64, bool) {
 // sieve is a set of sums that may take others for its own, a few in a hundred.
 type sieve []uint64
 
-func newSieve(n int) sieve { return make(sieve, n/4+1) } // sixteen bits for each
+// newSieve makes one for n sums, with sixteen bits or more for each.
+func newSieve(n int) sieve { return make(sieve, 1<<bits.Len(uint(n/4))) } //nolint:gosec // a length is not negative
 
 func (s sieve) place(sum uint64) (at int, bit uint64) {
 	sum ^= sum >> 29
-	return int(sum % uint64(len(s))), 1 << (sum >> 58)
+	return int(sum) & (len(s) - 1), 1 << (sum >> 58) //nolint:gosec // the mask takes the sign away
 }
 
 func (s sieve) add(sum uint64) {

@@ -87,6 +87,23 @@ func (r reads) TicketNumbers(ctx context.Context, ids []desk.ID) (map[desk.ID]in
 	return out, err
 }
 
+// Requesters names the requesters of tickets. One that is not there, or was merged into another, is left out.
+func (r reads) Requesters(ctx context.Context, tickets []desk.ID) (map[desk.ID]desk.ID, error) {
+	out := make(map[desk.ID]desk.ID, len(tickets))
+	for part := range parts(tickets) {
+		_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+			var id, contact desk.ID
+			err := row.Scan(&id, &contact)
+			out[id] = contact
+			return struct{}{}, err
+		}, `SELECT id, contact_id FROM tickets WHERE id IN (`+placeholders(1, len(part))+`) AND merged_into = ''`, anys(part)...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Participant, error) {
 	return collect(ctx, r.x, func(row scanner) (p desk.Participant, err error) {
 		var theirs string

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"postern/desk"
@@ -29,35 +30,33 @@ type comparison struct {
 // Compare tells what is new in mails of one mailbox that seem to join a ticket, before they are filed, for comparing takes time. It decides nothing:
 // a mail that joins another ticket, or one that has got a message meanwhile, is compared when it is filed.
 func (d *Desk) Compare(ctx context.Context, mailbox desk.ID, mails []*ReadMail) error {
-	parent := func(m *ReadMail) desk.MessageID {
-		if named := ids(m.Mail); len(named) > 0 && m.Entry.Role == desk.Inbox && canRepeat(m.Mail) {
-			return named[0]
-		}
-		return ""
-	}
-	var named []desk.MessageID
+	answers := map[desk.MessageID][]*ReadMail{}
 	for _, m := range mails {
-		named = append(named, parent(m))
+		if named := ids(m.Mail); len(named) > 0 && m.Entry.Role == desk.Inbox && canRepeat(m.Mail) {
+			answers[named[0]] = append(answers[named[0]], m)
+		}
 	}
-	known, err := d.db.KnownIDs(ctx, mailbox, named)
+	known, err := d.db.KnownIDs(ctx, mailbox, slices.Collect(maps.Keys(answers)))
 	if err != nil {
 		return err
 	}
-	for _, m := range mails {
-		mid := parent(m)
-		at := slices.IndexFunc(known, func(k store.KnownID) bool { return mid != "" && k.MessageID == mid && k.Seen })
-		if at < 0 {
+	var found []desk.ID
+	for _, k := range known {
+		found = append(found, k.TicketID)
+	}
+	requesters, err := d.db.Requesters(ctx, found)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		requester, ok := requesters[k.TicketID]
+		if !ok || !k.Seen {
 			continue
 		}
-		t, err := d.db.Ticket(ctx, desk.ScopeOfProgram(), known[at].TicketID)
-		if desk.KindOf(err) == desk.NotFound { // it was made one with another
-			continue
-		}
-		if err == nil {
-			m.compared, err = compare(ctx, d.db, t, m.Mail, false)
-		}
-		if err != nil {
-			return err
+		for _, m := range answers[k.MessageID] {
+			if m.compared, err = compare(ctx, d.db, k.TicketID, requester, m.Mail, false); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -71,9 +70,9 @@ type sayings interface {
 	Said(ctx context.Context, s desk.Scope, ticket desk.ID, author string, most int) ([]desk.Said, error)
 }
 
-func compare(ctx context.Context, from sayings, t desk.Ticket, mail desk.Mail, internal bool) (*comparison, error) {
-	c := comparison{ticket: t.ID, author: mail.From.Email, internal: internal}
-	earlier, err := from.Said(ctx, readers(t, internal), t.ID, c.author, recalled)
+func compare(ctx context.Context, from sayings, ticket, requester desk.ID, mail desk.Mail, internal bool) (*comparison, error) {
+	c := comparison{ticket: ticket, author: mail.From.Email, internal: internal}
+	earlier, err := from.Said(ctx, readers(requester, internal), ticket, c.author, recalled)
 	if err != nil {
 		return nil, err
 	}
@@ -88,11 +87,11 @@ func compare(ctx context.Context, from sayings, t desk.Ticket, mail desk.Mail, i
 
 // readers are those who see a message. What customers will see is compared with what they may see: else what is folded would tell of
 // internal notes.
-func readers(t desk.Ticket, internal bool) desk.Scope {
+func readers(requester desk.ID, internal bool) desk.Scope {
 	if internal {
 		return desk.ScopeOfProgram()
 	}
-	return desk.ScopeOfContact(desk.Contact{ID: t.ContactID})
+	return desk.ScopeOfContact(desk.Contact{ID: requester})
 }
 
 // foldKnown tells once more what is new in a mail that joins a ticket, now that it is known what the ticket's messages have said. before
@@ -106,7 +105,7 @@ func foldKnown(ctx context.Context, tx *store.Tx, t desk.Ticket, mail desk.Mail,
 		return mail, err
 	}
 	if !holds {
-		if before, err = compare(ctx, tx, t, mail, internal); err != nil {
+		if before, err = compare(ctx, tx, t.ID, t.ContactID, mail, internal); err != nil {
 			return mail, err
 		}
 	}
@@ -122,6 +121,6 @@ func (c *comparison) holds(ctx context.Context, tx *store.Tx, t desk.Ticket, mai
 	if c == nil || c.ticket != t.ID || c.author != mail.From.Email || c.internal != internal {
 		return false, nil
 	}
-	now, err := tx.Newest(ctx, readers(t, internal), t.ID, recalled)
+	now, err := tx.Newest(ctx, readers(t.ContactID, internal), t.ID, recalled)
 	return slices.Equal(now, c.messages), err
 }
