@@ -429,6 +429,9 @@ func sender(h header, field string) (from desk.Address, unsure bool) {
 	if !sure || len(fields[0]) > 4096 || hasHiddenCharacters(fields[0]) {
 		return list[0], true
 	}
+	if plainAddress(fields[0], list[0].Email) {
+		return list[0], false
+	}
 	// A second reader, written by others: where both understand the value they have to agree.
 	if others, err := mail.ParseAddressList(fields[0]); err == nil {
 		if len(others) != 1 || !sameAddress(others[0].Address, list[0].Email) {
@@ -436,6 +439,13 @@ func sender(h header, field string) (from desk.Address, unsure bool) {
 		}
 	}
 	return list[0], false
+}
+
+// plainAddress tells whether a field is words and the address in angle brackets, which everybody reads alike.
+func plainAddress(field, email string) bool {
+	i := strings.IndexByte(field, '<')
+	return i >= 0 && strings.Count(field, "@") == 1 && !strings.ContainsAny(field, `",;:()[]\`) &&
+		strings.EqualFold(strings.TrimSpace(field[i:]), "<"+email+">")
 }
 
 // sameAddress tells whether another reader found the address that we have normalised.

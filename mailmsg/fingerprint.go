@@ -44,7 +44,7 @@ func fingerprint(m desk.Mail) string {
 
 // hashWords writes the words of a text with one blank after each.
 func hashWords(h hash.Hash, s string) {
-	var buf [4096]byte
+	var buf [1024]byte
 	word := 0 // 1: what was written last belongs to a word
 	for s != "" {
 		// A piece with room for all of it and for the blank after the last word.

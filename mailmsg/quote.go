@@ -60,6 +60,7 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 type folding struct {
 	text   string
 	begins []int  // of each line in text, and of one that would follow
+	blanks []bool // nothing can be seen on the line
 	quoted []bool // the line is marked as a quote, by ">" or by the HTML
 	parts  []part
 	said   *recollection // nil: there is nothing to compare with
@@ -68,20 +69,25 @@ type folding struct {
 
 func newFolding(text string) *folding {
 	n := strings.Count(text, "\n") + 1
-	f := &folding{text: text, begins: make([]int, 1, n+1), quoted: make([]bool, n), parts: make([]part, n)}
-	for at := 0; ; {
-		i := strings.IndexByte(text[at:], '\n')
-		if i < 0 {
-			f.begins = append(f.begins, len(text)+1)
-			return f
+	f := &folding{text: text, begins: make([]int, n+1), parts: make([]part, n)}
+	marks := make([]bool, 2*n)
+	f.blanks, f.quoted = marks[:n:n], marks[n:]
+	for i := range n {
+		at := f.begins[i]
+		end := strings.IndexByte(text[at:], '\n')
+		if end < 0 {
+			end = len(text) - at
 		}
-		at += i + 1
-		f.begins = append(f.begins, at)
+		f.begins[i+1] = at + end + 1
+		f.blanks[i] = blank(text[at : at+end])
 	}
+	return f
 }
 
 // line gives the i-th line, without its end.
 func (f *folding) line(i int) string { return f.text[f.begins[i] : f.begins[i+1]-1] }
+
+func (f *folding) blank(i int) bool { return f.blanks[i] }
 
 // mark notes which lines are quotes by what stands in front of them or by the HTML they come from.
 func (f *folding) mark(marks []desk.Mark) {
@@ -129,14 +135,14 @@ func wrapped(line string) bool {
 func (f *folding) history() int {
 	skip := 0 // up to there the header of a mail that was forwarded goes
 	for i := range f.parts {
-		if i < skip || f.quoted[i] || blank(f.line(i)) {
+		if i < skip || f.quoted[i] || f.blank(i) {
 			continue
 		}
 		if forwards(f.line(i)) {
 			skip = f.forwardedHeader(i + 1)
 			continue
 		}
-		if separator(f.line(i), i == 0 || blank(f.line(i-1))) || f.headerBlock(i) {
+		if separator(f.line(i), i == 0 || f.blank(i-1)) || f.headerBlock(i) {
 			return f.upOverRule(i)
 		}
 		if start, marked, ok := f.introduction(i); ok && !marked && f.timed(start, i) {
@@ -187,10 +193,10 @@ func forwards(line string) bool {
 
 // forwardedHeader gives the end of the header that begins at line i or below the blank lines there.
 func (f *folding) forwardedHeader(i int) int {
-	for i < len(f.parts) && blank(f.line(i)) {
+	for i < len(f.parts) && f.blank(i) {
 		i++
 	}
-	for i < len(f.parts) && !blank(f.line(i)) {
+	for i < len(f.parts) && !f.blank(i) {
 		i++
 	}
 	return i
@@ -199,7 +205,7 @@ func (f *folding) forwardedHeader(i int) int {
 // upOverRule takes the line of underscores that Outlook writes above the header of the quoted mail.
 func (f *folding) upOverRule(i int) int {
 	k := i - 1
-	for k >= 0 && blank(f.line(k)) {
+	for k >= 0 && f.blank(k) {
 		k--
 	}
 	if k >= 0 {
@@ -223,7 +229,7 @@ func (f *folding) runs(end int) {
 		for k := i + 1; k < end; k++ {
 			if f.quoted[k] {
 				to = k + 1
-			} else if !blank(f.line(k)) {
+			} else if !f.blank(k) {
 				break
 			}
 		}
@@ -232,7 +238,7 @@ func (f *folding) runs(end int) {
 	}
 	for i := 1; i < len(found); i++ {
 		for k := found[i-1].to; k < found[i].from; k++ {
-			if !blank(f.line(k)) && f.parts[k] != inSignature {
+			if !f.blank(k) && f.parts[k] != inSignature {
 				return // answers between the lines
 			}
 		}
@@ -251,7 +257,7 @@ func (f *folding) tail() {
 		switch {
 		case f.quoted[i]:
 			last = f.introductionAbove(i)
-		case f.parts[i] == inReply && !blank(f.line(i)) && i < last:
+		case f.parts[i] == inReply && !f.blank(i) && i < last:
 			for k := last; k < len(f.parts); k++ {
 				if f.parts[k] == inReply {
 					f.parts[k] = inQuote
@@ -265,7 +271,7 @@ func (f *folding) tail() {
 // introductionAbove gives the line where the introduction of the quote at line i begins, or i.
 func (f *folding) introductionAbove(i int) int {
 	k := i - 1
-	for k >= 0 && blank(f.line(k)) {
+	for k >= 0 && f.blank(k) {
 		k--
 	}
 	if k < 0 || f.quoted[k] {
@@ -301,7 +307,7 @@ func (f *folding) introduction(i int) (start int, marked, ok bool) {
 		return 0, false, false
 	}
 	next := i + 1
-	for next < len(f.parts) && blank(f.line(next)) {
+	for next < len(f.parts) && f.blank(next) {
 		next++
 	}
 	marked = next < len(f.parts) && f.quoted[next]
@@ -448,11 +454,11 @@ func (f *folding) headerBlock(i int) bool {
 		line := f.line(k)
 		name, value, ok := label(line)
 		switch {
-		case ok && !b.add(name, value), wrapped && blank(line):
+		case ok && !b.add(name, value), wrapped && f.blank(k):
 			return b.header()
 		case ok:
 			wrapped = false
-		case !blank(line):
+		case !f.blank(k):
 			misses++
 			wrapped = true
 		}
@@ -548,8 +554,7 @@ func separator(line string, first bool) bool {
 
 func (f *folding) anyReply() bool {
 	for i := range f.parts {
-		line := f.line(i)
-		if f.parts[i] == inReply && !blank(line) {
+		if f.parts[i] == inReply && !f.blank(i) {
 			return true
 		}
 	}
@@ -580,12 +585,11 @@ func (f *folding) join(p part) string {
 	out := make([]byte, 0, size)
 	gap, words := false, 0 // words: where the last line ends that is not blank
 	for i := first; i <= last; i++ {
-		line := f.line(i)
 		switch {
 		case f.parts[i] != p:
-			gap = gap || words > 0 && !blank(line)
+			gap = gap || words > 0 && !f.blank(i)
 			continue
-		case !blank(line):
+		case !f.blank(i):
 			if gap {
 				out = append(out[:words], '\n')
 			}
@@ -593,8 +597,8 @@ func (f *folding) join(p part) string {
 		case gap:
 			continue
 		}
-		out = append(append(out, line...), '\n')
-		if !blank(line) {
+		out = append(append(out, f.line(i)...), '\n')
+		if !f.blank(i) {
 			words = len(out)
 		}
 	}

@@ -62,13 +62,13 @@ var answerAbove = []string{
 }
 
 // closings are what people write above their names.
-var closings = []string{
+var closings = setOf(
 	"regards", "best regards", "kind regards", "kindest regards", "warm regards", "with kind regards", "with best regards", "many thanks and regards", "best wishes", "yours sincerely", "sincerely", "yours faithfully",
 	"mit freundlichen grüßen", "mit freundlichen grüssen", "freundliche grüße", "freundliche grüsse", "viele grüße", "viele grüsse", "beste grüße", "liebe grüße", "mit besten grüßen", "schöne grüße", "hochachtungsvoll",
 	"cordialement", "bien cordialement", "bien à vous", "sincères salutations", "meilleures salutations", "saludos", "un saludo", "saludos cordiales", "atentamente", "cordiali saluti", "distinti saluti", "saluti",
 	"atenciosamente", "cumprimentos", "com os melhores cumprimentos", "met vriendelijke groet", "met vriendelijke groeten", "groeten", "pozdrawiam", "z poważaniem", "med vänlig hälsning", "vänliga hälsningar", "mvh", "med venlig hilsen", "med vennlig hilsen", "venlig hilsen",
 	"ystävällisin terveisin", "s pozdravem", "üdvözlettel", "с уважением", "з повагою", "saygılarımla", "よろしくお願いいたします", "よろしくお願いします", "此致",
-}
+)
 
 // deviceLines begin what telephones and programs add below an answer.
 var deviceLines = []string{
@@ -111,4 +111,12 @@ var labels = map[string]int{
 
 	"subject": labelSubject, "betreff": labelSubject, "objet": labelSubject, "sujet": labelSubject, "asunto": labelSubject, "oggetto": labelSubject, "assunto": labelSubject, "onderwerp": labelSubject, "temat": labelSubject, "ämne": labelSubject, "emne": labelSubject, "aihe": labelSubject,
 	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "относно": labelSubject, "assumpte": labelSubject, "الموضوع": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject, "เรื่อง": labelSubject, "หัวเรื่อง": labelSubject,
+}
+
+func setOf(words ...string) map[string]bool {
+	set := make(map[string]bool, len(words))
+	for _, w := range words {
+		set[w] = true
+	}
+	return set
 }

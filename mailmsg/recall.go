@@ -137,7 +137,7 @@ func (f *folding) untilHeader(words []word) []word {
 		line = w.line
 		i := int(line)
 		_, _, introduced := f.introduction(i)
-		if introduced || labelled(f.line(i)) || separator(f.line(i), i == 0 || blank(f.line(i-1))) || ruled(strings.TrimSpace(f.line(i))) {
+		if introduced || labelled(f.line(i)) || separator(f.line(i), i == 0 || f.blank(i-1)) || ruled(strings.TrimSpace(f.line(i))) {
 			return words[:n]
 		}
 	}
@@ -450,7 +450,7 @@ func (f *folding) quoteRepeated(end int) {
 			continue
 		}
 		to, next := i+1, i+1 // behind its last line, and the next one with words
-		for next < len(f.parts) && (f.saidBefore(next) || blank(f.line(next))) && !f.quoted[next] {
+		for next < len(f.parts) && (f.saidBefore(next) || f.blank(next)) && !f.quoted[next] {
 			if next++; f.saidBefore(next - 1) {
 				to = next
 			}
@@ -472,7 +472,7 @@ func (f *folding) quoteRepeated(end int) {
 // more lines of a label and a value, or a line that ends with a colon; either names an address or a time.
 func (f *folding) unknownHeader(i int) (start int, ok bool) {
 	k := i - 1
-	for k >= 0 && blank(f.line(k)) {
+	for k >= 0 && f.blank(k) {
 		k--
 	}
 	if k < 0 {
@@ -519,7 +519,7 @@ func (f *folding) oldSignature(rows []int) int {
 		n--
 	}
 	below := rows[n:]
-	if len(below) < 2 || len(below) > maxSignature || !f.shortFrom(below) || !blank(f.line(below[0]-1)) || strings.HasSuffix(strings.TrimSpace(f.line(rows[n-1])), ":") {
+	if len(below) < 2 || len(below) > maxSignature || !f.shortFrom(below) || !f.blank(below[0]-1) || strings.HasSuffix(strings.TrimSpace(f.line(rows[n-1])), ":") {
 		return len(rows)
 	}
 	return n

@@ -14,8 +14,7 @@ import (
 func (f *folding) signature() {
 	rows := make([]int, 0, len(f.parts)) // the lines of the answer that are not blank
 	for i := range f.parts[:f.above] {
-		line := f.line(i)
-		if f.parts[i] == inReply && !blank(line) {
+		if f.parts[i] == inReply && !f.blank(i) {
 			rows = append(rows, i)
 		}
 	}
@@ -253,7 +252,7 @@ func closing(line string) bool {
 		return false
 	}
 	line = strings.ToLower(strings.TrimRight(line, " ,.!\u00a0"))
-	return slices.Contains(closings, line)
+	return closings[line]
 }
 
 // deviceLine tells whether a telephone or a program wrote a line: a few words, perhaps with a link.

@@ -21,7 +21,13 @@ func FromText(text string) string {
 	colon := strings.IndexByte(text, ':') >= 0
 	links := colon && strings.Contains(text, "://") || strings.Contains(text, "www.") || colon && strings.Contains(text, "mailto:")
 	open := false
-	for line := range strings.SplitSeq(text, "\n") {
+	for text != "" {
+		end := strings.IndexByte(text, '\n')
+		if end < 0 {
+			end = len(text)
+		}
+		line := text[:end]
+		text = text[min(end+1, len(text)):]
 		for line != "" && (line[len(line)-1] == ' ' || line[len(line)-1] == '\t') {
 			line = line[:len(line)-1]
 		}
