@@ -388,52 +388,67 @@ func depth(line string) int {
 // one or two digits. Where people write without blanks each character is a word. Links, which mailers add and rewrite, are left out.
 func eachWord(text string, each func(sum uint64, number bool)) {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
-	for chunk := range strings.FieldsSeq(text) {
-		if isLink(chunk) {
-			continue
+	sum, size, digits := uint64(offset), 0, 0
+	for i := 0; i <= len(text); {
+		var c rune // 0: no part of a word
+		number, alone, link := false, false, false
+		switch {
+		case i == len(text):
+			i++
+		case text[i] < utf8.RuneSelf:
+			c = rune(asciiLetter[text[i]])
+			number = '0' <= c && c <= '9'
+			link = c == 0 && size > 0 && opensLink(text, i, size)
+			i++
+		default:
+			r, n := utf8.DecodeRuneInString(text[i:])
+			if number = unicode.IsDigit(r); number || unicode.IsLetter(r) || unicode.IsMark(r) {
+				c, alone = unicode.ToLower(r), withoutBlanks(r)
+			}
+			i += n
 		}
-		sum, size, digits := uint64(offset), 0, 0
-		end := func() {
-			if size > 0 {
+		if (c == 0 || alone) && size > 0 {
+			if !link {
 				each(sum|1, digits == size && size <= 2)
 			}
 			sum, size, digits = offset, 0, 0
 		}
-		for _, r := range chunk {
-			switch {
-			case r < utf8.RuneSelf && 'a' <= r|0x20 && r|0x20 <= 'z':
-				r |= 0x20
-			case r < utf8.RuneSelf && '0' <= r && r <= '9':
-				digits++
-			case r < utf8.RuneSelf:
-				end()
-				continue
-			case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
-				end()
-				continue
-			default:
-				if withoutBlanks(r) {
-					end()
-				}
-				if unicode.IsDigit(r) {
-					digits++
-				}
-				r = unicode.ToLower(r)
-			}
-			sum = (sum ^ uint64(r)) * prime //nolint:gosec // a rune of a string is not negative
-			size++
+		if link {
+			i += len(text[i:]) - len(strings.TrimLeftFunc(text[i:], func(r rune) bool { return !unicode.IsSpace(r) }))
 		}
-		end()
+		if c != 0 {
+			sum = (sum ^ uint64(c)) * prime //nolint:gosec // a rune of a string is not negative
+			size++
+			if number {
+				digits++
+			}
+		}
 	}
 }
 
-// isLink tells whether a piece of text without blanks has a link in it.
-func isLink(chunk string) bool {
-	if strings.HasPrefix(chunk, "www.") {
-		return true
+// opensLink tells whether what stands at i follows the first word, of a size, of a link.
+func opensLink(text string, i, size int) bool {
+	switch text[i] {
+	case '.':
+		return size == 3 && text[i-3:i] == "www"
+	case ':':
+		return strings.HasPrefix(text[i:], "://") || size == 3 && text[i-3:i] == "cid" || size == 6 && text[i-6:i] == "mailto"
 	}
-	return strings.IndexByte(chunk, ':') >= 0 && (strings.Contains(chunk, "://") || strings.Contains(chunk, "mailto:") || strings.Contains(chunk, "cid:"))
+	return false
 }
+
+// asciiLetter has letters in lower case, digits, and zero for all else.
+var asciiLetter = func() (table [utf8.RuneSelf]byte) {
+	for c := range byte(utf8.RuneSelf) {
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z':
+			table[c] = c
+		case 'A' <= c && c <= 'Z':
+			table[c] = c | 0x20
+		}
+	}
+	return table
+}()
 
 func withoutBlanks(r rune) bool {
 	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)

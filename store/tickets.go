@@ -300,13 +300,13 @@ func (r reads) Messages(ctx context.Context, s desk.Scope, ticket desk.ID) ([]de
 }
 
 // Said gives what the newest of a ticket's messages in scope say to a mail by author, the newest first, each text up to a length.
-// The whole texts are those of the newest three alone: they have most of what older ones say.
+// The whole texts are those of the newest three alone, where they say more: they have most of what older ones say.
 func (r reads) Said(ctx context.Context, s desk.Scope, ticket desk.ID, author string, most int) ([]desk.Said, error) {
 	cond, arg := scoped(s, 2)
 	return collect(ctx, r.x, func(row scanner) (said desk.Said, err error) {
 		err = row.Scan(&said.MessageID, &said.Reply, &said.Text, &said.SameAuthor)
 		return said, err
-	}, `SELECT m.id, substr(m.reply, 1, 30000), CASE WHEN row_number() OVER (ORDER BY m.created_at DESC, m.id DESC) <= 3 THEN substr(m.text, 1, 30000) ELSE '' END, m.author_email = $4
+	}, `SELECT m.id, substr(m.reply, 1, 30000), CASE WHEN m.text <> m.reply AND row_number() OVER (ORDER BY m.created_at DESC, m.id DESC) <= 3 THEN substr(m.text, 1, 30000) ELSE '' END, m.author_email = $4
 		FROM messages m JOIN tickets t ON t.id = m.ticket_id
 		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, arg, most, author)
 }
