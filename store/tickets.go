@@ -306,7 +306,8 @@ func (r reads) Said(ctx context.Context, s desk.Scope, ticket desk.ID, author st
 	return collect(ctx, r.x, func(row scanner) (said desk.Said, err error) {
 		err = row.Scan(&said.MessageID, &said.Reply, &said.Text, &said.SameAuthor)
 		return said, err
-	}, `SELECT m.id, substr(m.reply, 1, 30000), CASE WHEN m.text <> m.reply AND row_number() OVER (ORDER BY m.created_at DESC, m.id DESC) <= 3 THEN substr(m.text, 1, 30000) ELSE '' END, m.author_email = $4
+	}, `SELECT m.id, substr(m.reply, 1, 30000), CASE WHEN m.text <> m.reply
+			AND m.id IN (SELECT m.id FROM messages m WHERE m.ticket_id = $1 AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT 3) THEN substr(m.text, 1, 30000) ELSE '' END, m.author_email = $4
 		FROM messages m JOIN tickets t ON t.id = m.ticket_id
 		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, arg, most, author)
 }
