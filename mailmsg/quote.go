@@ -57,6 +57,28 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	return Folded{Reply: f.join(inReply), Quoted: f.join(inQuote), Signature: f.join(inSignature)}
 }
 
+// answers tells whether a mail is about one that came before: what it quotes was said there. Of a mail that begins something or that
+// is passed on, what it quotes is the matter itself.
+func answers(m desk.Mail) bool {
+	subject := strings.TrimSpace(m.Subject)
+	for strings.HasPrefix(subject, "[") { // a mailing list's
+		_, rest, ok := strings.Cut(subject, "]")
+		if !ok {
+			break
+		}
+		subject = strings.TrimSpace(rest)
+	}
+	word := ""
+	if end := strings.IndexAny(subject, ":："); end >= 0 {
+		word, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(subject[:end])), "[") // "Re[2]:"
+	}
+	if passedOn[word] {
+		return false
+	}
+	const longestWord = 8
+	return len(m.InReplyTo)+len(m.References) > 0 || word != "" && utf8.RuneCountInString(word) <= longestWord && !strings.Contains(word, " ")
+}
+
 type folding struct {
 	text   string
 	begins []int  // of each line in text, and of one that would follow

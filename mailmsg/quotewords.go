@@ -113,6 +113,9 @@ var labels = map[string]int{
 	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "относно": labelSubject, "assumpte": labelSubject, "الموضوع": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject, "เรื่อง": labelSubject, "หัวเรื่อง": labelSubject,
 }
 
+// passedOn are what mailers write in front of the subject of a mail that they pass on.
+var passedOn = setOf("fw", "fwd", "wg", "tr", "rv", "i", "enc", "doorst", "vb", "vl", "pd", "přep", "továbbítás", "ilt", "i̇lt", "переслано", "пересл", "转发", "轉寄", "轉發", "転送")
+
 func setOf(words ...string) map[string]bool {
 	set := make(map[string]bool, len(words))
 	for _, w := range words {
