@@ -85,6 +85,11 @@ const (
 	EffectUnknown  EffectState = "unknown"
 )
 
+// EffectStates lists them all.
+func EffectStates() []EffectState {
+	return []EffectState{EffectPending, EffectSending, EffectSent, EffectDeferred, EffectFailed, EffectUnknown}
+}
+
 // Effect is a row of the outbox: one thing to do outside the database, for one recipient. What it sends is a pure
 // function of the row and of what the row names, so doing it again sends the same bytes under the same Message-ID.
 type Effect struct {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,5 +56,33 @@ func TestINV4_FoldingTellsNothingOfInternalNotes(t *testing.T) {
 			r.t.Errorf("what is new: %q", got)
 		}
 		r.wantTexts(first.TicketID, "ann@customer.example", "the printer is broken", got[2])
+	})
+}
+
+// TestM9_ATicketBeginsWithAllThatIsTheMatter: what a first mail quotes, or passes on, was said to nobody here.
+func TestM9_ATicketBeginsWithAllThatIsTheMatter(t *testing.T) {
+	both(t, func(r *rig) {
+		words := "Please take care of this."
+		quoted := "\r\n\r\nFrom: Bob Example <bob@supplier.example>\r\nSent: Monday, March 2, 2026 10:15 AM\r\nTo: Ann\r\nSubject: Model 400\r\n\r\nAll of them have to be sent back."
+		for subject, whole := range map[string]bool{
+			"Model 400": true, "FW: Model 400": true, "[machines] WG: Model 400": true, "转发：Model 400": true,
+			"Re: Model 400": false, "AW[2]: Model 400": false, "[machines] RE: FW: Model 400": false, "答复：Model 400": false,
+		} {
+			e := r.arrives(mail(ann, support, strconv.Itoa(len(subject))+"."+strconv.FormatBool(whole)+"@customer.example", words+quoted, "Subject: "+subject))
+			r.want(e, desk.NewTicket)
+			got, all := r.replies(e.TicketID)[0], strings.ReplaceAll(words+quoted, "\r\n", "\n")
+			if whole && got != all || !whole && got != words {
+				r.t.Errorf("of %q is new: %q", subject, got)
+			}
+		}
+		e := r.arrives(mail(ann, support, "fw@customer.example", words+quoted, "Subject: Fwd: Model 400", answering("1@supplier.example")))
+		if got := r.replies(e.TicketID)[0]; !strings.Contains(got, "sent back") {
+			r.t.Errorf("of a mail that is passed on, and says what it answers, is new: %q", got)
+		}
+		e = r.arrives(mail(ann, support, "re@customer.example", words+quoted, answering("2@supplier.example")))
+		if got := r.replies(e.TicketID)[0]; got != words {
+			r.t.Errorf("of an answer to a mail that nobody here has is new: %q", got)
+		}
+		r.clean()
 	})
 }

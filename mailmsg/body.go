@@ -103,9 +103,6 @@ func (p *parser) compose(body piece) {
 	}
 	m.Marks = marks(spans)
 	f := Fold(m.Text, m.Marks, nil)
-	if f.Quoted != "" && !answers(*m) {
-		f = Folded{Reply: trimBlank(m.Text)}
-	}
 	m.Reply, m.Quoted, m.Signature = f.Reply, f.Quoted, f.Signature
 }
 

@@ -57,8 +57,16 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	return Folded{Reply: f.join(inReply), Quoted: f.join(inQuote), Signature: f.join(inSignature)}
 }
 
-// answers tells whether a mail is about one that came before: what it quotes was said there. Of a mail that begins something or that
-// is passed on, what it quotes is the matter itself.
+// ShowMatter gives a mail that begins a ticket, with nothing folded if it answers no other mail, or is passed on: what it quotes is then the
+// matter itself.
+func ShowMatter(m desk.Mail) desk.Mail {
+	if m.Quoted != "" && !answers(m) {
+		m.Reply, m.Quoted, m.Signature = trimBlank(m.Text), "", ""
+	}
+	return m
+}
+
+// answers tells whether a mail says that it answers another one, by the ids it names or by its subject.
 func answers(m desk.Mail) bool {
 	subject := strings.TrimSpace(m.Subject)
 	for strings.HasPrefix(subject, "[") { // a mailing list's

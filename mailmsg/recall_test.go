@@ -74,7 +74,7 @@ func TestFoldKnowsAnswersInMarkedHTML(t *testing.T) {
 	html := func(answer string) string {
 		return "<p>Below.</p><blockquote type=\"cite\"><p>Which model do you have, and since when is it broken?</p>" + answer + "<p>Does it print when it is switched off and on again?</p><p>Bob Lee</p></blockquote>"
 	}
-	m := parse(t, "From: ann@example.net\nSubject: Re: Printer\nContent-Type: text/html\n\n"+html(`<p style="color:red">An Example 400</p>`))
+	m := parse(t, "From: ann@example.net\nContent-Type: text/html\n\n"+html(`<p style="color:red">An Example 400</p>`))
 	said := parse(t, "From: bob@example.com\nContent-Type: text/html\n\n<p>Which model do you have, and since when is it broken?</p><p>Does it print when it is switched off and on again?</p><p>Bob Lee</p>")
 	if m.Reply != "Below." {
 		t.Errorf("without the earlier message the reply is %q", m.Reply)

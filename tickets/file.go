@@ -72,7 +72,10 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if decision.Ticket != nil {
 		e.TicketID = decision.Ticket.ID
 	}
-	if decision.Outcome == desk.Appended {
+	switch decision.Outcome {
+	case desk.NewTicket:
+		mail = mailmsg.ShowMatter(mail)
+	case desk.Appended:
 		if mail, err = foldKnown(ctx, tx, *decision.Ticket, mail, decision.Internal, m.compared); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/mailmsg"
 	"postern/store"
 )
 
@@ -108,6 +109,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 		return e, err
 	}
 	e.Outcome, e.Reason = decision.Outcome, decision.Reason
+	mail = mailmsg.ShowMatter(mail)
 	mail.Subject = desk.CutSubject(mail.Subject)
 	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, messageOf(e, mail, decision)); err != nil {
 		return e, err

@@ -361,7 +361,7 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox, storedFolders b
 	if err != nil {
 		problems = append(problems, fmt.Errorf("reading (IMAP): %w", err))
 	} else {
-		c.note("ok: signed in to IMAP; INBOX has %d mails", found.Mails)
+		c.note("ok: signed in to IMAP; INBOX has %s", mails(int(found.Mails)))
 		switch {
 		case found.Marks:
 			c.note("warning: the server marks mail as read that is only looked at, so agents can't tell any more what nobody has read; ask whoever runs it")
@@ -440,9 +440,17 @@ func mailboxByAddress(org *store.Organisation, address string) (desk.Mailbox, er
 	return org.Mailboxes[i], nil
 }
 
+// mails counts mails in words.
+func mails(n int) string {
+	if n == 1 {
+		return "1 mail"
+	}
+	return fmt.Sprintf("%d mails", n)
+}
+
 // sayFolder tells people how a folder is.
 func sayFolder(m desk.Mailbox, f desk.Folder) string {
-	s := fmt.Sprintf("%s: %d mails", f.Name, f.Seen)
+	s := fmt.Sprintf("%s: %s", f.Name, mails(int(f.Seen)))
 	switch f.Generation {
 	case 0:
 	case 1:

@@ -29,7 +29,7 @@ Its queues: ` + strings.Join(desk.QueueNames(), ", ") + `. A queue that is pause
 			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.outboxList(ctx, p, desk.EffectState(state)) })
 		},
 	})
-	list.Flags().StringVar(&state, "state", "", "only rows in this state: pending, sending, sent, deferred, failed or unknown")
+	list.Flags().StringVar(&state, "state", "", "only rows in this state: "+effectStates())
 	queues := c.listFlag(&cobra.Command{
 		Use: "queues", Short: "List the queues, and which of them are paused", Args: cobra.NoArgs, Example: "  gateway outbox queues --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.outboxQueues) },
@@ -112,10 +112,17 @@ type outboxLine struct {
 // outboxShown is how many rows the command lists.
 const outboxShown = 200
 
+func effectStates() string {
+	var names []string
+	for _, s := range desk.EffectStates() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
 func (c *cli) outboxList(ctx context.Context, p *parts, state desk.EffectState) error {
-	states := []desk.EffectState{"", desk.EffectPending, desk.EffectSending, desk.EffectSent, desk.EffectDeferred, desk.EffectFailed, desk.EffectUnknown}
-	if !slices.Contains(states, state) {
-		return usageError{fmt.Errorf("--state: there is no state %q", state)}
+	if state != "" && !slices.Contains(desk.EffectStates(), state) {
+		return usageError{fmt.Errorf("--state: there is no state %q; there are %s", state, effectStates())}
 	}
 	es, err := p.db.Effects(ctx, state, store.Page{Limit: outboxShown})
 	if err != nil {

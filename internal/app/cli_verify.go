@@ -88,7 +88,7 @@ func (c *cli) verify(ctx context.Context, p *parts, againstServer bool) error {
 			c.say("unknown once: %s %s to %s <%s>, now %s", u.Kind, u.ID, u.Recipient, u.MessageID, u.State)
 		}
 		for _, f := range folders {
-			c.say("%s of %s: %d mails on the server, %d of them with a row, %d not read yet; %d rows of mails that are gone", f.Folder, f.Mailbox, f.Server, f.Server-f.Waiting-f.Missing, f.Waiting, f.Gone)
+			c.say("%s of %s: %s on the server, %d of them with a row, %d not read yet; %d rows of mails that are gone", f.Folder, f.Mailbox, mails(f.Server), f.Server-f.Waiting-f.Missing, f.Waiting, f.Gone)
 		}
 		for _, n := range r.Notes {
 			c.say("note: %s", n)

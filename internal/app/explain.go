@@ -34,7 +34,7 @@ func (c *cli) explain(file string, m desk.Mail) {
 		line("answers", "%s", id)
 	}
 	if n := len(m.References); n > 0 {
-		line("references", "%d mails, the last one %s", n, m.References[n-1])
+		line("references", "%s, the last one %s", mails(n), m.References[n-1])
 	}
 	if m.List != "" {
 		line("list", "%s", m.List)
