@@ -27,16 +27,24 @@ type Mailbox struct {
 	// FormSenders are the addresses under which web forms elsewhere mail what people typed, with Reply-To naming the person.
 	FormSenders []string
 	Receiver    Receiver
+	Signing     Signing
 	Pipeline    string
 	Paused      bool
 	TriedAt     time.Time // when an operator last had it read at once, however long it was to wait after a failure
 	CreatedAt   time.Time
 }
 
+// Signing says how we sign mail by DKIM ourselves (RFC 6376), where the mail server does not do that.
+type Signing struct {
+	Selector string `json:"selector,omitempty"` // names the key; empty: there is none
+	On       bool   `json:"on,omitempty"`       // mail is signed with it
+}
+
 // MailboxSecrets are what signs in. They are stored encrypted and never shown.
 type MailboxSecrets struct {
 	IMAPPassword string
 	SMTPPassword string
+	DKIMKey      string // PEM
 }
 
 // Owns tells whether email is the mailbox's own address or an alias of it, with or without a sub-address.

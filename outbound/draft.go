@@ -46,6 +46,8 @@ type wording struct {
 	SubjectTag bool   `json:"subject_tag,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
 	Values map[string]string `json:"values,omitempty"`
+	// Signature is the DKIM-Signature field of the mail, which has the time of its making in it; empty: it is not signed.
+	Signature string `json:"signature,omitempty"`
 }
 
 func (t wording) pack() (string, error) {

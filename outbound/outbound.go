@@ -296,7 +296,7 @@ func (n named) message(row desk.Effect) (desk.Message, error) {
 func changed(jobs []job) []desk.Effect {
 	var out []desk.Effect
 	for _, j := range jobs {
-		if j.noted != j.row.Fingerprint {
+		if j.before.Fingerprint != j.row.Fingerprint || j.before.Wording != j.row.Wording {
 			out = append(out, j.row)
 		}
 	}
@@ -322,17 +322,17 @@ func (w *Worker) release(ctx context.Context, rows []desk.Effect) {
 
 // job is a row and the mail that was composed from it, or why none could be.
 type job struct {
-	row   desk.Effect
-	noted string // the row's fingerprint before it was composed
-	mb    desk.Mailbox
-	date  time.Time
-	write func(io.Writer) error
-	err   error
+	row    desk.Effect
+	before desk.Effect // the row before its mail was composed
+	mb     desk.Mailbox
+	date   time.Time
+	write  func(io.Writer) error
+	err    error
 }
 
 func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, row desk.Effect) (j job) {
 	defer recovered(&j.err, mailmsg.ErrDraft)
-	j = job{row: row, noted: row.Fingerprint, date: row.CreatedAt}
+	j = job{row: row, before: row, date: row.CreatedAt}
 	var ok bool
 	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
 		// Another process may have added it a moment ago.
@@ -372,6 +372,9 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 		j.err = j.known(fingerprint(j.write))
 	}
 	if j.err == nil {
+		j.err = j.sign(&words)
+	}
+	if j.err == nil {
 		j.row.Wording, j.err = words.pack()
 	}
 	return j
@@ -383,8 +386,8 @@ func (j *job) known(fingerprint string, err error) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(strings.Fields(j.noted), fingerprint) {
-		j.row.Fingerprint = strings.TrimSpace(j.noted + " " + fingerprint)
+	if !slices.Contains(strings.Fields(j.before.Fingerprint), fingerprint) {
+		j.row.Fingerprint = strings.TrimSpace(j.before.Fingerprint + " " + fingerprint)
 	}
 	return nil
 }

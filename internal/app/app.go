@@ -28,6 +28,8 @@ type Env struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
+	// LookupTXT asks DNS. Nil: the machine's resolver.
+	LookupTXT mailmsg.LookupTXT
 }
 
 // OS is the real world.

@@ -93,7 +93,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
+	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
 	return cmd
 }
 

@@ -107,7 +107,7 @@ func misused(err error) bool {
 	if errors.Is(err, errUsage) {
 		return true
 	}
-	for _, begin := range []string{"unknown command ", "required flag(s) ", "accepts ", "requires at least "} {
+	for _, begin := range []string{"unknown command ", "required flag(s) ", "accepts ", "requires at least ", "if any flags in the group "} {
 		if strings.HasPrefix(err.Error(), begin) {
 			return true
 		}

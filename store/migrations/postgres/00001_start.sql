@@ -51,6 +51,7 @@ CREATE TABLE mailboxes (
     authserv_id      TEXT NOT NULL,
     authserv_hops    BIGINT NOT NULL,
     dkim_fallback    BOOLEAN NOT NULL,
+    signing          TEXT NOT NULL, -- how we sign by DKIM
     calibrated_at    BIGINT NOT NULL,
     pipeline         TEXT NOT NULL,
     paused           BOOLEAN NOT NULL,
