@@ -197,9 +197,7 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 		if err != nil {
 			return err
 		}
-		if err := g.compare(ctx, mailbox, batch); err != nil {
-			return err
-		}
+		g.compare(ctx, mailbox, batch)
 		select {
 		case out.ready <- batch:
 			out.sent++
@@ -212,15 +210,18 @@ func (g *Ingest) load(ctx context.Context, mailbox, after desk.ID, r *round, out
 	}
 }
 
-// compare has the mails of a batch compared with what their tickets have said, while the batch before it is filed.
-func (g *Ingest) compare(ctx context.Context, mailbox desk.ID, batch []parsed) error {
+// compare has the mails of a batch compared with what their tickets have said, while the batch before it is filed. What is not compared
+// here is compared then.
+func (g *Ingest) compare(ctx context.Context, mailbox desk.ID, batch []parsed) {
 	var mails []*tickets.ReadMail
 	for i := range batch {
 		if batch[i].err == nil {
 			mails = append(mails, &batch[i].ReadMail)
 		}
 	}
-	return g.Desk.Compare(ctx, mailbox, mails)
+	if err := g.Desk.Compare(ctx, mailbox, mails); err != nil && ctx.Err() == nil {
+		g.Log.WarnContext(ctx, "mails are compared with their tickets only when they are filed", slog.String("component", "ingest"), slog.String("error", err.Error()))
+	}
 }
 
 // cut tells how many of the entries make a batch.

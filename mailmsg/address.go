@@ -441,7 +441,7 @@ func sender(h header, field string) (from desk.Address, unsure bool) {
 	return list[0], false
 }
 
-// plainAddress tells whether a field is words and the address in angle brackets, which everybody reads alike.
+// plainAddress tells whether a field is words and one address in angle brackets, with nothing in it that readers differ about.
 func plainAddress(field, email string) bool {
 	i := strings.IndexByte(field, '<')
 	return i >= 0 && strings.Count(field, "@") == 1 && !strings.ContainsAny(field, `",;:()[]\`) &&

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net/mail"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +89,9 @@ func FuzzAddresses(f *testing.F) {
 		}
 		if email, ok := desk.NormalizeEmail(list[0].Email); !ok || email != list[0].Email {
 			t.Errorf("%q: sure of %q", s, list[0].Email)
+		}
+		if others, err := mail.ParseAddressList(s); err == nil && plainAddress(s, list[0].Email) && (len(others) != 1 || !sameAddress(others[0].Address, list[0].Email)) {
+			t.Errorf("%q is plain, and %q, but others read %v", s, list[0].Email, others)
 		}
 		written, err := headerAddress(list[0])
 		if err != nil {

@@ -57,17 +57,17 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	return Folded{Reply: f.join(inReply), Quoted: f.join(inQuote), Signature: f.join(inSignature)}
 }
 
-// ShowMatter gives a mail that begins a ticket, with nothing folded if it answers no other mail, or is passed on: what it quotes is then the
-// matter itself.
+// ShowMatter unfolds a mail that answers nothing, or is passed on: where it begins a ticket, what it quotes is the matter. Its signature
+// is shown then as well.
 func ShowMatter(m desk.Mail) desk.Mail {
-	if m.Quoted != "" && !answers(m) {
+	if m.Quoted != "" && !isAnswer(m) {
 		m.Reply, m.Quoted, m.Signature = trimBlank(m.Text), "", ""
 	}
 	return m
 }
 
-// answers tells whether a mail says that it answers another one, by the ids it names or by its subject.
-func answers(m desk.Mail) bool {
+// isAnswer tells whether a mail says that it answers another one, by its subject or by the ids it names.
+func isAnswer(m desk.Mail) bool {
 	subject := strings.TrimSpace(m.Subject)
 	for strings.HasPrefix(subject, "[") { // a mailing list's
 		_, rest, ok := strings.Cut(subject, "]")
@@ -80,11 +80,7 @@ func answers(m desk.Mail) bool {
 	if end := strings.IndexAny(subject, ":："); end >= 0 {
 		word, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(subject[:end])), "[") // "Re[2]:"
 	}
-	if passedOn[word] {
-		return false
-	}
-	const longestWord = 8
-	return len(m.InReplyTo)+len(m.References) > 0 || word != "" && utf8.RuneCountInString(word) <= longestWord && !strings.Contains(word, " ")
+	return replyPrefixes[word] || !forwardPrefixes[word] && len(m.InReplyTo)+len(m.References) > 0
 }
 
 type folding struct {

@@ -113,8 +113,12 @@ var labels = map[string]int{
 	"předmět": labelSubject, "predmet": labelSubject, "tárgy": labelSubject, "тема": labelSubject, "относно": labelSubject, "assumpte": labelSubject, "الموضوع": labelSubject, "konu": labelSubject, "件名": labelSubject, "主题": labelSubject, "主旨": labelSubject, "제목": labelSubject, "θέμα": labelSubject, "subiect": labelSubject, "נושא": labelSubject, "เรื่อง": labelSubject, "หัวเรื่อง": labelSubject,
 }
 
-// passedOn are what mailers write in front of the subject of a mail that they pass on.
-var passedOn = setOf("fw", "fwd", "wg", "tr", "rv", "i", "enc", "doorst", "vb", "vl", "pd", "přep", "továbbítás", "ilt", "i̇lt", "переслано", "пересл", "转发", "轉寄", "轉發", "転送")
+// replyPrefixes and forwardPrefixes are what mailers write in front of the subject of an answer, and of a mail that is passed on. "VS" is an answer in Finnish, and passed on
+// in Danish and Norwegian: there the ids tell.
+var (
+	replyPrefixes   = setOf("re", "aw", "antw", "antwort", "sv", "odp", "ynt", "yan", "rif", "r", "res", "resp", "bls", "balas", "vá", "vast", "ats", "atb", "hv", "απ", "σχετ", "на", "ha", "от", "отв", "ответ", "відп", "回复", "回覆", "答复", "答覆", "返信", "회신", "رد", "השב", "תשובה")
+	forwardPrefixes = setOf("fw", "fwd", "wg", "tr", "trs", "rv", "i", "enc", "doorst", "vb", "vl", "pd", "přep", "továbbítás", "továbbítva", "ilt", "i̇lt", "fs", "переслано", "пересл", "пер", "转发", "轉寄", "轉發", "転送", "전달")
+)
 
 func setOf(words ...string) map[string]bool {
 	set := make(map[string]bool, len(words))

@@ -1,6 +1,7 @@
 package mailmsg
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,5 +88,37 @@ func TestFoldKnowsAnswersInMarkedHTML(t *testing.T) {
 	plain := parse(t, "From: ann@example.net\nContent-Type: text/html\n\n"+html(""))
 	if f := Fold(plain.Text, plain.Marks, []desk.Said{{Reply: said.Reply, Text: said.Text}}); f.Reply != "Below." {
 		t.Errorf("without answers the reply is %q", f.Reply)
+	}
+}
+
+// TestWordsAreThoseThatPeopleRead: links are left out, and so is how a text is written.
+func TestWordsAreThoseThatPeopleRead(t *testing.T) {
+	t.Parallel()
+	words := func(text string) (out []uint64) {
+		eachWord(text, func(sum uint64, _ bool) { out = append(out, sum) })
+		return out
+	}
+	for text, same := range map[string]string{
+		"see https://example.com/x?y=1 there":        "see there",
+		"ann@example.com<mailto:ann@example.com> is": "ann example com is",
+		"(www.example.com) or www.example.com":       "or",
+		"an image [cid:1234@x] here\nwww":            "an image here www",
+		"Straße, ÄRGER; 12":                          "straße ärger 12",
+		"看https://example.com 这里":                    "看 这 里",
+		"印刷A4机":                                      "印 刷 a4 机",
+		"> a\u00a0b\r\n> c":                          "a b c",
+		"ends with https:":                           "ends with https",
+		"":                                           "", " ,;:.": "", "://": "", "x://": "",
+	} {
+		if got, want := words(text), words(same); !slices.Equal(got, want) || len(want) != len(strings.Fields(same)) {
+			t.Errorf("%q has %d words, not the %d of %q", text, len(got), len(want), same)
+		}
+	}
+	for text, want := range map[string]bool{"7": true, "42": true, "400": false, "4a": false, "٤": true} {
+		eachWord(text, func(_ uint64, number bool) {
+			if number != want {
+				t.Errorf("%q is a number: %t", text, number)
+			}
+		})
 	}
 }

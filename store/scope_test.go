@@ -74,6 +74,15 @@ func TestT4_OutOfScopeIsNotFound(t *testing.T) {
 				}
 				slices.Reverse(got)
 				sameIDs(t, "messages by page", got, want...)
+				got = nil
+				for _, s := range must[[]desk.Said](t)(db.Said(ctx, c.scope, ticket.ID, "", 12)) {
+					got = append(got, s.MessageID)
+				}
+				slices.Reverse(got)
+				sameIDs(t, "what was said", got, want...)
+				got = must[[]desk.ID](t)(db.Newest(ctx, c.scope, ticket.ID, 12))
+				slices.Reverse(got)
+				sameIDs(t, "the newest", got, want...)
 
 				tickets := 0
 				switch {

@@ -17,7 +17,7 @@ import (
 type ReadMail struct {
 	Entry    desk.LedgerEntry
 	Mail     desk.Mail
-	compared *comparison // by Compare
+	compared *comparison // nil: Compare has not
 }
 
 // FileMails puts mails where they belong and settles their ledger rows, in their order, as part of the caller's

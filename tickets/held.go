@@ -33,7 +33,7 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	}
 	e.Outcome, e.Reason, e.TicketID = decision.Outcome, decision.Reason, t.ID
 	mail.Subject = desk.CutSubject(mail.Subject)
-	if mail, err = foldKnown(ctx, tx, t, mail, decision.Internal, held.compared); err != nil {
+	if mail, err = foldKnown(ctx, tx, t, mail, decision.Internal, nil); err != nil {
 		return e, err
 	}
 	if err := d.fileAppended(ctx, tx, org, mb, &t, messageOf(e, mail, decision)); err != nil {

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -27,34 +28,38 @@ type comparison struct {
 	fold     mailmsg.Folded
 }
 
-// Compare tells what is new in mails of one mailbox that seem to join a ticket, before they are filed, for comparing takes time. It decides nothing:
-// a mail that joins another ticket, or one that has got a message meanwhile, is compared when it is filed.
+// Compare tells what is new in mails of one mailbox that seem to join a ticket, before they are filed, for comparing takes time. It
+// decides nothing: a mail that it does not compare, or that joins another ticket, or one that has got a message meanwhile, is
+// compared when it is filed. An error means that some of them were not compared.
 func (d *Desk) Compare(ctx context.Context, mailbox desk.ID, mails []*ReadMail) error {
-	answers := map[desk.MessageID][]*ReadMail{}
+	byParent := map[desk.MessageID][]*ReadMail{}
 	for _, m := range mails {
 		if named := ids(m.Mail); len(named) > 0 && m.Entry.Role == desk.Inbox && canRepeat(m.Mail) {
-			answers[named[0]] = append(answers[named[0]], m)
+			byParent[named[0]] = append(byParent[named[0]], m)
 		}
 	}
-	known, err := d.db.KnownIDs(ctx, mailbox, slices.Collect(maps.Keys(answers)))
+	known, err := d.db.KnownIDs(ctx, mailbox, slices.Collect(maps.Keys(byParent)))
 	if err != nil {
 		return err
 	}
+	having := map[desk.MessageID][]desk.ID{}
 	var found []desk.ID
 	for _, k := range known {
-		found = append(found, k.TicketID)
+		if k.Seen {
+			having[k.MessageID], found = append(having[k.MessageID], k.TicketID), append(found, k.TicketID)
+		}
 	}
 	requesters, err := d.db.Requesters(ctx, found)
 	if err != nil {
 		return err
 	}
-	for _, k := range known {
-		requester, ok := requesters[k.TicketID]
-		if !ok || !k.Seen {
+	for mid, of := range having {
+		requester, ok := requesters[of[0]]
+		if !ok || len(of) > 1 { // anybody can send many mails under one id: filing tells which counts
 			continue
 		}
-		for _, m := range answers[k.MessageID] {
-			if m.compared, err = compare(ctx, d.db, k.TicketID, requester, m.Mail, false); err != nil {
+		for _, m := range byParent[mid] {
+			if m.compared, err = compare(ctx, d.db, of[0], requester, m.Mail, false); err != nil {
 				return err
 			}
 		}
@@ -70,7 +75,12 @@ type sayings interface {
 	Said(ctx context.Context, s desk.Scope, ticket desk.ID, author string, most int) ([]desk.Said, error)
 }
 
-func compare(ctx context.Context, from sayings, ticket, requester desk.ID, mail desk.Mail, internal bool) (*comparison, error) {
+func compare(ctx context.Context, from sayings, ticket, requester desk.ID, mail desk.Mail, internal bool) (_ *comparison, err error) {
+	defer func() {
+		if r := recover(); r != nil { // it must cost no more than this mail
+			err = fmt.Errorf("compare a mail with what was said: panic: %v", r)
+		}
+	}()
 	c := comparison{ticket: ticket, author: mail.From.Email, internal: internal}
 	earlier, err := from.Said(ctx, readers(requester, internal), ticket, c.author, recalled)
 	if err != nil {

@@ -117,7 +117,7 @@ func TestI9_TheTextOfAMailThatIsTooLarge(t *testing.T) {
 		file := bytes.Repeat([]byte("MDEyMzQ1Njc4OSAwMTIzNDU2Nzg5IDAxMjM0NTY3ODkgMDEyMzQ1Njc4OSAwMTIzNDU2Nzg5\r\n"), 15000)
 		head, _, _ := bytes.Cut(about("plans"), []byte("\r\n\r\n"))
 		var raw bytes.Buffer
-		fmt.Fprintf(&raw, "%s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"out er\"\r\n\r\nThis is a multi-part message in MIME format.\r\n--out er\r\nContent-Type: multipart/alternative; boundary=in\r\n\r\n", head)
+		fmt.Fprintf(&raw, "%s\r\nIn-Reply-To: <question@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"out er\"\r\n\r\nThis is a multi-part message in MIME format.\r\n--out er\r\nContent-Type: multipart/alternative; boundary=in\r\n\r\n", head)
 		fmt.Fprint(&raw, "--in\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nDie Pl=E4ne f=FCr das Haus.\r\n\r\nOn Mon, 2 Mar 2026 at 09:00, Support <support@example.com> wrote:\r\n> Send us the plans.\r\n")
 		fmt.Fprint(&raw, "--in\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n<p>Die Pl&auml;ne f&uuml;r das <b>Haus</b>.</p>\r\n--in--\r\n")
 		for _, disposition := range []string{"attachment; filename=first.pdf", "attachment;\r\n filename*=utf-8''gr%C3%BCner%20Hof.pdf", "attachment; filename=third.pdf"} {

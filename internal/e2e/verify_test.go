@@ -128,7 +128,7 @@ func TestI5_AFolderThatIsRenamedIsShownAndMended(t *testing.T) {
 				t.Errorf("the folder is named again: %v, %q", err, told)
 			}
 			in.gateway("mailbox", "edit", support, "--folder", "")
-			if out := in.gateway("mailbox", "list"); !strings.Contains(out, "Done: 1 mails (no longer read)") {
+			if out := in.gateway("mailbox", "list"); !strings.Contains(out, "Done: 1 mail (no longer read)") {
 				t.Errorf("it was given up: %q", out)
 			}
 			arrives("Archive 2026", "b")
@@ -140,7 +140,7 @@ func TestI5_AFolderThatIsRenamedIsShownAndMended(t *testing.T) {
 				t.Errorf("%d tickets, %v", len(all), err)
 			}
 			out := in.gateway("mailbox", "list")
-			if strings.Contains(out, "PROBLEM") || !strings.Contains(out, "Done: 1 mails (no longer read)") || !strings.Contains(out, "Archive 2026: 3 mails") {
+			if strings.Contains(out, "PROBLEM") || !strings.Contains(out, "Done: 1 mail (no longer read)") || !strings.Contains(out, "Archive 2026: 3 mails") {
 				t.Errorf("it lists %q", out)
 			}
 			if out := in.gateway("verify", "--against-server"); !strings.Contains(out, "Archive 2026 of "+support+": 3 mails on the server, 3 of them with a row, 0 not read yet; 0 rows of mails that are gone") {
