@@ -253,7 +253,7 @@ func (s *saidWords) between(words []word, at []int32) []gap {
 // one or two digits. Where people write without blanks each character is a word. Links, which mailers add and rewrite, are left out.
 func eachWord(text string, each func(sum uint64, number bool)) {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
-	sum, size, digits, before := uint64(offset), 0, 0, false // before: the last character is a word by itself
+	sum, size, digits, before := uint64(offset), 0, 0, false  // before: the last character is a word by itself
 	for i := 0; i <= len(text); {
 		var c rune // 0: no part of a word
 		number, alone, link := false, false, false

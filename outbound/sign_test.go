@@ -64,10 +64,14 @@ func TestO7_MailIsSigned(t *testing.T) {
 			r.t.Fatalf("%d mails, the first:\n%s", len(sent), sent)
 		}
 		for name, change := range map[string]func(string) string{
-			"another word":       func(s string) string { return strings.Replace(s, "try again", "try  once more", 1) },
-			"another subject":    func(s string) string { return strings.Replace(s, "\r\nSubject: ", "\r\nSubject: x", 1) },
-			"a second From":      func(s string) string { return strings.Replace(s, "\r\nFrom:", "\r\nFrom: eve@evil.example\r\nFrom:", 1) },
-			"a further Reply-To": func(s string) string { return strings.Replace(s, "\r\nFrom:", "\r\nReply-To: eve@evil.example\r\nFrom:", 1) },
+			"another word":    func(s string) string { return strings.Replace(s, "try again", "try  once more", 1) },
+			"another subject": func(s string) string { return strings.Replace(s, "\r\nSubject: ", "\r\nSubject: x", 1) },
+			"a second From": func(s string) string {
+				return strings.Replace(s, "\r\nFrom:", "\r\nFrom: eve@evil.example\r\nFrom:", 1)
+			},
+			"a further Reply-To": func(s string) string {
+				return strings.Replace(s, "\r\nFrom:", "\r\nReply-To: eve@evil.example\r\nFrom:", 1)
+			},
 		} {
 			changed := change(sent[0])
 			if changed == sent[0] || holds(r.t, changed, key) {
