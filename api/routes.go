@@ -155,7 +155,7 @@ type contactPatch struct {
 		Username  *string    `json:"username,omitempty" maxLength:"64"`
 		Disabled  *bool      `json:"disabled,omitempty"`
 		// Suppressed can only be emptied.
-		Suppressed *[]desk.Suppression `json:"suppressed,omitempty" maxItems:"0" doc:"Empty: its addresses get automatic mail again, even if somebody complained."`
+		Suppressed *[]desk.Suppression `json:"suppressed,omitempty" maxItems:"0" doc:"Empty: its addresses get automatic mail again, even if somebody complained or unsubscribed."`
 	}
 }
 

@@ -28,7 +28,7 @@ type contactView struct {
 	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"created_at"`
 
-	Suppressed []desk.Suppression `json:"suppressed" doc:"Addresses that get no automatic mail. Reason is an open set: bounced (until mail comes from there, or the contact is changed), complained (until that is lifted)."`
+	Suppressed []desk.Suppression `json:"suppressed" doc:"Addresses that get no automatic mail. Reason is an open set: bounced (until mail comes from there, or the contact is changed), complained and unsubscribed (until that is lifted)."`
 }
 
 func viewContact(c desk.Contact) contactView {

@@ -38,10 +38,12 @@ type Suppression struct {
 // SuppressionReason is why an address is suppressed. It is an open set.
 type SuppressionReason string
 
-// Bounced holds until mail comes from the address or an operator edits the contact; Complained (RFC 5965) for good.
+// Bounced holds until mail comes from the address or an operator edits the contact; Complained (RFC 5965) and Unsubscribed (RFC 8058)
+// until an operator lifts them.
 const (
-	Bounced    SuppressionReason = "bounced"
-	Complained SuppressionReason = "complained"
+	Bounced      SuppressionReason = "bounced"
+	Complained   SuppressionReason = "complained"
+	Unsubscribed SuppressionReason = "unsubscribed"
 )
 
 // PrimaryCompany is the company the contact's tickets are put with, or "".

@@ -22,6 +22,7 @@ const (
 	ForReply   Purpose = "reply"   // a Reply-To address: mailbox, ticket, recipient
 	ForSubject Purpose = "subject" // a tag in a subject: mailbox, ticket
 	ForBounce  Purpose = "bounce"  // the envelope sender of our mail: mailbox, recipient
+	ForStop    Purpose = "stop"    // a link that ends automatic mail: contact, recipient
 	ForLoop    Purpose = "loop"    // the mark on our own mail: its Message-ID
 
 	ForProbe       Purpose = "probe"       // the address of a mail to ourselves: mailbox, mail

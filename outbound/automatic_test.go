@@ -113,6 +113,9 @@ func TestL9_AnAcknowledgementSaysNothingOfTheSenders(t *testing.T) {
 			if h["auto-submitted"] != "auto-replied" || h["x-auto-response-suppress"] == "" || !strings.Contains(h["reply-to"], "support+") || !strings.Contains(raw, "/tickets/1") {
 				r.t.Errorf("L3: header %v", h)
 			}
+			if stop := h["list-unsubscribe"]; !strings.HasPrefix(stop, "<https://help.acme.example/stop/") || strings.Contains(stop, "ann") || h["list-unsubscribe-post"] != "List-Unsubscribe=One-Click" {
+				r.t.Errorf("O7: header %v", h)
+			}
 			if threaded := h["in-reply-to"] == "<BUY-NOW@evil.example>"; threaded == neutral || !neutral && h["subject"] != "Re: BUY-NOW" {
 				r.t.Errorf("neutral %v: header %v", neutral, h)
 			}

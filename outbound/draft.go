@@ -16,6 +16,7 @@ import (
 	"postern/mailmsg"
 	"postern/safehtml"
 	"postern/store"
+	"postern/tickets"
 )
 
 //go:embed mail.html
@@ -157,6 +158,16 @@ func automatic(d *mailmsg.Draft, how string) {
 		mailmsg.HeaderField{Name: "X-Auto-Response-Suppress", Value: "DR, RN, NRN, OOF, AutoReply"})
 }
 
+// unsubscribe says how to end automatic mail, with a link that mail programs show as a button of their own (RFC 2369, RFC 8058). It
+// takes https.
+func (w *Worker) unsubscribe(d *mailmsg.Draft, t wording, row desk.Effect) {
+	if row.ContactID == "" || !strings.HasPrefix(t.BaseURL, "https://") {
+		return
+	}
+	d.Headers = append(d.Headers, mailmsg.HeaderField{Name: "List-Unsubscribe", Value: "<" + t.BaseURL + tickets.StopPath(w.Keys, row.ContactID, row.Recipient) + ">"},
+		mailmsg.HeaderField{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"})
+}
+
 // customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer.
 func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
 	m, err := n.message(row)
@@ -259,6 +270,7 @@ func (w *Worker) acknowledgement(ctx context.Context, d *mailmsg.Draft, t wordin
 	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(text.Subject, t.Values), desk.Expand(text.Body, t.Values)
 	w.replyTo(d, t, mb, row)
 	automatic(d, "auto-replied")
+	w.unsubscribe(d, t, row)
 	d.References = []desk.MessageID{mailmsg.RootID(w.Keys, mb.ID, row.TicketID, mb.MIDDomain)}
 	if m.MessageID != "" && row.Trust >= desk.V1 {
 		d.InReplyTo = m.MessageID

@@ -206,6 +206,17 @@ func header(t *testing.T, raw string) map[string]string {
 	return out
 }
 
+// TestO7_OnlyAutomaticMailCanBeUnsubscribedFrom: what people write, and links that people ask for, they want.
+func TestO7_OnlyAutomaticMailCanBeUnsubscribedFrom(t *testing.T) {
+	both(t, func(r *rig) {
+		r.answer("try again", false)
+		r.drain(desk.QueueMail)
+		if sent := r.sent(); len(sent) != 1 || strings.Contains(sent[0], "List-Unsubscribe") {
+			r.t.Errorf("%q", sent)
+		}
+	})
+}
+
 func TestO4_TheSameRowGivesTheSameBytes(t *testing.T) {
 	both(t, func(r *rig) {
 		r.answer("try again", false)

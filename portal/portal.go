@@ -108,6 +108,8 @@ func (p *portal) routes(e *gin.Engine) {
 	open("GET", "/password/:secret", p.passwordPage)
 	open("POST", "/password/:secret", p.setPassword)
 	open("POST", "/sign-out", p.signOut)
+	open("GET", "/stop/:contact/:token", p.stopPage)
+	open("POST", "/stop/:contact/:token", p.stop)
 
 	signedIn := func(h func(*gin.Context, desk.Contact) error) func(*gin.Context) error {
 		return func(c *gin.Context) error {

@@ -48,7 +48,7 @@ automatic mail again. After a complaint only --automatic-mail does that.`,
 	}
 	add.Flags().BoolVar(&f.noWelcome, "no-welcome", false, "send no welcome mail")
 	edit.Flags().BoolVar(&f.disabled, "disabled", false, "may not sign in any more (--disabled=false: may again)")
-	edit.Flags().BoolVar(&f.unsuppress, "automatic-mail", false, "send automatic mail to its addresses again, even if somebody complained")
+	edit.Flags().BoolVar(&f.unsuppress, "automatic-mail", false, "send automatic mail to its addresses again, even if somebody complained or unsubscribed")
 	list := c.listFlag(&cobra.Command{
 		Use: "list", Short: "List the contacts", Args: cobra.NoArgs, Example: "  gateway contact list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.contactList) },
