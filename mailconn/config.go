@@ -44,6 +44,8 @@ type Server struct {
 
 	scheme   string
 	password *string // a pointer, so that even fmt's look at unexported fields shows an address only
+	tokens   TokenSource
+	token    *string // the access token of one attempt, a pointer for the same reason
 }
 
 // IMAPConfig tells how to reach a mailbox.

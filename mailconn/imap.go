@@ -12,10 +12,14 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// DialIMAP connects and signs in. Events tells of what the server says unasked, and may be nil. The client must be closed
+// DialIMAP connects and signs in, by an access token if the configuration has a source of them. Events tells of what the server says unasked, and may be nil. The client must be closed
 // by the caller; commands on it have no time limit of their own, so each belongs inside Do. Failures are *Problem, or
 // ctx's own error if the caller ended it.
 func DialIMAP(ctx context.Context, c IMAPConfig, events *imapclient.UnilateralDataHandler) (*imapclient.Client, error) {
+	return withToken(ctx, c.Server, func(s Server) (*imapclient.Client, error) { return IMAPConfig{s}.open(ctx, events) })
+}
+
+func (c IMAPConfig) open(ctx context.Context, events *imapclient.UnilateralDataHandler) (*imapclient.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
 	security := c.Security
@@ -119,7 +123,7 @@ func (c IMAPConfig) offersStartTLS(ctx context.Context) (bool, error) {
 	return caps.Has(imap.CapStartTLS), c.explain(ctx, greeting, err)
 }
 
-// signIn prefers AUTHENTICATE PLAIN (RFC 4616), which takes any character, to LOGIN.
+// signIn takes the token if there is one; else it prefers AUTHENTICATE PLAIN (RFC 4616), which takes any character, to LOGIN.
 func (c IMAPConfig) signIn(client *imapclient.Client) error {
 	if client.State() == imap.ConnStateAuthenticated { // PREAUTH, RFC 9051 section 7.1.4
 		return nil
@@ -129,6 +133,12 @@ func (c IMAPConfig) signIn(client *imapclient.Client) error {
 		return errors.New("the server does not tell its capabilities")
 	}
 	switch {
+	case c.token != nil:
+		mechanism, err := c.tokenMechanism(func(name string) bool { return caps.Has(imap.Cap("AUTH=" + name)) })
+		if err != nil {
+			return err
+		}
+		return client.Authenticate(&tokenClient{server: c.Server, mechanism: mechanism})
 	case caps.Has("AUTH=PLAIN"):
 		return client.Authenticate(sasl.NewPlainClient("", c.User, c.Password()))
 	case caps.Has(imap.CapLoginDisabled):

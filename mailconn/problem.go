@@ -25,6 +25,8 @@ type Problem struct {
 	Permanent bool
 	// SignIn means that the server refused who we say we are.
 	SignIn bool
+	// Token means that it was an access token which it refused.
+	Token bool
 }
 
 // Error gives both sentences and the cause.
@@ -192,10 +194,14 @@ func (s Server) noPlainSignIn(err error) *Problem {
 	}
 }
 
-func (s Server) wrongPassword(err error) *Problem {
+// notLetIn is a refusal to let us in, by password or by token.
+func (s Server) notLetIn(err error) *Problem {
+	if s.token != nil {
+		return s.tokenRefused(err)
+	}
 	return &Problem{
 		What: fmt.Sprintf("%s does not accept user name and password of %s", s.Host, s.User),
-		Do:   "Check both; some providers want a password made for one app, or IMAP to be switched on",
+		Do:   "Check both; some providers want a password made for one app, or IMAP to be switched on; Google and Microsoft 365 want OAuth (gateway mailbox edit --oauth)",
 		Err:  err, Permanent: true, SignIn: true,
 	}
 }
@@ -215,7 +221,7 @@ func (s Server) imapReply(at stage, e *imap.Error) *Problem {
 	case imap.ResponseCodePrivacyRequired:
 		return s.noPlainSignIn(e)
 	case imap.ResponseCodeAuthenticationFailed, imap.ResponseCodeAuthorizationFailed, imap.ResponseCodeExpired:
-		return s.wrongPassword(e)
+		return s.notLetIn(e)
 	}
 	if at == encrypting && e.Type != imap.StatusResponseTypeBye {
 		return s.noStartTLS(e)
@@ -224,7 +230,7 @@ func (s Server) imapReply(at stage, e *imap.Error) *Problem {
 		return s.unavailable(e)
 	}
 	if at == signingIn {
-		return s.wrongPassword(e)
+		return s.notLetIn(e)
 	}
 	return &Problem{What: s.Addr() + " refused a command", Do: "See what it said", Err: e}
 }
@@ -232,12 +238,17 @@ func (s Server) imapReply(at stage, e *imap.Error) *Problem {
 // smtpReply reads a server's reply of 4xx or 5xx while signing in (RFC 4954 section 6, RFC 5321 section 4.2).
 func (s Server) smtpReply(at stage, e *textproto.Error) *Problem {
 	switch {
+	case strings.Contains(e.Msg, "5.7.139") || strings.Contains(e.Msg, "SmtpClientAuthentication is disabled"):
+		return &Problem{
+			What: s.Host + " does not let anybody sign in to send for " + s.User,
+			Do:   "Switch on authenticated SMTP for the mailbox in the Microsoft 365 admin center (Users, Mail, Manage email apps)", Err: e, Permanent: true, SignIn: true,
+		}
 	case e.Code == 530 || e.Code == 538 || e.Code == 523:
 		return s.noPlainSignIn(e)
 	case e.Code/100 == 4:
 		return s.unavailable(e)
 	case at == signingIn:
-		return s.wrongPassword(e)
+		return s.notLetIn(e)
 	case at == encrypting:
 		return s.noStartTLS(e)
 	}
@@ -247,7 +258,7 @@ func (s Server) smtpReply(at stage, e *textproto.Error) *Problem {
 // soundsTemporary helps with servers that send no code.
 func soundsTemporary(text string) bool {
 	text = strings.ToLower(text)
-	for _, word := range []string{"too many", "throttl", "temporar", "unavailable", "try again", "try later", "rate limit", "busy"} {
+	for _, word := range []string{"too many", "throttl", "temporar", "unavailable", "try again", "try later", "rate limit", "busy", "bandwidth limits"} {
 		if strings.Contains(text, word) {
 			return true
 		}

@@ -11,13 +11,17 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// DialSMTP connects, encrypts and signs in. The client must be closed by the caller, who also sets a deadline
+// DialSMTP connects, encrypts and signs in, by an access token if the configuration has a source of them. The client must be closed by the caller, who also sets a deadline
 // (UpdateDeadline) before each command, as none is left from here. Failures are *Problem, or ctx's own error if the
 // caller ended it.
 //
 // It uses go-mail's SMTP client without its dialer, which leaks the connection when EHLO, STARTTLS or AUTH fails and
 // does not tell which of them did.
 func DialSMTP(ctx context.Context, c SMTPConfig) (*smtp.Client, error) {
+	return withToken(ctx, c.Server, func(s Server) (*smtp.Client, error) { return SMTPConfig{s}.open(ctx) })
+}
+
+func (c SMTPConfig) open(ctx context.Context) (*smtp.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
 	conn, err := c.dial(ctx)
@@ -77,7 +81,7 @@ func (c SMTPConfig) begin(ctx context.Context, conn net.Conn) (*smtp.Client, sta
 	return client, working, nil
 }
 
-// auth picks PLAIN (RFC 4616), else LOGIN.
+// auth takes the token if there is one; else it picks PLAIN (RFC 4616), or LOGIN.
 func (c SMTPConfig) auth(client *smtp.Client) (smtp.Auth, error) {
 	offered, mechanisms := client.Extension("AUTH")
 	_, encrypted := client.TLSConnectionState()
@@ -94,6 +98,12 @@ func (c SMTPConfig) auth(client *smtp.Client) (smtp.Auth, error) {
 	// The rules about plain text were applied when the connection was made; what is not encrypted here was allowed.
 	allowed := encrypted || c.Security == Plaintext || c.Security == TryStartTLS
 	switch {
+	case c.token != nil:
+		mechanism, err := c.tokenMechanism(func(name string) bool { return slices.Contains(names, name) })
+		if err != nil {
+			return nil, err
+		}
+		return smtpToken{&tokenClient{server: c.Server, mechanism: mechanism}}, nil
 	case slices.Contains(names, "PLAIN"):
 		return smtp.PlainAuth("", c.User, c.Password(), c.Host, allowed), nil
 	case slices.Contains(names, "LOGIN"):

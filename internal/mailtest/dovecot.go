@@ -3,6 +3,7 @@ package mailtest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -62,6 +63,9 @@ type DovecotOptions struct {
 	// 5233); empty: there are none.
 	LMTP      bool
 	Delimiter string
+	// OAuth is asked about access tokens, if set: the server then offers XOAUTH2 and OAUTHBEARER, or what OAuthMechanisms names.
+	OAuth           *OAuthServer
+	OAuthMechanisms string
 	// Config is appended to the server's configuration.
 	Config string
 }
@@ -102,6 +106,9 @@ func DovecotWith(t testing.TB, o DovecotOptions, users ...User) *DovecotServer {
 			t.Error(err)
 		}
 	})
+	if o.OAuth != nil {
+		d.write("oauth2.conf.ext", "tokeninfo_url = "+o.OAuth.URL()+"/tokeninfo?access_token=\nintrospection_mode = auth\nusername_attribute = email\nactive_attribute = active\nactive_value = true\n")
+	}
 	err = retryPorts(3, func(ports []int) error {
 		d.plainPort, d.port, d.lmtpPort = ports[0], ports[1], ports[2]
 		d.write("dovecot.conf", d.config(o))
@@ -217,6 +224,15 @@ service lmtp {
   }
 }
 `, o.Delimiter, d.lmtpPort)
+	}
+	if o.OAuth != nil {
+		conf += fmt.Sprintf(`auth_mechanisms = plain login %s
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = %s/oauth2.conf.ext
+}
+`, cmp.Or(o.OAuthMechanisms, "xoauth2 oauthbearer"), d.dir)
 	}
 	return conf + o.Config + "\n"
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -59,6 +60,8 @@ type SMTPOptions struct {
 	Certificate *Certificate // instead of a good one
 	Username    string       // with Password: what AUTH takes; empty: anything
 	Password    string
+	OAuth       *OAuthServer // offers OAUTHBEARER and XOAUTH2, for its tokens and their owners alone
+	Mechanisms  []string     // what is offered to sign in, where it is not all that the options allow
 }
 
 // SMTPServer is a sink that records every mail it takes. Its methods may be called at any time.
@@ -265,10 +268,15 @@ func (x *sinkSession) number() int {
 	return 0
 }
 
-// AuthMechanisms offers PLAIN and LOGIN.
+// AuthMechanisms offers PLAIN and LOGIN, and OAuth where there is a server for it.
 func (x *sinkSession) AuthMechanisms() []string {
-	if x.s.options.NoAuth {
+	switch o := x.s.options; {
+	case o.NoAuth:
 		return nil
+	case o.Mechanisms != nil:
+		return o.Mechanisms
+	case o.OAuth != nil:
+		return []string{sasl.Plain, sasl.Login, sasl.OAuthBearer, xoauth2}
 	}
 	return []string{sasl.Plain, sasl.Login}
 }
@@ -282,10 +290,57 @@ func (x *sinkSession) Auth(mech string) (sasl.Server, error) {
 		}
 		return nil
 	}
-	if mech == sasl.Login {
+	switch {
+	case mech == sasl.Login:
 		return &loginServer{check: check}, nil
+	case mech == sasl.Plain:
+		return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
 	}
-	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+	return &tokenLogin{x: x, mechanism: mech}, nil
+}
+
+// AtAuth is the stage at which a client shows an access token; the script is asked before the token is looked at.
+const AtAuth Stage = "auth"
+
+const xoauth2 = "XOAUTH2"
+
+// tokenLogin is the server's side of OAUTHBEARER and XOAUTH2.
+type tokenLogin struct {
+	x         *sinkSession
+	mechanism string
+	failed    bool
+}
+
+// Next takes the token, and after a refusal whatever the client says to that.
+func (l *tokenLogin) Next(response []byte) (challenge []byte, done bool, err error) {
+	refusal := &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "Username and Password not accepted"}
+	switch {
+	case l.failed && l.mechanism == xoauth2 && len(response) != 0 || l.failed && l.mechanism != xoauth2 && !bytes.Equal(response, []byte{1}):
+		return nil, true, &smtp.SMTPError{Code: 501, Message: "that is no answer to a refusal"}
+	case l.failed:
+		return nil, true, refusal
+	case response == nil:
+		return []byte{}, false, nil
+	}
+	if err := l.x.s.obey(l.x.s.ask(AtAuth, Received{Conn: l.x.number()}), l.x.c.Conn()); err != nil {
+		return nil, true, err
+	}
+	first, second := "n,a=", ","
+	if l.mechanism == xoauth2 {
+		first, second = "user=", "\x01"
+	}
+	rest, known := strings.CutPrefix(string(response), first)
+	user, rest, _ := strings.Cut(rest, second)
+	_, rest, bearer := strings.Cut("\x01"+rest, "\x01auth=Bearer ")
+	token, ended := strings.CutSuffix(rest, "\x01\x01")
+	if !known || !bearer || !ended {
+		return nil, true, &smtp.SMTPError{Code: 501, Message: "that is no " + l.mechanism}
+	}
+	if l.x.s.options.OAuth.Owner(token) == user {
+		return nil, true, nil
+	}
+	l.failed = true
+	return []byte(`{"status":"401","schemes":"bearer","scope":"mail"}`), false, nil
 }
 
 // Mail starts a mail.
