@@ -14,6 +14,7 @@ type Mailbox struct {
 	IMAP      string   // URL without password: imaps://user@host:port?…
 	SMTP      string   // the same for submission; empty: this mailbox does not send
 	Secrets   MailboxSecrets
+	OAuth     OAuth     // used: access tokens sign in where there is no password
 	Since     time.Time // mail that arrived before is not turned into tickets; zero: all of it
 	Sent      string    // name of the Sent folder where the server does not tell or is wrong; empty: found
 	Folders   []string  // further folders whose mail is read like that of INBOX: where agents move it to
@@ -42,9 +43,10 @@ type Signing struct {
 
 // MailboxSecrets are what signs in. They are stored encrypted and never shown.
 type MailboxSecrets struct {
-	IMAPPassword string
-	SMTPPassword string
-	DKIMKey      string // PEM
+	IMAPPassword      string
+	SMTPPassword      string
+	DKIMKey           string // PEM
+	OAuthClientSecret string
 }
 
 // Owns tells whether email is the mailbox's own address or an alias of it, with or without a sub-address.

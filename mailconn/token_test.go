@@ -48,7 +48,7 @@ func TestI11_TokensSignInToIMAP(t *testing.T) {
 			wrong := &given{tokens: []string{first, second, "third"}}
 			err := signIn(t, config(wrong))
 			problem(t, "refused twice", err, true, "access token", "gateway mailbox authorise")
-			if p, ok := errors.AsType[*Problem](err); !ok || !p.Token || !p.SignIn || len(wrong.refused) != 2 || strings.Contains(err.Error(), "secret") {
+			if p, ok := errors.AsType[*Problem](err); !ok || !p.Token || !p.SignIn || len(wrong.refused) != 2 || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%v, %q", err, wrong.refused)
 			}
 		})
@@ -72,7 +72,7 @@ func TestI11_OAuthWhereTheServerHasNone(t *testing.T) {
 func TestI11_AThrottledServerRefusesNoToken(t *testing.T) {
 	t.Parallel()
 	for reply, permanent := range map[string]bool{
-		"NO [UNAVAILABLE] Temporary authentication failure.":        false,
+		"NO [UNAVAILABLE] Temporary authentication failure.": false,
 		"NO [LIMIT] no more":                                        false,
 		"NO Too many simultaneous connections. (Failure)":           false,
 		"NO [ALERT] Account exceeded command or bandwidth limits.":  false,

@@ -14,8 +14,9 @@ func TestAMailboxComesBackAsItWasPut(t *testing.T) {
 		at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 		want := desk.Mailbox{
 			ID: NewID(), Address: "support@example.com", Aliases: []string{"help@example.com"}, Name: "Support", IMAP: "imaps://mail.example", SMTP: "smtps://mail.example",
-			Secrets: desk.MailboxSecrets{IMAPPassword: "a", SMTPPassword: "b"}, Since: at, Sent: "Sent", Folders: []string{"Done", "Größe"}, MIDDomain: "example.com", SubAddress: true, SubjectTag: true,
+			Secrets: desk.MailboxSecrets{IMAPPassword: "a", SMTPPassword: "b", OAuthClientSecret: "c"}, Since: at, Sent: "Sent", Folders: []string{"Done", "Größe"}, MIDDomain: "example.com", SubAddress: true, SubjectTag: true,
 			Receiver: desk.Receiver{Profile: desk.RFC8601, AuthServID: "mx.example.com", Hops: 2, DKIM: true, CalibratedAt: at.Add(time.Hour)},
+			OAuth:    desk.OAuth{Provider: desk.OAuthCustom, ClientID: "c", Tenant: "t", AuthURL: "https://a.example", TokenURL: "https://t.example", DeviceURL: "https://d.example", Scope: "mail"},
 			Pipeline: "support", Paused: true, CreatedAt: at,
 		}
 		check := func() {

@@ -21,12 +21,12 @@ type Listing struct {
 
 // List asks a mailbox's server which mails are in its folders, to compare them with the ledger. It changes nothing there. A
 // *mailconn.Problem says why the server can't be reached.
-func List(ctx context.Context, m desk.Mailbox, folders []string) (map[string]Listing, error) {
-	config, err := mailconn.ParseIMAP(m.IMAP)
+func List(ctx context.Context, m desk.Mailbox, tokens mailconn.Tokens, folders []string) (map[string]Listing, error) {
+	config, err := mailconn.IMAPOf(m, tokens)
 	if err != nil {
 		return nil, err
 	}
-	client, err := mailconn.DialIMAP(ctx, config.WithPassword(m.Secrets.IMAPPassword), nil)
+	client, err := mailconn.DialIMAP(ctx, config, nil)
 	if err != nil {
 		return nil, err
 	}

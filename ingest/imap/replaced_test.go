@@ -28,7 +28,7 @@ func (r *rig) sent() (n int64) {
 // listed compares the ledger with what the server has in a folder: every mail there has its row.
 func (r *rig) listed(folder string) {
 	r.t.Helper()
-	listings, err := List(r.t.Context(), r.mb, []string{folder})
+	listings, err := List(r.t.Context(), r.mb, nil, []string{folder})
 	r.ok(err)
 	f := r.folder(folder)
 	rows, err := r.in.DB.UIDs(r.t.Context(), f, 0)

@@ -54,6 +54,8 @@ type Options struct {
 	Report func(Status)
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
+	// Tokens gives the access tokens of a mailbox that signs in by OAuth.
+	Tokens mailconn.Tokens
 	// BatchMails and BatchBytes bound what is fetched and kept at once; zero: 100 mails, 16 MB.
 	BatchMails int
 	BatchBytes int64
@@ -141,11 +143,10 @@ func fallback[T int | int64 | time.Duration](v *T, d T) {
 // Run watches until ctx ends, and then answers nil. It answers an error if it can't go on: the mailbox's URL is unusable,
 // or the lease is over (desk.Conflict). Everything else is tried again, less and less often.
 func (w *Watcher) Run(ctx context.Context) error {
-	config, err := mailconn.ParseIMAP(w.mailbox.IMAP)
+	config, err := mailconn.IMAPOf(w.mailbox, w.options.Tokens)
 	if err != nil {
-		return &mailconn.Problem{What: "the IMAP URL of " + w.mailbox.Address + " can't be used", Do: "Correct it", Err: err, Permanent: true}
+		return err
 	}
-	config = config.WithPassword(w.mailbox.Secrets.IMAPPassword)
 	config.RootCAs = w.options.RootCAs
 	config.Timeout = w.options.Timeout
 

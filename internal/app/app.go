@@ -18,6 +18,7 @@ import (
 	"postern/desk"
 	"postern/ingest"
 	"postern/mailmsg"
+	"postern/oauth"
 	"postern/store"
 	"postern/tickets"
 )
@@ -47,6 +48,7 @@ type parts struct {
 	desk     *tickets.Desk
 	accounts *accounts.Accounts
 	ingest   *ingest.Ingest
+	tokens   *oauth.Tokens
 }
 
 // open opens everything that lies in databases and folders. It connects to no mail server.
@@ -70,6 +72,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, err
 	if err != nil {
 		return nil, err
 	}
+	p.tokens = oauth.New(oauth.Options{DB: p.db, Log: log})
 	p.desk = tickets.New(p.db, p.keys)
 	if p.accounts, err = accounts.New(p.db, p.desk); err != nil {
 		return nil, errors.Join(err, p.db.Close())

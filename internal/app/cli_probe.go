@@ -89,7 +89,7 @@ func (c *cli) subAddressWorks(ctx context.Context, p *parts, mb desk.Mailbox, wa
 		Text:    "Whoever runs Postern has it find out whether mail to " + to + " arrives here. You can delete this mail.\n",
 		Headers: []mailmsg.HeaderField{{Name: "Auto-Submitted", Value: "auto-generated"}},
 	}
-	sender, boxes := smtp.New(smtp.Options{}), mailbox.New(mailbox.Options{})
+	sender, boxes := smtp.New(smtp.Options{Tokens: p.tokens}), mailbox.New(mailbox.Options{Tokens: p.tokens})
 	defer sender.Close()
 	defer boxes.Close()
 	var refusal *outbound.Refusal

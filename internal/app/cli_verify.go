@@ -171,7 +171,7 @@ func (c *cli) compare(ctx context.Context, p *parts, r *store.Report) ([]compare
 				folders, names = append(folders, f), append(names, f.Name)
 			}
 		}
-		listings, err := imap.List(ctx, mb, names)
+		listings, err := imap.List(ctx, mb, p.tokens, names)
 		if err != nil {
 			return nil, fmt.Errorf("ask the server of %s: %w", mb.Address, err)
 		}

@@ -101,7 +101,7 @@ func (s *services) lease(ctx context.Context, mailbox desk.ID) (l desk.Lease, ok
 
 // watchOne watches a mailbox and reads what it gives, as long as the lease lasts.
 func (s *services) watchOne(ctx context.Context, mb desk.Mailbox, lease desk.Lease) {
-	w := imap.New(mb, lease, s.ingest, s.blobs, imap.Options{Log: s.log, Report: s.health.report})
+	w := imap.New(mb, lease, s.ingest, s.blobs, imap.Options{Log: s.log, Report: s.health.report, Tokens: s.tokens})
 	err := runAll(ctx, w.Run, func(ctx context.Context) error { return s.ingest.ReadMailbox(ctx, lease, w) }, func(ctx context.Context) error { return s.holdLease(ctx, lease) })
 	s.health.forget(mb.ID)
 	if err != nil && ctx.Err() == nil {

@@ -58,7 +58,7 @@ func (c *cli) work(cmd *cobra.Command, _ []string) error {
 		return errors.Join(err, p.close())
 	}
 	log.InfoContext(cmd.Context(), "worker runs", slog.String("queue", s.queue.Addr()))
-	err = runAll(cmd.Context(), s.queue.Relay, s.drain)
+	err = runAll(cmd.Context(), s.queue.Relay, p.tokens.Run, s.drain)
 	return errors.Join(err, s.close(), p.close())
 }
 
@@ -98,7 +98,7 @@ func (p *parts) services(ctx context.Context, program string) (*services, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &services{parts: p, instance: place, sender: smtp.New(smtp.Options{}), boxes: mailbox.New(mailbox.Options{})}
+	s := &services{parts: p, instance: place, sender: smtp.New(smtp.Options{Tokens: p.tokens}), boxes: mailbox.New(mailbox.Options{Tokens: p.tokens})}
 	if n, err := p.db.ExpireFormer(ctx, s.owner); err != nil {
 		return nil, errors.Join(err, place.close())
 	} else if n > 0 {
@@ -148,7 +148,7 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 	if ready != nil {
 		ready(l.Addr().String())
 	}
-	run := []service{s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, s.sweep, func(ctx context.Context) error { return s.serveHTTP(ctx, l, handler) }}
+	run := []service{s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, p.tokens.Run, s.sweep, func(ctx context.Context) error { return s.serveHTTP(ctx, l, handler) }}
 	if cfg.RedisURL == "" || cfg.DatabaseURL == "" { // no worker can exist beside this process
 		run = append(run, s.drain)
 	}

@@ -18,7 +18,7 @@ const module = "postern"
 var layers = [][]string{
 	{"desk", "config", "i18n", "blob", "safehtml"},
 	{"mailmsg", "store", "queue", "web", "mailconn"},
-	{"tickets", "accounts"},
+	{"tickets", "accounts", "oauth"},
 	{"ingest", "outbound", "portal", "console", "api"},
 	{"ingest/imap", "ingest/webhook", "outbound/smtp", "outbound/mailbox"},
 	{"internal/app", "internal/demo"},
@@ -53,6 +53,7 @@ var confined = map[string][]string{
 	"github.com/spf13/cobra":              {"internal/app"},
 	"github.com/wneessen/go-mail":         {"mailconn", "outbound/smtp"},
 	"golang.org/x/net/html":               {"safehtml"},
+	"golang.org/x/oauth2":                 {"oauth"},
 	"modernc.org/sqlite":                  {"store"},
 	"github.com/prometheus/client_golang": {"internal/app", "web"},
 }

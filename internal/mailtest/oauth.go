@@ -86,7 +86,7 @@ func (s *OAuthServer) Grant() (refresh, access string) {
 
 func (s *OAuthServer) issue() (refresh, access string) {
 	s.count++
-	refresh, access = fmt.Sprintf("refresh-%d-secret", s.count), fmt.Sprintf("access-%d-secret", s.count)
+	refresh, access = fmt.Sprintf("refresh-%d-hunter2", s.count), fmt.Sprintf("access-%d-hunter2", s.count)
 	s.refresh[refresh], s.access[access] = true, s.options.Now().Add(s.options.Lifetime)
 	return refresh, access
 }
@@ -146,7 +146,7 @@ func (s *OAuthServer) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.count++
-	code := fmt.Sprintf("code-%d-secret", s.count)
+	code := fmt.Sprintf("code-%d-hunter2", s.count)
 	s.codes[code] = q
 	s.seen = append(s.seen, q)
 	s.mu.Unlock()
@@ -161,7 +161,7 @@ func (s *OAuthServer) device(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.count++
-	code := fmt.Sprintf("device-%d-secret", s.count)
+	code := fmt.Sprintf("device-%d-hunter2", s.count)
 	s.devices[code] = 0
 	s.mu.Unlock()
 	answerJSON(w, http.StatusOK, map[string]any{

@@ -26,6 +26,8 @@ type Options struct {
 	Idle time.Duration
 	// Timeout is how long a search, or an APPEND without the time its bytes need, may take; zero: 60 s.
 	Timeout time.Duration
+	// Tokens gives the access tokens of mailboxes that sign in by OAuth.
+	Tokens mailconn.Tokens
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
 }
@@ -133,11 +135,10 @@ func (c *Client) Header(ctx context.Context, m desk.Mailbox, id desk.MessageID) 
 // with runs f on the mailbox's connection. After any error the connection is not kept: go-imap leaves one unusable after
 // a refused APPEND, and what it is good for after other errors can't be told.
 func (c *Client) with(ctx context.Context, m desk.Mailbox, patience time.Duration, f func(context.Context, *seat) error) error {
-	config, err := mailconn.ParseIMAP(m.IMAP)
+	config, err := mailconn.IMAPOf(m, c.options.Tokens)
 	if err != nil {
-		return &mailconn.Problem{What: "the IMAP URL of " + m.Address + " can't be used", Do: "Correct it", Err: err, Permanent: true}
+		return err
 	}
-	config = config.WithPassword(m.Secrets.IMAPPassword)
 	config.RootCAs = c.options.RootCAs
 	s, err := c.pool.take(ctx, config)
 	if err != nil {

@@ -28,6 +28,8 @@ type Options struct {
 	Timeout time.Duration
 	// EndTimeout is the same for the answer to a whole mail; zero: 2 min. A short one makes more mails ambiguous.
 	EndTimeout time.Duration
+	// Tokens gives the access tokens of mailboxes that sign in by OAuth.
+	Tokens mailconn.Tokens
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
 }
@@ -111,15 +113,9 @@ func (s *Sender) config(m desk.Mailbox) (mailconn.SMTPConfig, error) {
 			What: "the mailbox " + m.Address + " has no server to send by", Do: "Give it an SMTP URL", Permanent: true,
 		}
 	}
-	config, err := mailconn.ParseSMTP(m.SMTP)
-	if err != nil {
-		return mailconn.SMTPConfig{}, &mailconn.Problem{What: "the SMTP URL of " + m.Address + " can't be used", Do: "Correct it", Err: err, Permanent: true}
-	}
+	config, err := mailconn.SMTPOf(m, s.options.Tokens)
 	config.RootCAs = s.options.RootCAs
-	if config.User != "" {
-		config = config.WithPassword(m.Secrets.SMTPPassword)
-	}
-	return config, nil
+	return config, err
 }
 
 type envelope struct {

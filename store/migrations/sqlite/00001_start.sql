@@ -56,6 +56,7 @@ CREATE TABLE mailboxes (
     pipeline         TEXT NOT NULL,
     paused           BOOLEAN NOT NULL,
     tried_at         BIGINT NOT NULL, -- when an operator last had it read at once
+    oauth            TEXT NOT NULL, -- where access tokens come from, if they sign in
     created_at       BIGINT NOT NULL
 );
 CREATE TABLE folders (
@@ -77,6 +78,22 @@ CREATE TABLE leases (
     epoch      BIGINT NOT NULL,
     reading    BIGINT NOT NULL, -- the epoch in which mails are read many at once; 0: they are not
     until      BIGINT NOT NULL
+);
+CREATE TABLE oauth_grants (
+    mailbox_id    TEXT PRIMARY KEY REFERENCES mailboxes (id) ON DELETE CASCADE,
+    tokens        BLOB NOT NULL, -- sealed
+    version       BIGINT NOT NULL,
+    expires       BIGINT NOT NULL,
+    renew_at      BIGINT NOT NULL,
+    forced        BOOLEAN NOT NULL,
+    problem       TEXT NOT NULL,
+    ended         BOOLEAN NOT NULL,
+    retry_at      BIGINT NOT NULL,
+    failures      BIGINT NOT NULL,
+    authorised_at BIGINT NOT NULL,
+    renewed_at    BIGINT NOT NULL,
+    renewer       TEXT NOT NULL,   -- who has the tokens renewed now
+    renewer_until BIGINT NOT NULL
 );
 CREATE TABLE forms (
     id         TEXT PRIMARY KEY,
@@ -386,6 +403,7 @@ DROP TABLE ledger;
 DROP TABLE settings;
 DROP TABLE tokens;
 DROP TABLE forms;
+DROP TABLE oauth_grants;
 DROP TABLE leases;
 DROP TABLE folders;
 DROP TABLE mailboxes;
