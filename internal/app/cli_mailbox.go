@@ -26,6 +26,7 @@ type mailboxFlags struct {
 	authServID, authServProfile                                                string
 	authServHops                                                               int
 	dkimFallback                                                               bool
+	oauth                                                                      oauthFlags
 }
 
 func (c *cli) mailboxCommand() *cobra.Command {
@@ -69,6 +70,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringVar(&f.authServProfile, "authserv-profile", string(desk.RFC8601), "how it writes them: rfc8601, or m365 (Microsoft 365, which leaves its name out)")
 		fl.IntVar(&f.authServHops, "authserv-hops", 0, "how many Received lines stand above what it writes, at most")
 		fl.BoolVar(&f.dkimFallback, "dkim-fallback", false, "where it writes nothing, verify DKIM signatures of the sender's own domain here")
+		f.oauth.define(cmd)
 		fl.BoolVar(&f.noCheck, "no-check", false, "store it without trying to reach it")
 	}
 	must(add.MarkFlagRequired("address"))
@@ -89,11 +91,11 @@ func (c *cli) mailboxCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.checkMailbox(ctx, mb, false)
+				return c.checkMailbox(ctx, p, mb, false)
 			})
 		},
 	}
-	cmd.AddCommand(add, edit, list, test, c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
+	cmd.AddCommand(add, edit, list, test, c.authoriseCommand(), c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
 	return cmd
 }
 
@@ -135,13 +137,39 @@ func changeMailbox(ctx context.Context, p *parts, address string, change func(*d
 			return err
 		}
 	}
-	return p.db.Update(ctx, func(tx *store.Tx) error { return tx.ChangeMailbox(ctx, mb.ID, change) })
+	return p.db.Update(ctx, func(tx *store.Tx) error {
+		var before, after desk.Mailbox
+		err := tx.ChangeMailbox(ctx, mb.ID, func(mb *desk.Mailbox) error {
+			before = *mb
+			err := change(mb)
+			after = *mb
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return settleGrant(ctx, tx, before, after)
+	})
 }
 
 func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) error {
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
+		org, err := p.db.FreshOrganisation(ctx)
+		if err != nil {
+			return err
+		}
+		former, err := mailboxByAddress(org, address)
+		if err != nil {
+			return err
+		}
 		check := func(mb desk.Mailbox) error {
-			if err := c.checkMailbox(ctx, mb, !cmd.Flags().Changed("folder")); err != nil {
+			switch g, err := p.db.Grant(ctx, mb.ID); {
+			case mb.OAuth.Used() && (former.OAuth != mb.OAuth || desk.KindOf(err) == desk.NotFound || err == nil && g.Ended):
+				return nil // nobody can sign in before the tokens are mended
+			case err != nil && desk.KindOf(err) != desk.NotFound:
+				return err
+			}
+			if err := c.checkMailbox(ctx, p, mb, !cmd.Flags().Changed("folder")); err != nil {
 				return fmt.Errorf("%w\nnothing was changed; --no-check changes it all the same", err)
 			}
 			return nil
@@ -149,10 +177,21 @@ func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) er
 		if f.noCheck {
 			check = nil
 		}
-		return changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error {
+		var changed desk.Mailbox
+		err = changeMailbox(ctx, p, address, func(mb *desk.Mailbox) error {
 			mb.TriedAt = p.db.Now()
-			return f.change(mb, cmd.Flags().Changed)
+			err := f.change(mb, cmd.Flags().Changed)
+			changed = *mb
+			return err
 		}, check)
+		if err != nil || !changed.OAuth.Used() {
+			return err
+		}
+		if _, err := p.db.Grant(ctx, changed.ID); desk.KindOf(err) != desk.NotFound {
+			return err
+		}
+		c.sayAuthorise(changed)
+		return nil
 	})
 }
 
@@ -171,17 +210,21 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 		return err
 	}
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
-		if !f.noCheck {
-			if err := c.checkMailbox(ctx, mb, false); err != nil {
+		if !f.noCheck && !mb.OAuth.Used() {
+			if err := c.checkMailbox(ctx, p, mb, false); err != nil {
 				return fmt.Errorf("%w\nnothing was stored; --no-check stores it all the same", err)
 			}
 		}
 		if err := p.db.Update(ctx, func(tx *store.Tx) error { return tx.PutMailbox(ctx, mb) }); err != nil {
 			return err
 		}
-		if f.noCheck {
+		switch {
+		case mb.OAuth.Used():
+			c.say("Mailbox %s is stored; it is read once somebody has authorised that.", mb.Address)
+			c.sayAuthorise(mb)
+		case f.noCheck:
 			c.say("Mailbox %s is stored; nobody has tried to reach it. gateway mailbox test %s does.", mb.Address, mb.Address)
-		} else {
+		default:
 			c.say("Mailbox %s is connected.", mb.Address)
 			if mb.SMTP != "" && !mb.SubAddress {
 				c.note("Next: gateway mailbox probe %s finds out whether answers can carry a signed address.", mb.Address)
@@ -246,6 +289,9 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) (er
 		return err
 	}
 	former := mb.Secrets
+	if err := f.oauth.change(mb, given); err != nil {
+		return err
+	}
 	if given("imap") {
 		mb.IMAP = f.imap
 	}
@@ -255,6 +301,9 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) (er
 	}
 	if err := takeSecret(&mb.IMAP, &mb.Secrets.IMAPPassword, imap.Password(), f.imapPasswordFile); err != nil {
 		return fmt.Errorf("--imap-password-file: %w", err)
+	}
+	if mb.OAuth.Used() && mb.Secrets.IMAPPassword != "" {
+		return errors.New("--imap-password-file: a mailbox that signs in by OAuth has no IMAP password; leave it out, also in the URL, or say --oauth none")
 	}
 	if given("smtp") {
 		mb.SMTP = f.smtp
@@ -348,16 +397,16 @@ func withoutPassword(raw string) (string, error) {
 
 // checkMailbox signs in to both servers and tells what it saw. A further folder that is not there is a problem, unless the
 // folders are those that were stored before: a new password must not have to wait for them.
-func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox, storedFolders bool) error {
-	imap, err := mailconn.ParseIMAP(mb.IMAP)
+func (c *cli) checkMailbox(ctx context.Context, p *parts, mb desk.Mailbox, storedFolders bool) error {
+	imap, err := mailconn.IMAPOf(mb, p.tokens)
 	if err != nil {
 		return err
 	}
-	if mb.Secrets.IMAPPassword == "" {
+	if mb.Secrets.IMAPPassword == "" && !mb.OAuth.Used() {
 		return errors.New("reading (IMAP): no password was given; put it into a file and name that with --imap-password-file")
 	}
 	var problems []error
-	found, err := mailconn.CheckIMAP(ctx, imap.WithPassword(mb.Secrets.IMAPPassword), mb.Sent)
+	found, err := mailconn.CheckIMAP(ctx, imap, mb.Sent)
 	if err != nil {
 		problems = append(problems, fmt.Errorf("reading (IMAP): %w", err))
 	} else {
@@ -397,12 +446,9 @@ func (c *cli) checkMailbox(ctx context.Context, mb desk.Mailbox, storedFolders b
 		c.note("warning: no --smtp, so nothing can be sent")
 		return errors.Join(problems...)
 	}
-	smtp, err := mailconn.ParseSMTP(mb.SMTP)
+	smtp, err := mailconn.SMTPOf(mb, p.tokens)
 	if err != nil {
 		return err
-	}
-	if smtp.User != "" {
-		smtp = smtp.WithPassword(mb.Secrets.SMTPPassword)
 	}
 	if _, err := mailconn.CheckSMTP(ctx, smtp); err != nil {
 		problems = append(problems, fmt.Errorf("sending (SMTP): %w", err))
@@ -480,7 +526,8 @@ type mailboxLine struct {
 	SubAddress bool `json:"sub_address"`
 	SubjectTag bool `json:"subject_tag"`
 	// FormSenders are addresses of web forms.
-	FormSenders []string `json:"form_senders"`
+	FormSenders []string   `json:"form_senders"`
+	SignIn      signInLine `json:"sign_in"`
 	receiverLine
 	Folders []folderLine `json:"folders"`
 }
@@ -505,9 +552,15 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	if err != nil {
 		return err
 	}
+	grants, err := p.db.Grants(ctx)
+	if err != nil {
+		return err
+	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
 		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		var signIn string
+		l.SignIn, signIn = lineOfSignIn(m, grants)
 		from := "all"
 		if !m.Since.IsZero() {
 			l.Since, from = &m.Since, m.Since.Local().Format(time.DateTime)
@@ -526,7 +579,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 			read = append(read, "paused")
 		}
 		items = append(items, l)
-		rows = append(rows, []string{m.Address, from, strings.Join(read, ", "), provedBy(m.Receiver), m.IMAP, m.SMTP})
+		rows = append(rows, []string{m.Address, from, strings.Join(read, ", "), provedBy(m.Receiver), signIn, m.IMAP, m.SMTP})
 	}
-	return c.list(items, []string{"address", "since", "read so far", "senders proved by", "imap", "smtp"}, rows)
+	return c.list(items, []string{"address", "since", "read so far", "senders proved by", "signs in by", "imap", "smtp"}, rows)
 }

@@ -167,6 +167,14 @@ type counts struct {
 	outbox               map[desk.EffectState]int64
 	paused               []desk.Pause
 	passedOver, replaced int64
+	signIns              []signInCount
+}
+
+// signInCount is how a mailbox that signs in by OAuth is off.
+type signInCount struct {
+	mailbox string
+	failing bool
+	expires time.Time // zero: nobody has authorised it
 }
 
 const countEvery = 5 * time.Second
@@ -189,8 +197,29 @@ func (c *collector) count() (counts, error) {
 	if c.err == nil {
 		c.counts.passedOver, c.counts.replaced, c.err = c.s.db.FolderEvents(ctx)
 	}
+	if c.err == nil {
+		c.counts.signIns, c.err = c.signIns(ctx)
+	}
 	c.counted = time.Now()
 	return c.counts, c.err
+}
+
+func (c *collector) signIns(ctx context.Context) (out []signInCount, err error) {
+	org, err := c.s.db.Organisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	grants, err := c.s.db.Grants(ctx)
+	for _, m := range org.Mailboxes {
+		if line, _ := lineOfSignIn(m, grants); m.OAuth.Used() {
+			n := signInCount{mailbox: m.Address, failing: line.Problem != ""}
+			if line.GoodUntil != nil {
+				n.expires = *line.GoodUntil
+			}
+			out = append(out, n)
+		}
+	}
+	return out, err
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -224,6 +253,19 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstMetric(describe("mails_passed_over_total", "Mails that were passed over at first and found by the hourly sweep."), prometheus.CounterValue, float64(now.passedOver))
 	out <- prometheus.MustNewConstMetric(describe("folders_replaced_total", "How often folders were replaced on their server, and read anew."), prometheus.CounterValue, float64(now.replaced))
+	left := describe("oauth_access_seconds", "How long a mailbox's access token is still good; it is renewed before that ends.", "mailbox")
+	failing := describe("oauth_failing", "Whether a mailbox's access token can't be renewed, or nobody has authorised one.", "mailbox")
+	for _, n := range now.signIns {
+		failed, seconds := 0.0, 0.0
+		if n.failing {
+			failed = 1
+		}
+		if !n.expires.IsZero() {
+			seconds = max(0, n.expires.Sub(c.s.db.Now()).Seconds())
+		}
+		gauge(left, seconds, n.mailbox)
+		gauge(failing, failed, n.mailbox)
+	}
 	outbox := describe("outbox_rows", "Outbox rows by state.", "state")
 	for state, n := range now.outbox {
 		gauge(outbox, float64(n), string(state))
