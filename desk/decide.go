@@ -21,6 +21,8 @@ type Facts struct {
 	Verified  bool   // From is proved (tier V1), by Receiver.Vouches
 	Vouched   string // why it is, or why not
 
+	Begins []Address // whom an agent writes to who begins a conversation, by Mailbox.Begins
+
 	Flood int // how many tickets its sender has opened within an hour, if those are too many
 
 	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to
@@ -80,7 +82,11 @@ func settled(o Outcome, reason string) Decision {
 // decideSent is about what agents wrote in their mail client.
 func decideSent(f Facts) Decision {
 	t, why := candidate(f)
-	if t == nil {
+	switch {
+	case t == nil && len(f.Begins) > 0:
+		d := Decision{Author: Agent, Trust: V1}
+		return d.as(NewTicket, "an agent has begun a conversation with "+f.Begins[0].Email+", found in the Sent folder")
+	case t == nil:
 		return settled(Ignored, "sent mail of no ticket")
 	}
 	d := Decision{Outcome: Appended, Ticket: t, Author: Agent, Trust: V1, Reasons: []string{why}}

@@ -25,6 +25,8 @@ type Mailbox struct {
 	// SubjectTag puts a signed tag into the subjects of answers, for correspondents whose programs lose everything else
 	// (REQUIREMENTS M11).
 	SubjectTag bool
+	// SentOpens makes a ticket of a conversation that an agent begins in the mail client.
+	SentOpens bool
 	// FormSenders are the addresses under which web forms elsewhere mail what people typed, with Reply-To naming the person.
 	FormSenders []string
 	Receiver    Receiver
@@ -57,6 +59,26 @@ func (m Mailbox) Owns(email string) bool {
 	base := LocalPart(email) + "@" + DomainOf(email)
 	return base == m.Address || slices.Contains(m.Aliases, base)
 }
+
+// Begins lists whom an agent's mail is to that begins a conversation, those in To first: not the addresses in ours, and not colleagues,
+// whose addresses are of the mailbox's own domain. It is empty for mail that answers another one, and where the mailbox makes no
+// ticket of such mail.
+func (m Mailbox) Begins(mail Mail, ours func(email string) bool) (out []Address) {
+	if !m.SentOpens || mail.Class != Human || len(mail.InReplyTo)+len(mail.References) > 0 {
+		return nil
+	}
+	own := CompanyDomains(m.Address)
+	for _, a := range slices.Concat(mail.To, mail.Cc) {
+		known := slices.ContainsFunc(out, func(o Address) bool { return o.Email == a.Email })
+		if a.Email != "" && !known && !ours(a.Email) && !slices.Contains(own, DomainOf(a.Email)) && len(out) < mostParticipants {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// mostParticipants is how many people a mail may bring into a ticket.
+const mostParticipants = 50
 
 // Reads tells whether the mail of a folder that was read once still is.
 func (m Mailbox) Reads(f Folder) bool {

@@ -62,7 +62,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if facts.Flood, err = flood(ctx, tx, k, org.Settings.Budgets, mb, e, facts); err != nil {
 		return err
 	}
-	facts.At = arrived(e)
+	if facts.At = arrived(e); e.Role == desk.Sent {
+		facts.Begins = mb.Begins(mail, org.IsOurs)
+	}
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie, facts.ByTag} {
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
 	}
@@ -83,7 +85,11 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	msg := messageOf(e, mail, decision)
 	switch decision.Outcome {
 	case desk.NewTicket:
-		e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg)
+		if decision.Author == desk.Agent {
+			e.TicketID, err = d.fileBegun(ctx, tx, org, k, mb, facts.Begins, msg)
+		} else {
+			e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg)
+		}
 	case desk.Appended:
 		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
 	case desk.Ignored:

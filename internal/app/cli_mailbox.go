@@ -22,7 +22,7 @@ import (
 type mailboxFlags struct {
 	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
 	aliases, folders, formSenders                                              []string
-	subAddress, subjectTag, noCheck                                            bool
+	subAddress, subjectTag, sentOpens, noCheck                                            bool
 	authServID, authServProfile                                                string
 	authServHops                                                               int
 	dkimFallback                                                               bool
@@ -65,6 +65,7 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl.StringArrayVar(&f.folders, "folder", nil, "a further folder to read like INBOX, such as where agents file mail; may be given several times; --folder \"\" gives up all of them")
 		fl.BoolVar(&f.subAddress, "sub-address", false, "the server delivers name+anything@ to this mailbox: put signed tokens into reply addresses")
 		fl.BoolVar(&f.subjectTag, "subject-tag", false, "put a signed tag into the subjects of answers, for correspondents whose programs lose everything else")
+		fl.BoolVar(&f.sentOpens, "sent-opens-tickets", false, "make a ticket of a conversation that an agent begins in the mail client; colleagues of the mailbox's own domain don't count")
 		fl.StringArrayVar(&f.formSenders, "form-sender", nil, "an address under which a web form elsewhere (WordPress, say) mails what people typed: its Reply-To counts as the sender; may be given several times; --form-sender \"\" gives up all of them")
 		fl.StringVar(&f.authServID, "authserv-id", "", "the name under which your mail server writes Authentication-Results; its dmarc=pass proves a sender")
 		fl.StringVar(&f.authServProfile, "authserv-profile", string(desk.RFC8601), "how it writes them: rfc8601, or m365 (Microsoft 365, which leaves its name out)")
@@ -274,6 +275,9 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) (er
 	}
 	if given("subject-tag") {
 		mb.SubjectTag = f.subjectTag
+	}
+	if given("sent-opens-tickets") {
+		mb.SentOpens = f.sentOpens
 	}
 	if given("alias") {
 		if mb.Aliases, err = addresses("alias", f.aliases); err != nil {
@@ -525,6 +529,8 @@ type mailboxLine struct {
 	// SubAddress and SubjectTag tell what answers carry.
 	SubAddress bool `json:"sub_address"`
 	SubjectTag bool `json:"subject_tag"`
+	// SentOpens tells whether what agents begin becomes a ticket.
+	SentOpens bool `json:"sent_opens"`
 	// FormSenders are addresses of web forms.
 	FormSenders []string   `json:"form_senders"`
 	SignIn      signInLine `json:"sign_in"`
@@ -558,7 +564,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		var signIn string
 		l.SignIn, signIn = lineOfSignIn(m, grants)
 		from := "all"

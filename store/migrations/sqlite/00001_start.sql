@@ -46,6 +46,7 @@ CREATE TABLE mailboxes (
     mid_domain       TEXT NOT NULL,
     sub_address      BOOLEAN NOT NULL,
     subject_tag      BOOLEAN NOT NULL,
+    sent_opens       BOOLEAN NOT NULL,
     form_senders     TEXT NOT NULL,
     authserv_profile TEXT NOT NULL,
     authserv_id      TEXT NOT NULL,
