@@ -22,7 +22,7 @@ import (
 type mailboxFlags struct {
 	address, name, imap, smtp, imapPasswordFile, smtpPasswordFile, since, sent string
 	aliases, folders, formSenders                                              []string
-	subAddress, subjectTag, sentOpens, noCheck                                            bool
+	subAddress, subjectTag, sentOpens, noCheck                                 bool
 	authServID, authServProfile                                                string
 	authServHops                                                               int
 	dkimFallback                                                               bool
