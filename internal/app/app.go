@@ -17,6 +17,7 @@ import (
 	"postern/config"
 	"postern/desk"
 	"postern/ingest"
+	"postern/mailconn"
 	"postern/mailmsg"
 	"postern/oauth"
 	"postern/store"
@@ -31,6 +32,8 @@ type Env struct {
 	Stderr  io.Writer
 	// LookupTXT asks DNS. Nil: the machine's resolver.
 	LookupTXT mailmsg.LookupTXT
+	// Resolver finds mail servers. Nil: the machine's.
+	Resolver mailconn.Resolver
 }
 
 // OS is the real world.

@@ -33,15 +33,27 @@ func (c *cli) mailboxCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "mailbox", Short: "Connect support mailboxes", Args: cobra.NoArgs, RunE: help}
 	var f mailboxFlags
 	add := &cobra.Command{
-		Use: "add", Short: "Connect a mailbox; checks it first", Args: cobra.NoArgs,
-		Long: `Connects a mailbox. It signs in to both servers first and stores nothing if that fails.
+		Use: "add [ADDRESS]", Short: "Connect a mailbox; checks it first", Args: cobra.MaximumNArgs(1),
+		Long: `Connects a mailbox. It signs in to both servers first and stores nothing if that fails. Without --imap the servers are found by the
+address: those of Google, Microsoft 365, Fastmail, Yahoo, iCloud, GMX, WEB.DE, Zoho, IONOS, mailbox.org and Posteo are known, also for own domains
+by their MX records; others by what the domain says itself (SRV records).
 
 ` + aboutURLs,
-		Example: `  gateway mailbox add --address support@example.com --imap imaps://support%40example.com@mail.example.com \
+		Example: `  gateway mailbox add support@fastmail.com --imap-password-file ./password
+  gateway mailbox add support@gmail.com --oauth-client-id ID --oauth-client-secret-file ./client-secret
+  gateway mailbox add --address support@example.com --imap imaps://support%40example.com@mail.example.com \
       --imap-password-file ./password --smtp smtps://support%40example.com@mail.example.com --since now`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.mailboxAdd(cmd, f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && f.address != "" || len(args) == 0 && f.address == "":
+				return usageError{errors.New("name the mailbox's address once, such as gateway mailbox add support@example.com")}
+			case len(args) == 1:
+				f.address = args[0]
+			}
+			return c.mailboxAdd(cmd, f)
+		},
 	}
-	add.Flags().StringVar(&f.address, "address", "", "the mailbox's address (required)")
+	add.Flags().StringVar(&f.address, "address", "", "the mailbox's address, which may also stand without this flag")
 	add.Flags().StringVar(&f.since, "since", "now", "make tickets of mail that arrived since: now, all, or a date such as 2026-01-31")
 	edit := &cobra.Command{
 		Use: "edit ADDRESS", Short: "Change how a mailbox is reached; checks it first", Args: cobra.ExactArgs(1),
@@ -57,8 +69,8 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		fl := cmd.Flags()
 		fl.StringSliceVar(&f.aliases, "alias", nil, "another address whose mail arrives here; may be given several times")
 		fl.StringVar(&f.name, "name", "", "the sender's name on our mail")
-		fl.StringVar(&f.imap, "imap", "", "where to read the mailbox (required for a new one)")
-		fl.StringVar(&f.smtp, "smtp", "", "where to send; without it nothing is sent")
+		fl.StringVar(&f.imap, "imap", "", "where to read the mailbox (default for a new one: found by its address)")
+		fl.StringVar(&f.smtp, "smtp", "", "where to send; without it nothing is sent, but for a new mailbox whose servers are found by its address")
 		fl.StringVar(&f.imapPasswordFile, "imap-password-file", "", "file with the IMAP password")
 		fl.StringVar(&f.smtpPasswordFile, "smtp-password-file", "", "file with the SMTP password; without it the IMAP password is used if the user is the same")
 		fl.StringVar(&f.sent, "sent", "", "name of the Sent folder, where the server does not tell or is wrong")
@@ -74,8 +86,6 @@ func (c *cli) mailboxCommand() *cobra.Command {
 		f.oauth.define(cmd)
 		fl.BoolVar(&f.noCheck, "no-check", false, "store it without trying to reach it")
 	}
-	must(add.MarkFlagRequired("address"))
-	must(add.MarkFlagRequired("imap"))
 	list := c.listFlag(&cobra.Command{
 		Use: "list", Short: "List the mailboxes and how far they are read", Args: cobra.NoArgs, Example: "  gateway mailbox list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.mailboxList) },
@@ -206,6 +216,11 @@ func must(err error) {
 }
 
 func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
+	if !cmd.Flags().Changed("imap") {
+		if err := c.usePreset(cmd.Context(), cmd, &f); err != nil {
+			return err
+		}
+	}
 	mb, err := f.mailbox(time.Now())
 	if err != nil {
 		return err

@@ -166,7 +166,7 @@ func (s *services) greet(ctx context.Context, addr string) {
 		s.log.WarnContext(ctx, "trusted_proxies is not set: all people behind the proxy that does TLS count as one, also where attempts are limited")
 	}
 	if err == nil && len(org.Mailboxes) == 0 {
-		s.log.WarnContext(ctx, "no mailbox is connected yet; begin with: gateway mailbox add --address support@example.com --imap imaps://USER@HOST --smtp smtps://USER@HOST (see gateway mailbox add --help)")
+		s.log.WarnContext(ctx, "no mailbox is connected yet; begin with: gateway mailbox add support@example.com --imap-password-file FILE (see gateway mailbox add --help)")
 	}
 }
 

@@ -52,7 +52,7 @@ func TestCommandsOnAFreshFolder(t *testing.T) {
 	company := strings.TrimSpace(in.gateway("company", "add", "--name", "Acme", "--domain", "acme.example"))
 	in.run("gateway", "serve")
 	in.until("the gateway says how to begin", func() (bool, error) {
-		return strings.Contains(in.running["gateway"].log.String(), "gateway mailbox add --address"), nil
+		return strings.Contains(in.running["gateway"].log.String(), "gateway mailbox add support@example.com"), nil
 	})
 
 	// from here on beside the running gateway
