@@ -23,6 +23,8 @@ type Problem struct {
 	Err  error  // what the network or the server said; it holds no password
 	// Permanent means that waiting won't help: somebody has to change something.
 	Permanent bool
+	// At is how far we had come; empty: not even to the server.
+	At Stage
 	// SignIn means that the server refused who we say we are.
 	SignIn bool
 	// Token means that it was an access token which it refused.
@@ -52,9 +54,39 @@ const (
 	working
 )
 
-// explain turns what a connection failed with into a Problem. An error that is one already stays as it is, and so does
-// that of a context which the caller ended.
+// Stage is a part of reaching a server that somebody can look after.
+type Stage string
+
+// The stages, in their order.
+const (
+	AtDNS     Stage = "dns"
+	AtConnect Stage = "connection"
+	AtTLS     Stage = "tls"
+	AtLogin   Stage = "login"
+	AtWork    Stage = "folders"
+)
+
+// Stages lists them.
+func Stages() []Stage { return []Stage{AtDNS, AtConnect, AtTLS, AtLogin, AtWork} }
+
+// explain tells the stage, too.
 func (s Server) explain(ctx context.Context, at stage, err error) error {
+	err = s.explained(ctx, at, err)
+	if p, ok := errors.AsType[*Problem](err); ok && p.At == "" {
+		_, dns := errors.AsType[*net.DNSError](p.Err)
+		switch {
+		case dns:
+			p.At = AtDNS
+		default:
+			p.At = map[stage]Stage{dialing: AtConnect, greeting: AtConnect, encrypting: AtTLS, signingIn: AtLogin, working: AtWork}[at]
+		}
+	}
+	return err
+}
+
+// explained turns what a connection failed with into a Problem. An error that is one already stays as it is, and so does
+// that of a context which the caller ended.
+func (s Server) explained(ctx context.Context, at stage, err error) error {
 	if err == nil {
 		return nil
 	}

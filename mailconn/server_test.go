@@ -104,6 +104,14 @@ func TestI11_IMAPProblemsInWords(t *testing.T) {
 	plain := imapConfig(t, d, d.TLSAddr(), "imap", "")
 	plain.Timeout = time.Second
 	problem(t, "plain to a TLS port", signIn(t, plain), false, "993")
+	for want, c := range map[Stage]IMAPConfig{
+		AtLogin: imapConfig(t, d, d.Addr(), "imap", "").WithPassword("no"), AtTLS: imapConfig(t, nil, d.TLSAddr(), "imaps", ""), AtDNS: imapConfig(t, d, "no-such-host.invalid:1", "imap", ""),
+		AtConnect: imapConfig(t, d, "127.0.0.1:1", "imap", ""),
+	} {
+		if p, ok := errors.AsType[*Problem](signIn(t, c)); !ok || p.At != want {
+			t.Errorf("%s: %+v", want, p)
+		}
+	}
 	d.Kill()
 	problem(t, "refused", signIn(t, imapConfig(t, d, d.Addr(), "imap", "")), false, "refuses connections")
 }

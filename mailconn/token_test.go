@@ -160,7 +160,7 @@ func TestI11_TheSourcesOwnWordStands(t *testing.T) {
 	want := &Problem{What: "nobody has authorised it", Do: "Do", Permanent: true}
 	c := imapConfig(t, nil, "127.0.0.1:1", "imap", "").WithTokens(func(context.Context, string) (string, error) { return "", want })
 	c.Timeout = time.Second
-	if err := signIn(t, c); !errors.Is(err, want) {
+	if err := signIn(t, c); !errors.Is(err, want) || want.At != "" {
 		t.Errorf("got %v", err)
 	}
 }

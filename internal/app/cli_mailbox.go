@@ -90,23 +90,7 @@ by their MX records; others by what the domain says itself (SRV records).
 		Use: "list", Short: "List the mailboxes and how far they are read", Args: cobra.NoArgs, Example: "  gateway mailbox list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.mailboxList) },
 	})
-	test := &cobra.Command{
-		Use: "test ADDRESS", Short: "Sign in to a mailbox's servers and tell what is there", Args: cobra.ExactArgs(1), Example: "  gateway mailbox test support@example.com",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd, func(ctx context.Context, p *parts) error {
-				org, err := p.db.FreshOrganisation(ctx)
-				if err != nil {
-					return err
-				}
-				mb, err := mailboxByAddress(org, args[0])
-				if err != nil {
-					return err
-				}
-				return c.checkMailbox(ctx, p, mb, false)
-			})
-		},
-	}
-	cmd.AddCommand(add, edit, list, test, c.authoriseCommand(), c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
+	cmd.AddCommand(add, edit, list, c.testCommand(), c.authoriseCommand(), c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
 	return cmd
 }
 
@@ -412,69 +396,6 @@ func withoutPassword(raw string) (string, error) {
 	}
 	u.User = url.User(u.User.Username())
 	return u.String(), nil
-}
-
-// checkMailbox signs in to both servers and tells what it saw. A further folder that is not there is a problem, unless the
-// folders are those that were stored before: a new password must not have to wait for them.
-func (c *cli) checkMailbox(ctx context.Context, p *parts, mb desk.Mailbox, storedFolders bool) error {
-	imap, err := mailconn.IMAPOf(mb, p.tokens)
-	if err != nil {
-		return err
-	}
-	if mb.Secrets.IMAPPassword == "" && !mb.OAuth.Used() {
-		return errors.New("reading (IMAP): no password was given; put it into a file and name that with --imap-password-file")
-	}
-	var problems []error
-	found, err := mailconn.CheckIMAP(ctx, imap, mb.Sent)
-	if err != nil {
-		problems = append(problems, fmt.Errorf("reading (IMAP): %w", err))
-	} else {
-		c.note("ok: signed in to IMAP; INBOX has %s", mails(int(found.Mails)))
-		switch {
-		case found.Marks:
-			c.note("warning: the server marks mail as read that is only looked at, so agents can't tell any more what nobody has read; ask whoever runs it")
-		case found.Unread:
-			c.note("ok: mail that is looked at stays unread")
-		}
-		if mb.Sent != "" && found.SentBy != mailconn.SentByChoice {
-			c.note("warning: the server has no folder %q; it has %s. Name the Sent folder with --sent, or leave it to the server with --sent \"\"", mb.Sent, folderNames(found.Folders))
-		}
-		switch {
-		case found.Sent != "":
-			c.note("ok: Sent folder %q", found.Sent)
-		default:
-			c.note("warning: no Sent folder was found, so answers from mail clients will not be seen; name it with --sent")
-		}
-		for _, name := range mb.Folders {
-			switch {
-			case name == found.Sent:
-				problems = append(problems, fmt.Errorf("--folder: %q is the Sent folder, which is read as such; name only folders with mail from customers", name))
-			case slices.ContainsFunc(found.Folders, func(f mailconn.Folder) bool { return f.Name == name }):
-				c.note("ok: folder %q", name)
-			case storedFolders:
-				c.note("warning: the server has no folder %q any more, so it is not read; name those that are to be read with --folder, or none with --folder \"\"", name)
-			default:
-				problems = append(problems, fmt.Errorf("--folder: the server has no folder %q; it has %s", name, folderNames(found.Folders)))
-			}
-		}
-		if !found.Idle {
-			c.note("warning: the server does not tell of new mail by itself (IDLE); it is asked every minute")
-		}
-	}
-	if mb.SMTP == "" {
-		c.note("warning: no --smtp, so nothing can be sent")
-		return errors.Join(problems...)
-	}
-	smtp, err := mailconn.SMTPOf(mb, p.tokens)
-	if err != nil {
-		return err
-	}
-	if _, err := mailconn.CheckSMTP(ctx, smtp); err != nil {
-		problems = append(problems, fmt.Errorf("sending (SMTP): %w", err))
-	} else {
-		c.note("ok: SMTP server answers and lets us in")
-	}
-	return errors.Join(problems...)
 }
 
 // folderNames lists folders for people, not too many of them.

@@ -158,8 +158,8 @@ func TestI11_AMailboxSignsInByOAuth(t *testing.T) {
 	if l := s.listed(); l.By != "oauth" || l.Provider != desk.OAuthCustom || !strings.Contains(l.Problem, "nobody has authorised") {
 		t.Errorf("%+v", l)
 	}
-	if _, told := s.gateway(1, "mailbox", "test", supportAddress); !strings.Contains(told, "gateway mailbox authorise "+supportAddress) {
-		t.Errorf("test says %s", told)
+	if out, _ := s.gateway(1, "mailbox", "test", supportAddress); !strings.Contains(out, "gateway mailbox authorise "+supportAddress) {
+		t.Errorf("test says %s", out)
 	}
 	out, told := s.authorise()
 	if !strings.Contains(out, "Postern may open") || !strings.Contains(told, "ok: signed in to IMAP") || !strings.Contains(told, "ok: SMTP server answers and lets us in") {
@@ -168,7 +168,9 @@ func TestI11_AMailboxSignsInByOAuth(t *testing.T) {
 	if l := s.listed(); l.Problem != "" || l.GoodUntil == nil || l.AuthorisedAt == nil {
 		t.Errorf("%+v", l)
 	}
-	s.gateway(0, "mailbox", "test", supportAddress)
+	if out, _ := s.gateway(0, "mailbox", "test", supportAddress); !strings.Contains(out, "signed in to IMAP, by OAuth") || !strings.Contains(out, "ok: the access token is good until") {
+		t.Errorf("test says %s", out)
+	}
 
 	// The gateway reads and sends by token.
 	s.imap.Append(supportAddress, "INBOX", []byte("From: ann@acme.example\r\nTo: support@desk.example\r\nSubject: Printer\r\nMessage-ID: <1@acme.example>\r\n\r\nIt smokes.\r\n"), nil, time.Now())
@@ -233,6 +235,9 @@ func TestI11_ALeaveThatIsCalledBackIsSeen(t *testing.T) {
 	}
 	if out, _ := s.gateway(0, "mailbox", "list"); !strings.Contains(out, "PROBLEM") || !strings.Contains(out, "Mail is read until") {
 		t.Errorf("list says %s", out)
+	}
+	if out, _ := s.gateway(1, "mailbox", "test", supportAddress); !strings.Contains(out, "warning: 127.0.0.1") || !strings.Contains(out, "mail is read until") {
+		t.Errorf("test says %s", out)
 	}
 	s.authorise()
 	if l := s.listed(); l.Problem != "" {

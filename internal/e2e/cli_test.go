@@ -107,7 +107,7 @@ func TestCommandsOnAFreshFolder(t *testing.T) {
 		}
 	}
 	out, stderr, err := in.try("mailbox", "test", "support@desk.example")
-	if err != nil || !strings.Contains(out+stderr, "ok: signed in to IMAP") || !strings.Contains(stderr, `Sent folder "Sent"`) {
+	if err != nil || !strings.Contains(out+stderr, "ok: signed in to IMAP") || !strings.Contains(out, `Sent folder "Sent"`) || !strings.Contains(out, "note: answers carry no signed address. Find out") {
 		t.Errorf("mailbox test says %s %s %v", out, stderr, err)
 	}
 	if _, stderr, err := in.try("serve"); err == nil || !strings.Contains(stderr, "runs with the data folder") {
