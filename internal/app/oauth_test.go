@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -298,4 +299,55 @@ func TestI11_AuthoriseIsBrokenOffCleanly(t *testing.T) {
 	if _, told := s.gateway(2, "mailbox", "authorise", supportAddress, "--wait", "1ms"); !strings.Contains(told, "--wait") {
 		t.Errorf("it says %s", told)
 	}
+}
+
+// TestI11_ARefusedRenewalPausesReadingWithoutLoss: mail that comes meanwhile waits on its server, and is read once somebody consents again.
+func TestI11_ARefusedRenewalPausesReadingWithoutLoss(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t)
+	s.add()
+	s.authorise()
+	arrives := func(id string) {
+		s.imap.Append(supportAddress, "INBOX", []byte("From: ann@acme.example\r\nTo: support@desk.example\r\nSubject: Printer "+id+"\r\nMessage-ID: <"+id+"@acme.example>\r\n\r\nIt smokes.\r\n"), nil, time.Now().Add(time.Hour))
+	}
+	s.with(io.Discard, func(p *parts, mb desk.Mailbox) {
+		run := &services{parts: p, instance: &instance{owner: "here/1"}}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- run.watchMailboxes(ctx) }()
+		filed := func(n int64) {
+			t.Helper()
+			mailtest.Until(t, "the mails are filed", func() bool {
+				got, err := p.db.LedgerCounts(ctx)
+				return err == nil && got[desk.NewTicket] == n
+			})
+		}
+		arrives("1")
+		filed(1)
+		s.oauth.Revoke()
+		g, err := p.db.Grant(ctx, mb.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Expires, g.RenewAt = time.Now().Add(-time.Second), time.Now().Add(-time.Second)
+		if err := p.db.RenewedGrant(ctx, g); err != nil {
+			t.Fatal(err)
+		}
+		s.imap.Kill() // as servers do when a token ends
+		s.imap.Start()
+		mailtest.Until(t, "the folder shows what is wrong", func() bool {
+			folders, err := p.db.Folders(ctx)
+			return err == nil && slices.ContainsFunc(folders, func(f desk.Folder) bool {
+				return f.Name == "INBOX" && strings.Contains(f.Problem, "gateway mailbox authorise")
+			})
+		})
+		arrives("2")
+		arrives("3")
+		s.authorise()
+		filed(3)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
