@@ -424,3 +424,21 @@ func TestI11_ACallerThatLeavesTakesNoTokenWithIt(t *testing.T) {
 		}
 	})
 }
+
+// TestI11_TokensThatCouldNotBeStoredAreStoredLater, before anybody shows the refresh token that they replaced.
+func TestI11_TokensThatCouldNotBeStoredAreStoredLater(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		r.authorised()
+		g := r.grant()
+		refresh, access := r.server.Grant()
+		g.Tokens = desk.GrantTokens{Refresh: refresh, Access: access}
+		r.tokens[0].unsaved[r.mb.ID] = g
+		if r.token("") != access || r.grant().Tokens.Refresh != refresh || len(r.tokens[0].unsaved) != 0 {
+			t.Error("they are not stored")
+		}
+		r.tokens[0].unsaved[r.mb.ID] = g // others have renewed it meanwhile
+		if r.token("") != access || len(r.tokens[0].unsaved) != 0 {
+			t.Error("they are stored over others")
+		}
+	})
+}
