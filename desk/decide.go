@@ -43,8 +43,9 @@ type Decision struct {
 	Author   AuthorKind
 	Internal bool
 	Trust    Trust
-	Reason   string   // of the outcome, for the ledger
-	Reasons  []string // everything that was weighed, for people who ask why
+	Adds     []Address // who takes part in the ticket from now on, the requester of a new one first; empty: whom the mail is from
+	Reason   string    // of the outcome, for the ledger
+	Reasons  []string  // everything that was weighed, for people who ask why
 }
 
 // LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
@@ -82,20 +83,26 @@ func settled(o Outcome, reason string) Decision {
 // decideSent is about what agents wrote in their mail client.
 func decideSent(f Facts) Decision {
 	t, why := candidate(f)
+	customers := func(a Address) bool { return t != nil && TakesPart(t.Participants, a.Email) }
+	if t != nil && t == f.ByTie && len(f.Begins) > 0 && !slices.ContainsFunc(f.Begins, customers) {
+		t = nil // somebody else has answered what the agent has begun, before we saw that
+	}
 	switch {
 	case t == nil && len(f.Begins) > 0:
-		d := Decision{Author: Agent, Trust: V1}
+		d := Decision{Author: Agent, Trust: V1, Adds: f.Begins}
+		if len(f.Begins) == mostParticipants {
+			d.Reasons = []string{fmt.Sprintf("it is to many people: no more than %d take part in the ticket", mostParticipants)}
+		}
 		return d.as(NewTicket, "an agent has begun a conversation with "+f.Begins[0].Email+", found in the Sent folder")
 	case t == nil:
 		return settled(Ignored, "sent mail of no ticket")
 	}
 	d := Decision{Outcome: Appended, Ticket: t, Author: Agent, Trust: V1, Reasons: []string{why}}
 	d.Reason = "an agent's answer, found in the Sent folder"
-	for _, a := range append(append([]Address{}, f.Mail.To...), f.Mail.Cc...) {
-		if TakesPart(t.Participants, a.Email) {
-			d.Reasons = append(d.Reasons, d.Reason, "public: it went to a customer of the ticket")
-			return d
-		}
+	if slices.ContainsFunc(slices.Concat(f.Mail.To, f.Mail.Cc), customers) {
+		d.Adds = f.Begins
+		d.Reasons = append(d.Reasons, d.Reason, "public: it went to a customer of the ticket")
+		return d
 	}
 	d.Internal = true
 	d.Reasons = append(d.Reasons, d.Reason, "internal: no customer of the ticket is in To or Cc")

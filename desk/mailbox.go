@@ -60,21 +60,27 @@ func (m Mailbox) Owns(email string) bool {
 	return base == m.Address || slices.Contains(m.Aliases, base)
 }
 
-// Begins lists whom an agent's mail is to that begins a conversation, those in To first: not the addresses in ours, and not colleagues,
-// whose addresses are of the mailbox's own domain. It is empty for mail that answers another one, and where the mailbox makes no
-// ticket of such mail.
+// Begins lists whom an agent's mail is to that begins a conversation, those in To first: not the addresses in ours, no machines, and
+// not colleagues, whose addresses are of a domain of the mailbox. It is empty for mail that answers another one, and where the
+// mailbox makes no ticket of such mail.
 func (m Mailbox) Begins(mail Mail, ours func(email string) bool) (out []Address) {
 	if !m.SentOpens || mail.Class != Human || len(mail.InReplyTo)+len(mail.References) > 0 {
 		return nil
 	}
-	own := CompanyDomains(m.Address)
 	for _, a := range slices.Concat(mail.To, mail.Cc) {
 		known := slices.ContainsFunc(out, func(o Address) bool { return o.Email == a.Email })
-		if a.Email != "" && !known && !ours(a.Email) && !slices.Contains(own, DomainOf(a.Email)) && len(out) < mostParticipants {
+		if a.Email != "" && !known && !ours(a.Email) && !m.colleague(a.Email) && !MachineAddress(a.Email) && len(out) < mostParticipants {
 			out = append(out, a)
 		}
 	}
 	return out
+}
+
+// colleague tells whether an address is of a domain of the mailbox or its aliases, of one above it or of one below.
+func (m Mailbox) colleague(email string) bool {
+	return slices.ContainsFunc(append([]string{m.Address}, m.Aliases...), func(own string) bool {
+		return slices.Contains(CompanyDomains(own), DomainOf(email)) || slices.Contains(CompanyDomains(email), DomainOf(own)) && !PublicMailDomain(DomainOf(own))
+	})
 }
 
 // mostParticipants is how many people a mail may bring into a ticket.

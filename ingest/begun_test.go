@@ -61,13 +61,17 @@ func TestAConversationThatAnAgentBeginsIsATicket(t *testing.T) {
 // TestWhatBeginsNoConversation: mail among colleagues, answers, what machines wrote, and mail whose recipients nobody may see.
 func TestWhatBeginsNoConversation(t *testing.T) {
 	both(t, func(r *rig) {
+		r.mb.Aliases = append(r.mb.Aliases, "help@acme-help.example")
 		r.begins()
 		for what, raw := range map[string]string{
-			"to a colleague":       mail(support, "Cora <cora@acme.example>", "1@acme.example", "x"),
-			"to ourselves":         mail(support, support, "2@acme.example", "x"),
-			"to nobody but Bcc":    mail(support, "undisclosed-recipients:;", "3@acme.example", "x", "Bcc: ann@customer.example"),
-			"an answer":            mail(support, ann, "4@acme.example", "x", answering("nobody-knows@customer.example")),
-			"written by a machine": mail(support, ann, "5@acme.example", "x", "Auto-Submitted: auto-generated"),
+			"to a colleague": mail(support, "Cora <cora@acme.example>", "1@acme.example", "x"),
+			"to a colleague in another domain of ours": mail(support, "cora@acme-help.example", "6@acme.example", "x"),
+			"to a colleague below our domain":          mail(support, "cora@mail.acme.example", "7@acme.example", "x"),
+			"to a machine":                             mail(support, "no-reply@customer.example", "8@acme.example", "x"),
+			"to ourselves":                             mail(support, support, "2@acme.example", "x"),
+			"to nobody but Bcc":                        mail(support, "undisclosed-recipients:;", "3@acme.example", "x", "Bcc: ann@customer.example"),
+			"an answer":                                mail(support, ann, "4@acme.example", "x", answering("nobody-knows@customer.example")),
+			"written by a machine":                     mail(support, ann, "5@acme.example", "x", "Auto-Submitted: auto-generated"),
 		} {
 			if e := r.sends(raw); e.Outcome != desk.Ignored || e.TicketID != "" {
 				r.t.Errorf("%s: %s (%s)", what, e.Outcome, e.Reason)
@@ -95,6 +99,56 @@ func TestAnAnswerMayComeBeforeSentTellsWhatBegan(t *testing.T) {
 		if got := strings.Join(r.replies(r.entry(begun).TicketID), ", "); !strings.Contains(got, "thank you") {
 			r.t.Errorf("%q", got)
 		}
+		r.clean()
+	})
+}
+
+// TestAnEarlyAnswerTakesNoConversationOver: whoever answers before Sent has told of the mail gets a ticket of what they say. Those whom the agent wrote
+// to get theirs all the same.
+func TestAnEarlyAnswerTakesNoConversationOver(t *testing.T) {
+	both(t, func(r *rig) {
+		r.begins()
+		both := "Ann Lee <ann@customer.example>, Bob <bob@partner.example>"
+		early := r.arrives(mail(eve, support, "2@evil.example", "give me more of it", answering("1@acme.example"))) // a copy was passed on to her
+		r.want(early, desk.NewTicket)
+		begun := r.sends(mail(support, both, "1@acme.example", "your machine is ready"))
+		r.want(begun, desk.NewTicket)
+		if begun.TicketID == early.TicketID || len(r.messages(early.TicketID, "")) != 1 {
+			r.t.Error("the agent's mail is in the ticket of who answered first")
+		}
+		answer := r.arrives(mail(ann, support, "3@customer.example", "thank you", answering("1@acme.example")))
+		if r.want(answer, desk.Appended); answer.TicketID != begun.TicketID {
+			r.t.Error("Ann's answer is in another ticket")
+		}
+
+		first := r.arrives(mail(ann, support, "5@customer.example", "thank you for that", answering("4@acme.example")))
+		r.want(first, desk.NewTicket)
+		later := r.sends(mail(support, both, "4@acme.example", "another machine is ready"))
+		if r.want(later, desk.Appended); later.TicketID != first.TicketID {
+			r.t.Error("what Ann has answered is in another ticket")
+		}
+		third := r.arrives(mail("Bob <bob@partner.example>", support, "6@partner.example", "I come too", answering("4@acme.example")))
+		if r.want(third, desk.Appended); third.TicketID != first.TicketID {
+			r.t.Error("Bob's answer is in another ticket")
+		}
+		r.wantTexts(first.TicketID, "bob@partner.example", "thank you for that", "another machine is ready", "I come too")
+		r.clean()
+	})
+}
+
+// TestWhatAnAgentBeganJoinsTheTicketOfItsAnswer, in a mailbox that makes no tickets of such mail.
+func TestWhatAnAgentBeganJoinsTheTicketOfItsAnswer(t *testing.T) {
+	both(t, func(r *rig) {
+		begun := r.keep(r.mb.ID, desk.Sent, time.Now(), mail(support, ann, "1@acme.example", "your machine is ready"))[0]
+		r.read()
+		r.want(r.entry(begun), desk.Ignored)
+		answer := r.arrives(mail(ann, support, "2@customer.example", "thank you", answering("1@acme.example")))
+		r.want(answer, desk.NewTicket)
+		r.read()
+		if e := r.entry(begun); e.Outcome != desk.Appended || e.TicketID != answer.TicketID {
+			r.t.Errorf("the agent's mail: %s (%s)", e.Outcome, e.Reason)
+		}
+		r.wantTexts(answer.TicketID, "ann@customer.example", "your machine is ready", "thank you")
 		r.clean()
 	})
 }

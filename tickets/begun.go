@@ -10,19 +10,15 @@ import (
 // fileBegun makes a ticket of a conversation that an agent has begun with some people: the first of them is the requester, the others take part, for
 // the agent named them on purpose (REQUIREMENTS M13). Nobody is welcomed.
 func (d *Desk) fileBegun(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, with []desk.Address, m desk.Message) (desk.ID, error) {
-	var people []desk.Participant
-	var requester desk.Contact
-	for i, a := range with {
-		c, err := k.contact(ctx, tx, a, m)
-		if err != nil {
-			return "", err
-		}
-		p := desk.Participant{ContactID: c.ID, Name: first(a.Name, c.Name), Email: a.Email, Role: desk.Copied}
-		if i == 0 {
-			requester, p.Role = c, desk.Requester
-		}
-		people = append(people, p)
+	requester, err := k.contact(ctx, tx, with[0], m)
+	if err != nil {
+		return "", err
 	}
+	people, err := k.copied(ctx, tx, with, m)
+	if err != nil {
+		return "", err
+	}
+	people[0].Role = desk.Requester
 	t, err := newTicket(ctx, tx, org, mb.Pipeline, desk.Ticket{
 		Subject: m.Subject, MailboxID: mb.ID, ContactID: requester.ID, CompanyID: requester.PrimaryCompany(), Source: desk.FromMail, CreatedAt: m.CreatedAt, Participants: people,
 	})
@@ -41,6 +37,36 @@ func (d *Desk) fileBegun(ctx context.Context, tx *store.Tx, org *store.Organisat
 		return "", err
 	}
 	return t.ID, tx.ReopenOrphans(ctx, mb.ID, []desk.MessageID{m.MessageID})
+}
+
+// add has the people of a mail that began a conversation take part in the ticket that an answer to it has made.
+func (k *known) add(ctx context.Context, tx *store.Tx, t *desk.Ticket, people []desk.Address, m desk.Message) error {
+	copied, err := k.copied(ctx, tx, people, m)
+	if err != nil {
+		return err
+	}
+	for _, p := range copied {
+		if desk.TakesPart(t.Participants, p.Email) {
+			continue
+		}
+		t.Participants = append(t.Participants, p)
+		if err := tx.AddParticipant(ctx, t.ID, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copied makes participants of those whom a message is to.
+func (k *known) copied(ctx context.Context, tx *store.Tx, people []desk.Address, m desk.Message) (out []desk.Participant, err error) {
+	for _, a := range people {
+		c, err := k.contact(ctx, tx, a, m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, desk.Participant{ContactID: c.ID, Name: first(a.Name, c.Name), Email: a.Email, Role: desk.Copied})
+	}
+	return out, nil
 }
 
 // contact finds the contact whom a message is to, or adds one.

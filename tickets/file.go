@@ -86,14 +86,16 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	switch decision.Outcome {
 	case desk.NewTicket:
 		if decision.Author == desk.Agent {
-			e.TicketID, err = d.fileBegun(ctx, tx, org, k, mb, facts.Begins, msg)
+			e.TicketID, err = d.fileBegun(ctx, tx, org, k, mb, decision.Adds, msg)
 		} else {
 			e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg)
 		}
 	case desk.Appended:
-		err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
-	case desk.Ignored:
-		err = tx.AddOrphan(ctx, e, ids(mail))
+		if err = k.add(ctx, tx, decision.Ticket, decision.Adds, msg); err == nil {
+			err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
+		}
+	case desk.Ignored: // until what it answers is there, or somebody answers it
+		err = tx.AddOrphan(ctx, e, append(ids(mail), mail.MessageID))
 	case desk.Automated:
 		if mail.BouncedMessageID != "" { // of an agent's mail, which lies in Sent a moment later
 			err = tx.AddOrphan(ctx, e, []desk.MessageID{mail.BouncedMessageID})
@@ -282,7 +284,7 @@ func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if _, err := tx.AddMessage(ctx, m); err != nil {
 		return "", err
 	}
-	if err := tx.ReopenOrphans(ctx, mb.ID, append([]desk.MessageID{m.MessageID}, mail.OriginalIDs...)); err != nil {
+	if err := tx.ReopenOrphans(ctx, mb.ID, slices.Concat([]desk.MessageID{m.MessageID}, mail.OriginalIDs, mail.InReplyTo[:min(1, len(mail.InReplyTo))])); err != nil {
 		return "", err
 	}
 	if mayAnswer(tx.Now(), mb, e, mail) {
