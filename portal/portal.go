@@ -72,6 +72,8 @@ func New(o Options) (http.Handler, error) {
 	p.routes(e)
 	mux := http.NewServeMux()
 	mux.Handle(web.AssetsPath, assets)
+	// A mail program may have its reader's browser post there, from its own page; whoever has the link may (RFC 8058).
+	mux.Handle("/stop/", remembering(p.sessions.Handler(e)))
 	mux.Handle("/", web.SameOrigin(remembering(p.sessions.Handler(e)), http.HandlerFunc(p.foreign)))
 	return web.Headers(web.Bodies(mux, maxUpload, filesWithin), o.HTTPS), nil
 }

@@ -55,3 +55,23 @@ func TestO7_OneClickEndsAutomaticMail(t *testing.T) {
 		}
 	})
 }
+
+// TestO7_AWebmailMayPressTheButton: its page has the reader's browser post there.
+func TestO7_AWebmailMayPressTheButton(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	for _, path := range []string{tickets.StopPath(r.keys, ann.ID, "ann@acme.example"), "/sign-in/link"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, strings.NewReader("List-Unsubscribe=One-Click"))
+		ok(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", "https://webmail.example")
+		req.Header.Set("Sec-Fetch-Site", "cross-site")
+		res, err := http.DefaultClient.Do(req)
+		ok(t, err)
+		ok(t, res.Body.Close())
+		if want := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}[strings.HasPrefix(path, "/stop/")]; res.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, res.StatusCode, want)
+		}
+	}
+}

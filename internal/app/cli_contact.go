@@ -33,7 +33,7 @@ func (c *cli) contactCommand() *cobra.Command {
 	edit := &cobra.Command{
 		Use: "edit CONTACT", Short: "Change a contact, named by id or address", Args: cobra.ExactArgs(1),
 		Long: `Changes what is given and leaves the rest. Whoever changes a contact has looked at its addresses: one to which mail bounced gets
-automatic mail again. After a complaint only --automatic-mail does that.`,
+automatic mail again. After a complaint, or when somebody has unsubscribed, only --automatic-mail does that.`,
 		Example: "  gateway contact edit ann@acme.example --email ann@acme.example,ann@home.example",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.contactEdit(ctx, p, cmd, args[0], f) })
@@ -114,7 +114,7 @@ func (c *cli) contactEdit(ctx context.Context, p *parts, cmd *cobra.Command, nam
 		change.Disabled = &f.disabled
 	}
 	if given("automatic-mail") && !f.unsuppress {
-		return usageError{errors.New("automatic mail to one contact can't be switched off here; --automatic-mail switches it on again after a bounce or a complaint")}
+		return usageError{errors.New("automatic mail to one contact can't be switched off here; --automatic-mail switches it on again after a bounce, a complaint or a reader who unsubscribed")}
 	}
 	change.Unsuppress = f.unsuppress
 	_, err = p.desk.ChangeContact(ctx, contact.ID, change)

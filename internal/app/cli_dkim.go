@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,15 +40,16 @@ signed from then on.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.selector, "selector", "", "the name of the key in DNS (default: postern)")
 	fl.StringVar(&f.keyFile, "key-file", "", "a private key to sign with, as PEM, instead of a new one")
-	fl.BoolVar(&f.another, "new-key", false, "make another key under another --selector; nothing is signed until its record is there")
+	fl.BoolVar(&f.another, "new-key", false, "make another key under another --selector; the one in use signs until its record is there")
 	fl.BoolVar(&f.force, "no-check", false, "sign without looking for the record")
 	fl.BoolVar(&f.off, "off", false, "stop signing; the key is kept")
 	cmd.MarkFlagsMutuallyExclusive("off", "no-check")
 	cmd.MarkFlagsMutuallyExclusive("off", "key-file", "new-key")
+	cmd.MarkFlagsMutuallyExclusive("off", "selector")
 	return cmd
 }
 
-var selector = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,60}[A-Za-z0-9])?$`) //nolint:gochecknoglobals // never changes
+var selector = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`) //nolint:gochecknoglobals // never changes
 
 // dkimLine is how a mailbox signs.
 type dkimLine struct {
@@ -74,66 +76,69 @@ func (c *cli) dkim(ctx context.Context, p *parts, address string, f dkimFlags) e
 		}
 		return c.sayDKIM(dkimLine{Address: mb.Address, Text: "Mail of " + mb.Address + " is no longer signed here."})
 	}
-	before := mb
-	key, err := f.key(&mb)
+	name, text, err := f.key(mb)
 	if err != nil {
 		return err
 	}
-	inUse := before.Signing.On && before.Signing.Selector == mb.Signing.Selector && before.Secrets.DKIMKey == mb.Secrets.DKIMKey
+	key, err := mailmsg.ParseDKIMKey(desk.DomainOf(mb.Address), name, text)
+	if err != nil {
+		return err
+	}
 	line := dkimLine{Address: mb.Address, Name: key.Name(), Record: key.Record()}
 	if !f.force {
 		line.InDNS, err = c.published(ctx, key)
 	}
-	mb.Signing.On = line.InDNS || f.force || inUse
-	if storing := signing(ctx, p, mb, func(m *desk.Mailbox) { m.Signing, m.Secrets.DKIMKey = mb.Signing, mb.Secrets.DKIMKey }); storing != nil {
+	inUse := mb.Signing.On && mb.Signing.Selector == name && mb.Secrets.DKIMKey == text
+	replaces := mb.Signing.On && !inUse && !line.InDNS && !f.force // the key in use stays until then
+	line.On = line.InDNS || f.force || inUse || replaces
+	if storing := signing(ctx, p, mb, func(m *desk.Mailbox) {
+		if replaces {
+			m.Signing.Next, m.Secrets.NextDKIMKey = name, text
+		} else {
+			m.Signing, m.Secrets.DKIMKey, m.Secrets.NextDKIMKey = desk.Signing{Selector: name, On: line.On}, text, ""
+		}
+	}); storing != nil {
 		return storing
 	}
-	line.On = mb.Signing.On
+	until := "Nothing is signed yet."
+	if replaces {
+		until = "Until then mail is signed as " + mb.Signing.Selector + "._domainkey." + key.Domain + "."
+	}
 	switch {
 	case inUse && err == nil && !line.InDNS && !f.force:
 		line.Text = "Mail of " + mb.Address + " is signed as " + key.Name() + ", but its record is not in DNS, so the signature proves nothing. Put it there, or call this with --off."
-	case line.On:
+	case line.On && !replaces:
 		line.Text = "Mail of " + mb.Address + " is signed as " + key.Name() + "."
 	case err != nil:
-		line.Text = fmt.Sprintf("DNS can't be asked for %s (%v). Put this TXT record there and call this again. Nothing is signed yet.", key.Name(), err)
+		line.Text = fmt.Sprintf("DNS can't be asked for %s (%v). Put this TXT record there and call this again. %s", key.Name(), err, until)
 	default:
-		line.Text = "Put this TXT record into DNS, at " + key.Name() + ", and call this again when it is there. Nothing is signed yet."
+		line.Text = "Put this TXT record into DNS, at " + key.Name() + ", and call this again when it is there. " + until
 	}
 	return c.sayDKIM(line)
 }
 
-// key gives the key to sign with, and puts it into the mailbox.
-func (f dkimFlags) key(mb *desk.Mailbox) (key mailmsg.DKIMKey, err error) {
-	name := mb.Signing.Selector
-	if f.selector != "" {
-		name = f.selector
+// key gives the key that is meant, by its selector and as PEM: a new one, the one that is to take the place of another, or the one there is.
+func (f dkimFlags) key(mb desk.Mailbox) (name, text string, err error) {
+	have := map[string]string{mb.Signing.Next: mb.Secrets.NextDKIMKey, mb.Signing.Selector: mb.Secrets.DKIMKey}
+	delete(have, "")
+	name = cmp.Or(f.selector, mb.Signing.Next, mb.Signing.Selector, "postern")
+	if len(name) > 63 || !selector.MatchString(name) {
+		return "", "", usageError{fmt.Errorf("--selector: %q is no name in DNS; use letters and digits", name)}
 	}
-	if name == "" {
-		name = "postern"
-	}
-	if !selector.MatchString(name) {
-		return key, usageError{fmt.Errorf("--selector: %q is no name in DNS; use letters and digits", name)}
-	}
-	text, had := mb.Secrets.DKIMKey, mb.Signing.Selector
+	text = have[name]
 	switch {
+	case (f.another || f.keyFile != "") && text != "":
+		return "", "", usageError{fmt.Errorf("another key needs a name of its own, for receivers keep the record of %s for a while: --selector", name)}
 	case f.keyFile != "":
 		if text, err = secret("", f.keyFile); err != nil {
-			return key, fmt.Errorf("--key-file: %w", err)
+			err = fmt.Errorf("--key-file: %w", err)
 		}
-	case had != "" && name != had && !f.another:
-		return key, usageError{fmt.Errorf("there is a key named %s; --new-key makes another one named %s", had, name)}
-	case had != "" && name == had && f.another:
-		return key, usageError{fmt.Errorf("the new key needs a name of its own, for receivers keep the record of %s for a while: --selector", had)}
-	case text == "" || f.another:
-		if text, err = mailmsg.NewDKIMKey(); err != nil {
-			return key, err
-		}
+	case text == "" && len(have) > 0 && !f.another:
+		return "", "", usageError{fmt.Errorf("there is no key named %s; --new-key makes one", name)}
+	case text == "":
+		text, err = mailmsg.NewDKIMKey()
 	}
-	if key, err = mailmsg.ParseDKIMKey(desk.DomainOf(mb.Address), name, text); err != nil {
-		return key, err
-	}
-	mb.Signing.Selector, mb.Secrets.DKIMKey = name, text
-	return key, nil
+	return name, text, err
 }
 
 // published tells whether a key's record is in DNS.

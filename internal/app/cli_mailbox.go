@@ -467,6 +467,8 @@ type mailboxLine struct {
 	SubjectTag bool `json:"subject_tag"`
 	// SentOpens tells whether what agents begin becomes a ticket.
 	SentOpens bool `json:"sent_opens"`
+	// Signing is how its mail is signed by DKIM here.
+	Signing desk.Signing `json:"signing"`
 	// FormSenders are addresses of web forms.
 	FormSenders []string   `json:"form_senders"`
 	SignIn      signInLine `json:"sign_in"`
@@ -500,7 +502,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, Signing: m.Signing, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		var signIn string
 		l.SignIn, signIn = lineOfSignIn(m, grants)
 		from := "all"

@@ -73,14 +73,25 @@ func TestO7_DKIMIsOnOnceItsRecordIsInDNS(t *testing.T) {
 	if l, _ := dkim(0); !l.On || l.Record != first.Record {
 		t.Errorf("on again, with the same key: %+v", l)
 	}
-	for _, wrong := range [][]string{{"--new-key"}, {"--selector", "other"}, {"--selector", "no name!"}, {"--off", "--no-check"}} {
+	for _, wrong := range [][]string{{"--new-key"}, {"--selector", "other"}, {"--selector", "no name!"}, {"--selector", "x..y"}, {"--off", "--selector", "postern"}, {"--off", "--no-check"}} {
 		if _, told := dkim(2, wrong...); told == "" {
 			t.Errorf("%q says nothing", wrong)
 		}
 	}
 	second, _ := dkim(0, "--new-key", "--selector", "postern2")
-	if second.On || second.Record == first.Record || second.Name != "postern2._domainkey.acme.example" {
+	if !second.On || second.InDNS || second.Record == first.Record || second.Name != "postern2._domainkey.acme.example" || !strings.Contains(second.Text, "signed as postern._domainkey") || b.mailbox().Signing.Selector != "postern" {
 		t.Errorf("another key: %+v", second)
+	}
+	if l, _ := dkim(0); l != second {
+		t.Errorf("called again without its record: %+v", l)
+	}
+	if l, _ := dkim(0, "--selector", "postern"); !l.On || l.Record != first.Record || !l.InDNS || b.mailbox().Signing.Next != "" {
+		t.Errorf("back to the first one: %+v", l)
+	}
+	second, _ = dkim(0, "--new-key", "--selector", "postern2")
+	records[second.Name] = second.Record
+	if l, _ := dkim(0); !l.On || l.Record != second.Record || b.mailbox().Signing.Selector != "postern2" || b.mailbox().Secrets.NextDKIMKey != "" {
+		t.Errorf("with its record: %+v", l)
 	}
 	text, err := mailmsg.NewDKIMKey()
 	if err != nil {
@@ -93,7 +104,7 @@ func TestO7_DKIMIsOnOnceItsRecordIsInDNS(t *testing.T) {
 	if l, _ := dkim(0, "--key-file", file, "--selector", "given", "--no-check"); !l.On || l.InDNS || b.mailbox().Secrets.DKIMKey != strings.TrimRight(text, "\n") {
 		t.Errorf("a key of one's own, not looked for: %+v", l)
 	}
-	if _, told := dkim(1, "--key-file", file+"x"); !strings.Contains(told, "--key-file") {
+	if _, told := dkim(1, "--selector", "missing", "--key-file", file+"x"); !strings.Contains(told, "--key-file") {
 		t.Errorf("a file that is not there: %s", told)
 	}
 }
