@@ -263,7 +263,7 @@ func TestP9_OtherSitesCannotPost(t *testing.T) {
 	mine := r.open(ann, "Hello", "Hi.")
 	in := r.signIn(ann)
 	for _, route := range routes(t) {
-		if route.Method != "POST" {
+		if route.Method != "POST" || strings.HasPrefix(route.Path, "/stop/") { // whoever has that link may press it; TestO7 has it
 			continue
 		}
 		path := strings.NewReplacer(":secret", r.link(ann, desk.LinkSignIn, time.Hour), ":number", fmt.Sprint(mine.Number)).Replace(route.Path)
