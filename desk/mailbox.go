@@ -39,9 +39,9 @@ type Mailbox struct {
 
 // Signing says how we sign mail by DKIM ourselves (RFC 6376), where the mail server does not do that.
 type Signing struct {
-	Selector string `json:"selector"` // names the key; empty: there is none
-	On       bool   `json:"on"`       // mail is signed with it
-	Next     string `json:"next,omitempty"`     // names the key that takes its place once its record is in DNS
+	Selector string `json:"selector"`       // names the key; empty: there is none
+	On       bool   `json:"on"`             // mail is signed with it
+	Next     string `json:"next,omitempty"` // names the key that takes its place once its record is in DNS
 }
 
 // MailboxSecrets are what signs in. They are stored encrypted and never shown.

@@ -154,7 +154,7 @@ func TestCheck(t *testing.T) {
 		"oauth-tenant":     {Provider: desk.OAuthMicrosoft, ClientID: "x", Tenant: "a/b"},
 		"oauth-auth-url":   {Provider: desk.OAuthCustom, ClientID: "x", TokenURL: on},
 		"oauth-token-url":  {Provider: desk.OAuthCustom, ClientID: "x", AuthURL: on, TokenURL: "http://id.example/"},
-		"oauth-device-url": {Provider: desk.OAuthCustom, ClientID: "x", TokenURL: on, DeviceURL: "https://u:p@id.example"},
+		"oauth-device-url": {Provider: desk.OAuthCustom, ClientID: "x", TokenURL: on, DeviceURL: "https://id.example/#part"},
 	} {
 		if e, ok := errors.AsType[*desk.Error](Check(o)); !ok || e.Field != field {
 			t.Errorf("%s: %v", field, Check(o))

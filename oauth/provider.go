@@ -34,8 +34,8 @@ func Check(o desk.OAuth) error {
 			continue
 		}
 		parsed, err := url.Parse(u.url)
-		if err != nil || parsed.Host == "" || parsed.User != nil || parsed.Scheme != "https" && !(parsed.Scheme == "http" && loopback(parsed.Hostname())) {
-			return desk.Refuse(u.flag, "it must be an https:// URL")
+		if err != nil || parsed.Host == "" || parsed.User != nil || strings.Contains(u.url, "#") || parsed.Scheme != "https" && !(parsed.Scheme == "http" && loopback(parsed.Hostname())) {
+			return desk.Refuse(u.flag, "it must be an https:// URL without #")
 		}
 	}
 	return nil
