@@ -86,11 +86,7 @@ and sends nothing. The exit status is 1 if something does not work; warnings lea
 }
 
 func (c *cli) mailboxTest(ctx context.Context, p *parts, address string) error {
-	org, err := p.db.FreshOrganisation(ctx)
-	if err != nil {
-		return err
-	}
-	mb, err := mailboxByAddress(org, address)
+	mb, err := p.mailbox(ctx, address)
 	if err != nil {
 		return err
 	}

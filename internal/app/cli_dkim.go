@@ -16,7 +16,6 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
-	"postern/store"
 )
 
 // dkimFlags say what the command dkim is to do.
@@ -62,16 +61,12 @@ type dkimLine struct {
 }
 
 func (c *cli) dkim(ctx context.Context, p *parts, address string, f dkimFlags) error {
-	org, err := p.db.FreshOrganisation(ctx)
-	if err != nil {
-		return err
-	}
-	mb, err := mailboxByAddress(org, address)
+	mb, err := p.mailbox(ctx, address)
 	if err != nil {
 		return err
 	}
 	if f.off {
-		if err := signing(ctx, p, mb, func(m *desk.Mailbox) { m.Signing.On = false }); err != nil {
+		if err := changeMailbox(ctx, p, address, func(m *desk.Mailbox) error { m.Signing.On = false; return nil }, nil); err != nil {
 			return err
 		}
 		return c.sayDKIM(dkimLine{Address: mb.Address, Text: "Mail of " + mb.Address + " is no longer signed here."})
@@ -91,13 +86,14 @@ func (c *cli) dkim(ctx context.Context, p *parts, address string, f dkimFlags) e
 	inUse := mb.Signing.On && mb.Signing.Selector == name && mb.Secrets.DKIMKey == text
 	replaces := mb.Signing.On && !inUse && !line.InDNS && !f.force // the key in use stays until then
 	line.On = line.InDNS || f.force || inUse || replaces
-	if storing := signing(ctx, p, mb, func(m *desk.Mailbox) {
+	if storing := changeMailbox(ctx, p, address, func(m *desk.Mailbox) error {
 		if replaces {
 			m.Signing.Next, m.Secrets.NextDKIMKey = name, text
 		} else {
 			m.Signing, m.Secrets.DKIMKey, m.Secrets.NextDKIMKey = desk.Signing{Selector: name, On: line.On}, text, ""
 		}
-	}); storing != nil {
+		return nil
+	}, nil); storing != nil {
 		return storing
 	}
 	until := "Nothing is signed yet."
@@ -155,12 +151,6 @@ func (c *cli) published(ctx context.Context, key mailmsg.DKIMKey) (bool, error) 
 		return false, nil
 	}
 	return key.PublishedIn(records), err
-}
-
-func signing(ctx context.Context, p *parts, mb desk.Mailbox, change func(*desk.Mailbox)) error {
-	return p.db.Update(ctx, func(tx *store.Tx) error {
-		return tx.ChangeMailbox(ctx, mb.ID, func(m *desk.Mailbox) error { change(m); return nil })
-	})
 }
 
 func (c *cli) sayDKIM(l dkimLine) error {

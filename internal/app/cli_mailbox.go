@@ -116,11 +116,7 @@ func (c *cli) pauseCommand(name, short string, paused bool) *cobra.Command {
 
 // changeMailbox changes the mailbox with an address and stores it, if check has nothing against it (nil: is not asked).
 func changeMailbox(ctx context.Context, p *parts, address string, change func(*desk.Mailbox) error, check func(desk.Mailbox) error) error {
-	org, err := p.db.FreshOrganisation(ctx)
-	if err != nil {
-		return err
-	}
-	mb, err := mailboxByAddress(org, address)
+	mb, err := p.mailbox(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -149,11 +145,7 @@ func changeMailbox(ctx context.Context, p *parts, address string, change func(*d
 
 func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) error {
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
-		org, err := p.db.FreshOrganisation(ctx)
-		if err != nil {
-			return err
-		}
-		former, err := mailboxByAddress(org, address)
+		former, err := p.mailbox(ctx, address)
 		if err != nil {
 			return err
 		}
@@ -409,6 +401,15 @@ func folderNames(folders []mailconn.Folder) string {
 
 // note tells something on stderr, so that stdout holds results alone.
 func (c *cli) note(format string, args ...any) { fmt.Fprintf(c.env.Stderr, format+"\n", args...) }
+
+// mailbox finds a mailbox by its address or id, as it is stored now.
+func (p *parts) mailbox(ctx context.Context, address string) (desk.Mailbox, error) {
+	org, err := p.db.FreshOrganisation(ctx)
+	if err != nil {
+		return desk.Mailbox{}, err
+	}
+	return mailboxByAddress(org, address)
+}
 
 func mailboxByAddress(org *store.Organisation, address string) (desk.Mailbox, error) {
 	email, _ := desk.NormalizeEmail(address)

@@ -106,11 +106,7 @@ for it. The answer comes to a port of 127.0.0.1. Where this machine has no brows
 }
 
 func (c *cli) authorise(ctx context.Context, p *parts, address string, device bool, port int, wait time.Duration) error {
-	org, err := p.db.FreshOrganisation(ctx)
-	if err != nil {
-		return err
-	}
-	mb, err := mailboxByAddress(org, address)
+	mb, err := p.mailbox(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -45,11 +45,7 @@ type probed struct {
 }
 
 func (c *cli) probe(ctx context.Context, p *parts, address string, wait time.Duration) error {
-	org, err := p.db.FreshOrganisation(ctx)
-	if err != nil {
-		return err
-	}
-	mb, err := mailboxByAddress(org, address)
+	mb, err := p.mailbox(ctx, address)
 	if err != nil {
 		return err
 	}

@@ -111,11 +111,7 @@ func (c *cli) calibrate(ctx context.Context, p *parts, address string, r desk.Re
 	if err := r.Check(); err != nil {
 		return err
 	}
-	org, err := p.db.FreshOrganisation(ctx)
-	if err != nil {
-		return err
-	}
-	mb, err := mailboxByAddress(org, address)
+	mb, err := p.mailbox(ctx, address)
 	if err != nil {
 		return err
 	}

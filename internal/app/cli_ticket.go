@@ -31,11 +31,7 @@ func (c *cli) ticketCommand() *cobra.Command {
 				}
 				in := tickets.AgentTicket{Contact: who.ID, Source: desk.FromCLI, Subject: subject, Text: text, Mail: mail}
 				if mailbox != "" {
-					org, err := p.db.FreshOrganisation(ctx)
-					if err != nil {
-						return err
-					}
-					mb, err := mailboxByAddress(org, mailbox)
+					mb, err := p.mailbox(ctx, mailbox)
 					if err != nil {
 						return err
 					}
