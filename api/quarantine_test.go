@@ -111,7 +111,7 @@ func TestI5_MailboxesTellHowTheirFoldersAre(t *testing.T) {
 		ok(t, c.ingest.SetProblem(t.Context(), lease, "Done", desk.Inbox, "The folder is gone. Bring it back."))
 		var list items[map[string]any]
 		c.want(200, "GET", "/api/v1/mailboxes", nil, &list)
-		c.fields("a mailbox", list.Items[0], "id address aliases name paused created_at folders sub_address subject_tag sent_opens form_senders receiver")
+		c.fields("a mailbox", list.Items[0], "id address aliases name paused created_at folders sub_address subject_tag sent_opens policy form_senders receiver")
 		folders := list.Items[0]["folders"].([]any)
 		if len(folders) != 2 {
 			t.Fatalf("%v", folders)

@@ -156,6 +156,7 @@ type mailboxView struct {
 	SubAddress  bool         `json:"sub_address" doc:"Whether reply addresses and envelope senders carry a signed token."`
 	SubjectTag  bool         `json:"subject_tag" doc:"Whether the subjects of answers carry a signed tag."`
 	SentOpens   bool         `json:"sent_opens" doc:"Whether a conversation that an agent begins in the mail client becomes a ticket."`
+	Policy      desk.Policy  `json:"policy" doc:"How it works with agents and customers."`
 	FormSenders []string     `json:"form_senders" doc:"Under which addresses web forms elsewhere mail what people typed: their Reply-To counts as the sender."`
 	Receiver    receiverView `json:"receiver" doc:"On whose word senders count as proved."`
 	Folders     []folderView `json:"folders" doc:"Those that are read, or were."`
@@ -188,7 +189,7 @@ type folderView struct {
 }
 
 func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
-	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, m.SentOpens, orEmpty(m.FormSenders), viewReceiver(m.Receiver), []folderView{}}
+	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, m.SentOpens, m.Policy, orEmpty(m.FormSenders), viewReceiver(m.Receiver), []folderView{}}
 	for _, f := range folders {
 		if f.MailboxID == m.ID {
 			v.Folders = append(v.Folders, folderView{f.Name, f.Role, m.Reads(f), f.Seen, f.PassedOver, f.Generation, f.Problem})

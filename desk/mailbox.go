@@ -31,6 +31,7 @@ type Mailbox struct {
 	FormSenders []string
 	Receiver    Receiver
 	Signing     Signing
+	Policy      Policy
 	Pipeline    string
 	Paused      bool
 	TriedAt     time.Time // when an operator last had it read at once, however long it was to wait after a failure

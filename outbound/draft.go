@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -61,7 +62,7 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	if row.Wording != "" {
 		return t, json.Unmarshal([]byte(row.Wording), &t)
 	}
-	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: org.Settings.DefaultLanguage, BaseURL: w.BaseURL, SubAddress: mb.SubAddress, SubjectTag: mb.SubjectTag}
+	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: cmp.Or(mb.Policy.Language, org.Settings.DefaultLanguage), BaseURL: w.BaseURL, SubAddress: mb.SubAddress, SubjectTag: mb.SubjectTag}
 	if t.From == "" {
 		t.From = t.Portal
 	}

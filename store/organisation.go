@@ -149,7 +149,7 @@ func (db *DB) mailboxes(ctx context.Context, x statements, which string, args ..
 	return collect(ctx, x, func(row scanner) (m desk.Mailbox, err error) {
 		var secrets []byte
 		if err = row.Scan(packed[desk.OAuth]{&m.OAuth}, &m.ID, &m.Address, packed[[]string]{&m.Aliases}, &m.Name, &m.IMAP, &m.SMTP, &secrets, millis{&m.Since},
-			&m.Sent, packed[[]string]{&m.Folders}, &m.MIDDomain, &m.SubAddress, &m.SubjectTag, &m.SentOpens, packed[[]string]{&m.FormSenders}, &m.Receiver.Profile, &m.Receiver.AuthServID, &m.Receiver.Hops, &m.Receiver.DKIM, packed[desk.Signing]{&m.Signing}, millis{&m.Receiver.CalibratedAt},
+			&m.Sent, packed[[]string]{&m.Folders}, &m.MIDDomain, &m.SubAddress, &m.SubjectTag, &m.SentOpens, packed[[]string]{&m.FormSenders}, &m.Receiver.Profile, &m.Receiver.AuthServID, &m.Receiver.Hops, &m.Receiver.DKIM, packed[desk.Signing]{&m.Signing}, packed[desk.Policy]{&m.Policy}, millis{&m.Receiver.CalibratedAt},
 			&m.Pipeline, &m.Paused, millis{&m.TriedAt}, millis{&m.CreatedAt}); err != nil {
 			return m, err
 		}
@@ -159,7 +159,7 @@ func (db *DB) mailboxes(ctx context.Context, x statements, which string, args ..
 		}
 		return m, json.Unmarshal(plain, &m.Secrets)
 	}, `SELECT oauth, id, address, aliases, name, imap, smtp, secrets, since, sent_folder, folders, mid_domain, sub_address, subject_tag, sent_opens, form_senders,
-		authserv_profile, authserv_id, authserv_hops, dkim_fallback, signing, calibrated_at, pipeline, paused, tried_at, created_at FROM mailboxes `+which, args...)
+		authserv_profile, authserv_id, authserv_hops, dkim_fallback, signing, policy, calibrated_at, pipeline, paused, tried_at, created_at FROM mailboxes `+which, args...)
 }
 
 // ChangeMailbox changes a mailbox as it is now: what somebody else has changed meanwhile stays.
@@ -184,14 +184,14 @@ func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
 		return err
 	}
 	_, taken, err := tx.unlessTaken(ctx, `INSERT INTO mailboxes (id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused,
-			authserv_profile, authserv_id, authserv_hops, dkim_fallback, calibrated_at, created_at, subject_tag, folders, form_senders, tried_at, signing, oauth, sent_opens)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+			authserv_profile, authserv_id, authserv_hops, dkim_fallback, calibrated_at, created_at, subject_tag, folders, form_senders, tried_at, signing, oauth, sent_opens, policy)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
 		ON CONFLICT (id) DO UPDATE SET address = $2, aliases = $3, name = $4, imap = $5, smtp = $6, secrets = $7, since = $8,
 			sent_folder = $9, mid_domain = $10, sub_address = $11, pipeline = $12, paused = $13,
-			authserv_profile = $14, authserv_id = $15, authserv_hops = $16, dkim_fallback = $17, calibrated_at = $18, subject_tag = $20, folders = $21, form_senders = $22, tried_at = $23, signing = $24, oauth = $25, sent_opens = $26`,
+			authserv_profile = $14, authserv_id = $15, authserv_hops = $16, dkim_fallback = $17, calibrated_at = $18, subject_tag = $20, folders = $21, form_senders = $22, tried_at = $23, signing = $24, oauth = $25, sent_opens = $26, policy = $27`,
 		m.ID, m.Address, pack(m.Aliases), m.Name, m.IMAP, m.SMTP, tx.db.seal(secrets), ms(m.Since),
 		m.Sent, m.MIDDomain, m.SubAddress, m.Pipeline, m.Paused,
-		m.Receiver.Profile, m.Receiver.AuthServID, m.Receiver.Hops, m.Receiver.DKIM, ms(m.Receiver.CalibratedAt), ms(m.CreatedAt), m.SubjectTag, pack(m.Folders), pack(m.FormSenders), ms(m.TriedAt), pack(m.Signing), pack(m.OAuth), m.SentOpens)
+		m.Receiver.Profile, m.Receiver.AuthServID, m.Receiver.Hops, m.Receiver.DKIM, ms(m.Receiver.CalibratedAt), ms(m.CreatedAt), m.SubjectTag, pack(m.Folders), pack(m.FormSenders), ms(m.TriedAt), pack(m.Signing), pack(m.OAuth), m.SentOpens, pack(m.Policy))
 	if err != nil {
 		if taken {
 			return &desk.Error{Kind: desk.Conflict, Field: "address", Text: "there is a mailbox with the address " + m.Address}

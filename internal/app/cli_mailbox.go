@@ -27,6 +27,7 @@ type mailboxFlags struct {
 	authServHops                                                               int
 	dkimFallback                                                               bool
 	oauth                                                                      oauthFlags
+	policy                                                                     policyFlags
 }
 
 func (c *cli) mailboxCommand() *cobra.Command {
@@ -84,6 +85,7 @@ by their MX records; others by what the domain says itself (SRV records).
 		fl.IntVar(&f.authServHops, "authserv-hops", 0, "how many Received lines stand above what it writes, at most")
 		fl.BoolVar(&f.dkimFallback, "dkim-fallback", false, "where it writes nothing, verify DKIM signatures of the sender's own domain here")
 		f.oauth.define(cmd)
+		f.policy.define(cmd)
 		fl.BoolVar(&f.noCheck, "no-check", false, "store it without trying to reach it")
 	}
 	list := c.listFlag(&cobra.Command{
@@ -283,6 +285,9 @@ func (f mailboxFlags) change(mb *desk.Mailbox, given func(flag string) bool) (er
 	if err := f.changeReceiver(&mb.Receiver, given); err != nil {
 		return err
 	}
+	if err := f.policy.change(&mb.Policy, given); err != nil {
+		return err
+	}
 	former := mb.Secrets
 	if err := f.oauth.change(mb, given); err != nil {
 		return err
@@ -468,6 +473,8 @@ type mailboxLine struct {
 	SubjectTag bool `json:"subject_tag"`
 	// SentOpens tells whether what agents begin becomes a ticket.
 	SentOpens bool `json:"sent_opens"`
+	// Policy is how the mailbox works with agents and customers.
+	Policy desk.Policy `json:"policy"`
 	// Signing is how its mail is signed by DKIM here.
 	Signing desk.Signing `json:"signing"`
 	// FormSenders are addresses of web forms.
@@ -503,7 +510,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, Signing: m.Signing, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, Policy: m.Policy, Signing: m.Signing, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		var signIn string
 		l.SignIn, signIn = lineOfSignIn(m, grants)
 		from := "all"

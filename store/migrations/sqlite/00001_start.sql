@@ -47,6 +47,7 @@ CREATE TABLE mailboxes (
     sub_address      BOOLEAN NOT NULL,
     subject_tag      BOOLEAN NOT NULL,
     sent_opens       BOOLEAN NOT NULL,
+    policy           TEXT NOT NULL, -- how it works with agents and customers
     form_senders     TEXT NOT NULL,
     authserv_profile TEXT NOT NULL,
     authserv_id      TEXT NOT NULL,

@@ -1,0 +1,33 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/text/language"
+
+	"postern/desk"
+)
+
+// policyFlags are how a mailbox works with agents and customers, on the command line.
+type policyFlags struct {
+	language string
+}
+
+func (f *policyFlags) define(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
+}
+
+// change puts the given flags into a mailbox's policy.
+func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error {
+	if given("language") {
+		if p.Language = ""; f.language != "" {
+			tag, err := language.Parse(f.language)
+			if err != nil {
+				return fmt.Errorf("--language: %q is not a language such as en or pt-BR", f.language)
+			}
+			p.Language = tag.String()
+		}
+	}
+	return nil
+}
