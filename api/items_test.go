@@ -84,10 +84,10 @@ func TestATicketIsMailedIfAsked(t *testing.T) {
 		}
 		var outbox items[map[string]any]
 		c.want(200, "GET", "/api/v1/outbox?state=pending", nil, &outbox)
-		if len(outbox.Items) != 1 {
+		if len(outbox.Items) != 2 || outbox.Items[0]["kind"] != string(desk.SentCopy) || outbox.Items[0]["subject_id"] != message["id"] {
 			t.Fatalf("the outbox has %v", outbox.Items)
 		}
-		row := outbox.Items[0]
+		row := outbox.Items[1]
 		c.fields("a row", row, "id kind state mailbox_id ticket_id subject_id recipient message_id attempt unknowns next_try last_error created_at")
 		if row["kind"] != string(desk.ReplyMail) || row["state"] != "pending" || row["recipient"] != "ann@acme.example" || row["ticket_id"] != ticket["id"] || row["subject_id"] != message["id"] ||
 			row["mailbox_id"] != ticket["mailbox_id"] || row["message_id"] != message["message_id"] || row["attempt"] != 0.0 || row["last_error"] != "" {

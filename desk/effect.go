@@ -18,6 +18,7 @@ const (
 	PasswordMail    EffectKind = "mail.password"        // a link to set a new password by
 	PutInInbox      EffectKind = "mailbox.append"       // a customer's message, into the agents' inbox
 	NoticeInInbox   EffectKind = "mailbox.notice"       // what agents and operators must know, into their inbox
+	SentCopy        EffectKind = "mailbox.sent"         // an agent's answer that was mailed from here, into Sent
 )
 
 // Purposes of one-time links.
@@ -29,7 +30,7 @@ const (
 // Queue says which asynq queue carries the effect.
 func (k EffectKind) Queue() string {
 	switch k {
-	case PutInInbox, NoticeInInbox:
+	case PutInInbox, NoticeInInbox, SentCopy:
 		return QueueMailbox
 	case WelcomeMail, AcknowledgeMail:
 		return QueueAutomatic

@@ -5,4 +5,21 @@ package desk
 type Policy struct {
 	// Language is that of the mail to people who have chosen none, a BCP 47 tag such as "de"; empty: the settings' default.
 	Language string `json:"language"`
+	// SaveSent says whether what agents write outside the mailbox is put into its Sent folder too.
+	SaveSent SaveSent `json:"save_sent"`
+}
+
+// SaveSent is when a copy is put into Sent. The zero value is SaveSentAuto.
+type SaveSent string
+
+// The choices.
+const (
+	SaveSentAuto   SaveSent = "auto"   // where the provider has not saved one by itself
+	SaveSentAlways SaveSent = "always" // without looking for the provider's
+	SaveSentNever  SaveSent = "never"
+)
+
+// Known tells whether it is one of the choices.
+func (s SaveSent) Known() bool {
+	return s == "" || s == SaveSentAuto || s == SaveSentAlways || s == SaveSentNever
 }

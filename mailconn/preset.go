@@ -105,6 +105,19 @@ func PresetOf(host string) (Preset, bool) {
 	return all[i], true
 }
 
+// PresetOfBoth gives what is known of whoever runs both the host that mail is read from and the one that sends it.
+func PresetOfBoth(imapHost, smtpHost string) (Preset, bool) {
+	all := presets()
+	i := slices.IndexFunc(all, func(p Preset) bool {
+		_, sends, _ := strings.Cut(p.SMTP, "://")
+		return strings.TrimPrefix(p.IMAP, "imaps://") == strings.ToLower(imapHost) && sends == strings.ToLower(smtpHost)
+	})
+	if i < 0 {
+		return Preset{}, false
+	}
+	return all[i], true
+}
+
 // Resolver looks names up. A *net.Resolver is one.
 type Resolver interface {
 	LookupMX(ctx context.Context, name string) ([]*net.MX, error)

@@ -46,6 +46,8 @@ type wording struct {
 	BaseURL    string `json:"base_url"`
 	SubAddress bool   `json:"sub_address,omitempty"`
 	SubjectTag bool   `json:"subject_tag,omitempty"`
+	// To is whom a copy in Sent names.
+	To []string `json:"to,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
 	Values map[string]string `json:"values,omitempty"`
 	// Signature is the DKIM-Signature field of the mail, which has the time of its making in it; empty: it is not signed.
@@ -67,6 +69,8 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 		t.From = t.Portal
 	}
 	switch row.Kind {
+	case desk.SentCopy:
+		t.To, err = w.copiedTo(ctx, row)
 	case desk.WelcomeMail:
 		t.Values, err = w.snippets(ctx, t, row)
 	case desk.AcknowledgeMail:
@@ -136,6 +140,8 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 		return d, w.customerMessage(ctx, &d, t, mb, n, row)
 	case desk.ReplyMail:
 		return d, w.reply(ctx, &d, t, mb, n, row)
+	case desk.SentCopy:
+		return d, w.sentCopy(ctx, &d, t, mb, n, row)
 	case desk.WelcomeMail:
 		return d, w.welcome(ctx, &d, t, row)
 	case desk.AcknowledgeMail:
@@ -220,6 +226,13 @@ func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, as []desk.Attachme
 
 // reply is an agent's answer, to one customer.
 func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
+	d.To = []desk.Address{{Email: row.Recipient}}
+	w.replyTo(d, t, mb, row)
+	return w.answer(ctx, d, t, mb, n, row)
+}
+
+// answer is what an agent's answer says, to whomever it goes.
+func (w *Worker) answer(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
 	m, err := n.message(row)
 	if err != nil {
 		return err
@@ -231,8 +244,6 @@ func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, t wording, mb desk
 	if !ok {
 		return desk.Missing("ticket")
 	}
-	d.To = []desk.Address{{Email: row.Recipient}}
-	w.replyTo(d, t, mb, row)
 	w.thread(d, m)
 	if t.SubjectTag {
 		d.Subject += " " + mailmsg.SubjectTag(w.Keys.Token(mailmsg.ForSubject, string(mb.ID), string(row.TicketID)))

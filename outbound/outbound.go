@@ -430,6 +430,9 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 		row.State, row.LastError, row.DoneAt = desk.EffectSent, "", now
 		return row
 	}
+	if wait, ok := errors.AsType[*later](j.err); ok {
+		return postponed(row, wait.until)
+	}
 	refusal, refused := errors.AsType[*Refusal](j.err)
 	ambiguous := errors.Is(j.err, ErrAmbiguous)
 	if ambiguous {
@@ -449,8 +452,26 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 	return row
 }
 
+// postponed gives a row that could not be tried back as it was before the attempt.
+func postponed(row desk.Effect, until time.Time) desk.Effect {
+	row.Attempt--
+	row.NextTry = until
+	switch {
+	case row.Unknowns > 0:
+		row.State = desk.EffectUnknown
+	case row.Attempt > 0:
+		row.State = desk.EffectDeferred
+	default:
+		row.State = desk.EffectPending
+	}
+	return row
+}
+
 func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 	defer recovered(&err, ErrAmbiguous)
+	if j.row.Kind == desk.SentCopy {
+		return w.saveSent(ctx, j)
+	}
 	if j.row.Kind.Queue() == desk.QueueMailbox {
 		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)
 		return err
@@ -505,6 +526,8 @@ func (w *Worker) finish(ctx context.Context, row desk.Effect) error {
 	switch row.State {
 	case desk.EffectSent:
 		log.DebugContext(ctx, "sent")
+	case desk.EffectPending:
+		log.DebugContext(ctx, "waits", slog.Time("next_try", row.NextTry))
 	case desk.EffectFailed:
 		log.ErrorContext(ctx, "can't be sent", slog.String("error", row.LastError))
 	default:

@@ -33,7 +33,8 @@ type server struct {
 	senders []string // envelope senders, of each try
 	refuses func(sender string) error
 	put     []string
-	copies  bool // what is submitted appears in Sent
+	saved   []string // into other folders than INBOX: folder, flags and mail
+	copies  bool     // what is submitted appears in Sent
 	inSent  map[desk.MessageID]bool
 	looked  int
 	maybe   []bool                // what Append was told about a copy being there
@@ -76,7 +77,7 @@ func (s *server) Submit(_ context.Context, _ desk.Mailbox, from, to string, body
 }
 
 // Append takes a mail.
-func (s *server) Append(_ context.Context, _ desk.Mailbox, _ string, raw func(io.Writer) error, _ []string, _ time.Time, _ desk.MessageID, maybeThere bool) (uint32, uint32, error) {
+func (s *server) Append(_ context.Context, _ desk.Mailbox, folder string, raw func(io.Writer) error, flags []string, _ time.Time, _ desk.MessageID, maybeThere bool) (uint32, uint32, error) {
 	var b bytes.Buffer
 	if s.answers != nil {
 		if err := s.answers("INBOX"); err != nil {
@@ -86,6 +87,10 @@ func (s *server) Append(_ context.Context, _ desk.Mailbox, _ string, raw func(io
 	err := raw(&b)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if folder != "" {
+		s.saved = append(s.saved, fmt.Sprintln(folder, flags)+b.String())
+		return 1, 1, err
+	}
 	s.put, s.maybe = append(s.put, b.String()), append(s.maybe, maybeThere)
 	return 1, uint32(len(s.put)), err
 }
@@ -530,6 +535,10 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 		r.drain(desk.QueueMail)
 		r.drain(desk.QueueMailbox)
 		ours, put := r.sent()[0], r.server.put[0]
+		r.sentFolder()
+		r.pass(time.Minute)
+		r.drain(desk.QueueMailbox)
+		_, saved, _ := strings.Cut(r.server.saved[0], "\n")
 		uid := uint32(0)
 		outcome := func(role desk.FolderRole, raw string) desk.Outcome {
 			r.t.Helper()
@@ -576,6 +585,7 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 		}{
 			"the put mail in the inbox":      {desk.Inbox, put, desk.OwnCopy},
 			"the copy in Sent":               {desk.Sent, ours, desk.OwnCopy},
+			"the copy that we put there":     {desk.Sent, saved, desk.OwnCopy},
 			"a copy with other line folding": {desk.Sent, "X-Provider: x\r\n" + ours, desk.OwnCopy},
 			"our id with other words":        {desk.Inbox, strings.Replace(put, "it is broken", "pay me", 1), desk.Appended},
 			"our mark on a stranger's mail":  {desk.Inbox, "X-Postern-Loop: " + header(r.t, ours)["x-postern-loop"] + "\r\nFrom: eve@evil.example\r\nMessage-ID: <1@evil.example>\r\n\r\nhello", desk.NewTicket},

@@ -24,7 +24,7 @@ type finishing struct {
 	lead chan struct{}
 }
 
-// Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns and DoneAt. It fails with Conflict
+// Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns, Attempt and DoneAt. It fails with Conflict
 // if the claim was lost meanwhile. It waits for other rows' statements as long as ctx of their callers lasts.
 func (db *DB) Finish(ctx context.Context, e desk.Effect) error {
 	f := &finishing{row: e, done: make(chan struct{}), lead: make(chan struct{})}
@@ -82,11 +82,11 @@ func (db *DB) finishAll(ctx context.Context, batch []*finishing) (ended map[desk
 	values := make([][]any, len(batch))
 	for i, b := range batch {
 		e := b.row
-		values[i] = []any{e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), int64(e.Unknowns)}
+		values[i] = []any{e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), int64(e.Unknowns), int64(e.Attempt)}
 	}
 	list, args := rowsOf(values)
 	err = db.single(ctx, func(tx *Tx) error {
-		ids, err := collect(ctx, tx.x, scanID, `UPDATE outbox SET state = v.column4, last_error = v.column5, next_try = v.column6, done_at = v.column7, unknowns = v.column8
+		ids, err := collect(ctx, tx.x, scanID, `UPDATE outbox SET state = v.column4, last_error = v.column5, next_try = v.column6, done_at = v.column7, unknowns = v.column8, attempt = v.column9
 			FROM (VALUES `+list+`) AS v
 			WHERE outbox.id = v.column1 AND outbox.owner = v.column2 AND outbox.epoch = v.column3 AND outbox.state = 'sending' RETURNING outbox.id`, args...)
 		ended = make(map[desk.ID]bool, len(ids))

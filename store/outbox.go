@@ -193,6 +193,12 @@ func (r reads) Effects(ctx context.Context, state desk.EffectState, p Page) ([]d
 	return collect(ctx, r.x, scanEffect, `SELECT `+effectColumns+` FROM outbox WHERE ($1 = '' OR state = $1) AND id < $2 ORDER BY id DESC LIMIT $3`, state, p.before(), p.limit())
 }
 
+// EffectsOf lists the outbox rows of some kinds that carry a message of a ticket, in the order they were added.
+func (r reads) EffectsOf(ctx context.Context, ticket, message desk.ID, kinds ...desk.EffectKind) ([]desk.Effect, error) {
+	return collect(ctx, r.x, scanEffect, `SELECT `+effectColumns+` FROM outbox WHERE ticket_id = $1 AND subject_id = $2 AND kind IN (`+placeholders(3, len(kinds))+`) ORDER BY id`,
+		append([]any{ticket, message}, anys(kinds)...)...)
+}
+
 // EffectCounts counts the outbox rows by state.
 func (r reads) EffectCounts(ctx context.Context) (map[desk.EffectState]int64, error) {
 	counts := map[desk.EffectState]int64{}

@@ -46,6 +46,14 @@ type KnownID struct {
 	People    []string // whom that mail was from and to
 }
 
+// MessageIDsOf lists under which Message-IDs a message of ours is known in a mailbox.
+func (r reads) MessageIDsOf(ctx context.Context, mailbox, ticket, message desk.ID) ([]desk.MessageID, error) {
+	return collect(ctx, r.x, func(row scanner) (m desk.MessageID, err error) {
+		err = row.Scan(&m)
+		return m, err
+	}, `SELECT mid FROM message_ids WHERE mailbox_id = $1 AND ticket_id = $2 AND subject_id = $3 AND subject_id <> '' AND ours ORDER BY mid`, mailbox, ticket, message)
+}
+
 // KnownIDs tells which of the ids belong to tickets of the mailbox, in the order of mids.
 func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.MessageID) ([]KnownID, error) {
 	mids = usableIDs(mids)

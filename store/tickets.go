@@ -422,7 +422,7 @@ func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end s
 			ms[i].Delivery = worse(ms[i].Delivery, d)
 		}
 		return struct{}{}, err
-	}, `SELECT o.subject_id, o.state, o.last_error FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> ''
+	}, `SELECT o.subject_id, o.state, o.last_error FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice')
 		UNION ALL SELECT b.message_id, CAST($2 AS TEXT), b.reason FROM bounces b JOIN messages m ON m.id = b.message_id WHERE m.ticket_id = $1`, ticket, desk.EffectFailed)
 	return ms, err
 }

@@ -111,7 +111,8 @@ func (d *Desk) putInInbox(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m 
 	})
 }
 
-// mailCustomers sends an agent's message to the customers who take part in the ticket.
+// mailCustomers sends an agent's message to the customers who take part in the ticket, and has it appear in Sent, where colleagues look for
+// what was answered.
 func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, t desk.Ticket, m desk.Message) error {
 	if mb.SubjectTag {
 		token := d.keys.Token(mailmsg.ForSubject, string(mb.ID), string(t.ID))
@@ -119,6 +120,7 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 			return err
 		}
 	}
+	mailed := false
 	for _, p := range t.Participants {
 		if p.Role == desk.Mentioned || p.Email == "" || org.IsOurs(p.Email) {
 			continue
@@ -132,9 +134,19 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 		}); err != nil {
 			return err
 		}
+		mailed = true
 	}
-	return nil
+	if !mailed || mb.IMAP == "" || mb.Policy.SaveSent == desk.SaveSentNever {
+		return nil
+	}
+	return tx.AddEffect(ctx, desk.Effect{
+		ID: store.NewID(), Kind: desk.SentCopy, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, Recipient: mb.Address, MessageID: m.MessageID,
+		CreatedAt: m.CreatedAt, NextTry: m.CreatedAt.Add(copiedAfter),
+	})
 }
+
+// copiedAfter is when a copy of an answer in Sent is seen to first: by then the answer itself has left mostly.
+const copiedAfter = 10 * time.Second
 
 // rememberReplyAddress stores the token that a mail about a ticket carries in its Reply-To, before it goes out.
 func (d *Desk) rememberReplyAddress(ctx context.Context, tx *store.Tx, mb desk.Mailbox, ticket desk.ID, email string) error {

@@ -12,10 +12,12 @@ import (
 // policyFlags are how a mailbox works with agents and customers, on the command line.
 type policyFlags struct {
 	language string
+	saveSent string
 }
 
 func (f *policyFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
+	cmd.Flags().StringVar(&f.saveSent, "save-sent", string(desk.SaveSentAuto), "whether answers written outside the mailbox are put into its Sent folder: auto (where the provider does not do it), always or never")
 }
 
 // change puts the given flags into a mailbox's policy.
@@ -27,6 +29,11 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 				return fmt.Errorf("--language: %q is not a language such as en or pt-BR", f.language)
 			}
 			p.Language = tag.String()
+		}
+	}
+	if given("save-sent") {
+		if p.SaveSent = desk.SaveSent(f.saveSent); f.saveSent == "" || !p.SaveSent.Known() {
+			return fmt.Errorf("--save-sent: %q is none of auto, always and never", f.saveSent)
 		}
 	}
 	return nil

@@ -258,6 +258,7 @@ CREATE TABLE message_ids (
     people     TEXT NOT NULL,    -- whom that mail was from and to
     PRIMARY KEY (mailbox_id, mid, ticket_id)
 );
+CREATE INDEX message_ids_ours ON message_ids (subject_id) WHERE ours AND subject_id <> '';
 CREATE TABLE orphans (
     mailbox_id TEXT NOT NULL,
     mid        TEXT NOT NULL,
