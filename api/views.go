@@ -44,6 +44,7 @@ type ticketView struct {
 	MailboxID      *desk.ID           `json:"mailbox_id"`
 	ContactID      desk.ID            `json:"contact_id"`
 	CompanyID      *desk.ID           `json:"company_id"`
+	AssigneeID     *desk.ID           `json:"assignee_id" doc:"The agent it is assigned to; null: nobody."`
 	Source         desk.Source        `json:"source" doc:"An open set: mail, form, portal, api, console, cli, …"`
 	CreatedAt      time.Time          `json:"created_at"`
 	LastActivityAt time.Time          `json:"last_activity_at"`
@@ -53,7 +54,7 @@ type ticketView struct {
 
 func viewTicket(t desk.Ticket) ticketView {
 	v := ticketView{
-		t.ID, t.Number, t.Subject, t.Pipeline, t.Status, orNull(t.MailboxID), t.ContactID, orNull(t.CompanyID), t.Source,
+		t.ID, t.Number, t.Subject, t.Pipeline, t.Status, orNull(t.MailboxID), t.ContactID, orNull(t.CompanyID), orNull(t.AssigneeID), t.Source,
 		t.CreatedAt, t.LastActivityAt, orEmpty(t.Participants), t.Properties,
 	}
 	if v.Properties == nil {

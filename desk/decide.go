@@ -21,6 +21,11 @@ type Facts struct {
 	Verified  bool   // From is proved (tier V1), by Receiver.Vouches
 	Vouched   string // why it is, or why not
 
+	Agent    *KnownAgent   // whose personal address it is from
+	AtAgent  *AgentAddress // what the address that it came to was made for, if that was for an agent
+	Words    AgentWords    // what of it would go out from there
+	OfNotice bool          // it is a machine's, about a notification to an agent
+
 	Begins []Address // whom an agent writes to who begins a conversation, by Mailbox.Begins
 
 	Flood int // how many tickets its sender has opened within an hour, if those are too many
@@ -72,6 +77,9 @@ func Decide(f Facts) Decision {
 		return settled(Duplicate, "the same mail is there already")
 	case f.Role == Sent:
 		return decideSent(f)
+	}
+	if d, ok := decideAgent(f); ok {
+		return d
 	}
 	return decideInbox(f)
 }

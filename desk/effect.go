@@ -14,6 +14,7 @@ const (
 	WelcomeMail     EffectKind = "mail.welcome"
 	AcknowledgeMail EffectKind = "mail.acknowledgement" // that a new ticket has come
 	ReplyMail       EffectKind = "mail.reply"           // an agent's answer, to a customer
+	NotifyMail      EffectKind = "mail.notification"    // a customer's message, to an agent
 	SignInMail      EffectKind = "mail.sign-in"         // a link to sign in by
 	PasswordMail    EffectKind = "mail.password"        // a link to set a new password by
 	PutInInbox      EffectKind = "mailbox.append"       // a customer's message, into the agents' inbox
@@ -32,7 +33,7 @@ func (k EffectKind) Queue() string {
 	switch k {
 	case PutInInbox, NoticeInInbox, SentCopy:
 		return QueueMailbox
-	case WelcomeMail, AcknowledgeMail:
+	case WelcomeMail, AcknowledgeMail, NotifyMail:
 		return QueueAutomatic
 	default:
 		return QueueMail
@@ -98,8 +99,8 @@ type Effect struct {
 	Kind      EffectKind
 	MailboxID ID
 	TicketID  ID
-	SubjectID ID // the message it carries; empty for mail about a person
-	ContactID ID
+	SubjectID ID     // the message it carries; empty for mail about a person
+	ContactID ID     // whom it is for; of a notification, the agent
 	Recipient string // envelope recipient; for what goes into the inbox the mailbox's address
 	Template  string // which text; empty where the kind has one only
 	Trust     Trust  // how sure we are of the recipient (a V0 recipient gets neutral text only)

@@ -21,6 +21,8 @@ func Accept(f Facts, t Ticket, a Acceptance) Decision {
 	switch {
 	case f.Mail.Class != Human && f.Mail.Class != List:
 		d.Author, reason = System, fmt.Sprintf("internal: it is %s mail", f.Mail.Class)
+	case f.Agent != nil: // it shows an address that is no customer's business
+		reason = "internal: it is from an agent's own address"
 	case a.Internal:
 		reason = "internal: so the agent said"
 	case a.AddSender:
@@ -28,7 +30,7 @@ func Accept(f Facts, t Ticket, a Acceptance) Decision {
 	case slices.ContainsFunc(slices.Concat([]Address{f.Mail.From}, f.Mail.To, f.Mail.Cc), func(x Address) bool { return TakesPart(t.Participants, x.Email) }):
 		d.Internal, reason = false, "it is from or to a customer of the ticket"
 	}
-	if f.FromOurs && d.Author == Customer {
+	if (f.FromOurs || f.Agent != nil) && d.Author == Customer {
 		d.Author = Agent
 	}
 	d.Reasons = append(slices.Clone(d.Reasons), d.Reason, reason)
@@ -54,6 +56,8 @@ func Split(f Facts, by string) (Decision, error) {
 	switch {
 	case f.FromOurs:
 		return Decision{}, Refuse("id", "it says it comes from our own address %s, which is no customer's; accept or discard it", f.Mail.From.Email)
+	case f.Agent != nil:
+		return Decision{}, Refuse("id", "it is from the agent %s, who is no customer; accept or discard it", f.Agent.Name)
 	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
 		return Decision{}, Refuse("id", "it does not say clearly who it is from, so there is nobody to open a ticket for; name the address of its customer, or accept or discard it")
 	}

@@ -16,6 +16,7 @@ type Ticket struct {
 	MailboxID      ID     // empty until the ticket has a conversation in a mailbox
 	ContactID      ID     // the requester
 	CompanyID      ID     // the requester's primary company when the ticket was made; empty: none
+	AssigneeID     ID     // the agent it is assigned to; empty: nobody
 	Source         Source
 	Properties     map[string]string
 	Participants   []Participant

@@ -104,6 +104,8 @@ func (g *Ingest) submitted(ctx context.Context, e desk.LedgerEntry) (org *store.
 	}
 	if s, held = submission(form, post); held == "" && org.IsOurs(s.Email) {
 		held = "it names our own address " + s.Email + " as the customer's"
+	} else if held == "" && org.Inside(s.Email) {
+		held = "it names " + s.Email + " as the customer's address, which is an agent's"
 	}
 	return org, form, s, held, nil
 }

@@ -119,8 +119,8 @@ func (g *Ingest) splitForm(ctx context.Context, e desk.LedgerEntry, customer des
 	switch {
 	case why != "":
 		return e, desk.Refuse("address", "%s; name the address of its customer", why)
-	case org.IsOurs(s.Email):
-		return e, desk.Refuse("address", "%s is our own address", s.Email)
+	case org.Inside(s.Email):
+		return e, desk.Refuse("address", "%s is our own address or an agent's", s.Email)
 	}
 	var split desk.LedgerEntry // not e, from which the transaction may have to run again
 	err = g.DB.Update(ctx, func(tx *store.Tx) (err error) {

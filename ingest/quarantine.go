@@ -32,8 +32,8 @@ func (g *Ingest) DeliverRaw(ctx context.Context, id desk.ID, customer desk.Addre
 	if err != nil {
 		return e, err
 	}
-	if org.IsOurs(customer.Email) {
-		return e, desk.Refuse("address", "%s is our own address", customer.Email)
+	if org.Inside(customer.Email) {
+		return e, desk.Refuse("address", "%s is our own address or an agent's", customer.Email)
 	}
 	file, err := g.rawFile(ctx, e)
 	if err != nil {

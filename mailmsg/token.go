@@ -21,6 +21,9 @@ const (
 	ForRoot    Purpose = "root"    // the first Reference of a ticket: mailbox, ticket
 	ForReply   Purpose = "reply"   // a Reply-To address: mailbox, ticket, recipient
 	ForSubject Purpose = "subject" // a tag in a subject: mailbox, ticket
+	ForAgent   Purpose = "agent"   // where an agent answers a customer: mailbox, ticket, agent
+	ForNote    Purpose = "note"    // where an agent writes a note: mailbox, ticket, agent
+	ForNotice  Purpose = "notice"  // the Message-ID of a notification: mailbox, ticket, agent, message
 	ForBounce  Purpose = "bounce"  // the envelope sender of our mail: mailbox, recipient
 	ForStop    Purpose = "stop"    // a link that ends automatic mail: contact, recipient
 	ForLoop    Purpose = "loop"    // the mark on our own mail: its Message-ID

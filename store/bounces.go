@@ -11,6 +11,7 @@ import (
 type Sending struct {
 	SubjectID desk.ID // the message it carried; empty for mail about a person
 	Recipient string
+	Notice    bool // it told an agent of a customer's message
 	Token     bool // under an envelope sender of its own: what is reported about it comes there
 }
 
@@ -45,11 +46,11 @@ func (r reads) SentAs(ctx context.Context, mailbox desk.ID, mid desk.MessageID) 
 		return nil, nil
 	}
 	out, err := collect(ctx, r.x, func(row scanner) (s Sending, err error) {
-		err = row.Scan(&s.SubjectID, &s.Recipient, &s.Token)
+		err = row.Scan(&s.SubjectID, &s.Recipient, &s.Token, &s.Notice)
 		return s, err
-	}, `SELECT subject_id, recipient, bounce_token <> '' FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND queue <> $3
-		UNION SELECT o.subject_id, o.recipient, o.bounce_token <> '' FROM message_ids k JOIN outbox o ON o.ticket_id = k.ticket_id AND o.subject_id = k.subject_id
-			WHERE k.mailbox_id = $1 AND k.mid = $2 AND k.ours AND k.subject_id <> '' AND o.attempt > 0 AND o.queue <> $3`, mailbox, storedID(mid), desk.QueueMailbox)
+	}, `SELECT subject_id, recipient, bounce_token <> '', kind = $4 FROM outbox WHERE mailbox_id = $1 AND message_id = $2 AND attempt > 0 AND queue <> $3
+		UNION SELECT o.subject_id, o.recipient, o.bounce_token <> '', FALSE FROM message_ids k JOIN outbox o ON o.ticket_id = k.ticket_id AND o.subject_id = k.subject_id
+			WHERE k.mailbox_id = $1 AND k.mid = $2 AND k.ours AND k.subject_id <> '' AND o.attempt > 0 AND o.queue <> $3 AND o.kind <> $4`, mailbox, storedID(mid), desk.QueueMailbox, desk.NotifyMail)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (r reads) SentAs(ctx context.Context, mailbox desk.ID, mid desk.MessageID) 
 
 // NoteBounce stores that a mail did not reach its recipient. Of several reports about one the last counts.
 func (tx *Tx) NoteBounce(ctx context.Context, s Sending, reason string, at time.Time) error {
-	if s.SubjectID == "" {
+	if s.SubjectID == "" || s.Notice {
 		return nil
 	}
 	return tx.exec(ctx, `INSERT INTO bounces (message_id, recipient, reason, at) VALUES ($1, $2, $3, $4)

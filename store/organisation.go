@@ -16,6 +16,7 @@ type Organisation struct {
 	Settings   desk.Settings
 	Mailboxes  []desk.Mailbox
 	Forms      []desk.Form
+	Agents     []desk.KnownAgent
 	checked    time.Time
 }
 
@@ -107,6 +108,9 @@ func (db *DB) loadOrganisation(ctx context.Context, generation int64, checked ti
 		return nil, err
 	}
 	if org.Mailboxes, err = db.mailboxes(ctx, db.x, `ORDER BY id`); err != nil {
+		return nil, err
+	}
+	if org.Agents, err = db.agents(ctx); err != nil {
 		return nil, err
 	}
 	org.Forms, err = db.forms(ctx, db.x, `ORDER BY id`)

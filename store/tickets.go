@@ -30,7 +30,7 @@ func seen(s desk.Scope) string {
 	return `NOT m.internal`
 }
 
-const ticketColumns = `t.id, t.number, t.subject, t.pipeline, t.status, t.mailbox_id, t.contact_id, t.company_id, t.source, t.properties,
+const ticketColumns = `t.id, t.number, t.subject, t.pipeline, t.status, t.mailbox_id, t.contact_id, t.company_id, t.assignee_id, t.source, t.properties,
 	t.created_at, t.last_activity_at, t.last_customer`
 
 func scanTicket(row scanner) (t desk.Ticket, err error) {
@@ -40,7 +40,7 @@ func scanTicket(row scanner) (t desk.Ticket, err error) {
 
 func ticketFields(t *desk.Ticket) []any {
 	return []any{
-		&t.ID, &t.Number, &t.Subject, &t.Pipeline, &t.Status, &t.MailboxID, &t.ContactID, &t.CompanyID, &t.Source,
+		&t.ID, &t.Number, &t.Subject, &t.Pipeline, &t.Status, &t.MailboxID, &t.ContactID, &t.CompanyID, &t.AssigneeID, &t.Source,
 		packed[map[string]string]{&t.Properties}, millis{&t.CreatedAt}, millis{&t.LastActivityAt}, &t.LastCustomer,
 	}
 }
@@ -237,9 +237,9 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 		t.Properties = map[string]string{}
 	}
 	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
-		created_at, last_activity_at, last_customer, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE, '')`,
+		created_at, last_activity_at, last_customer, assignee_id, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, FALSE, '')`,
 		t.ID, t.Number, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
-		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer); err != nil {
+		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID); err != nil {
 		return err
 	}
 	for _, p := range t.Participants {
@@ -257,13 +257,13 @@ func (tx *Tx) AddParticipant(ctx context.Context, ticket desk.ID, p desk.Partici
 		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role)
 }
 
-// ChangeTicket stores a ticket's subject, pipeline, status, mailbox, properties and times.
+// ChangeTicket stores a ticket's subject, pipeline, status, mailbox, assignee, properties and times.
 func (tx *Tx) ChangeTicket(ctx context.Context, t desk.Ticket) error {
 	if t.Properties == nil {
 		t.Properties = map[string]string{}
 	}
-	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8 WHERE id = $1`,
-		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer)
+	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8, assignee_id = $9 WHERE id = $1`,
+		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID)
 }
 
 // AddConversation stores a new conversation.
@@ -422,7 +422,7 @@ func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end s
 			ms[i].Delivery = worse(ms[i].Delivery, d)
 		}
 		return struct{}{}, err
-	}, `SELECT o.subject_id, o.state, o.last_error FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice')
+	}, `SELECT o.subject_id, o.state, o.last_error FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice', 'mail.notification')
 		UNION ALL SELECT b.message_id, CAST($2 AS TEXT), b.reason FROM bounces b JOIN messages m ON m.id = b.message_id WHERE m.ticket_id = $1`, ticket, desk.EffectFailed)
 	return ms, err
 }
@@ -508,17 +508,20 @@ type ReplyToken struct {
 	MailboxID desk.ID
 	TicketID  desk.ID
 	Email     string
+	AgentID   desk.ID // of an agent's address
+	SubjectID desk.ID // of one that is the Message-ID of a notification: the message that it is about
 }
 
 // AddReplyToken stores a token that a reply address carries.
 func (tx *Tx) AddReplyToken(ctx context.Context, t ReplyToken) error {
-	return tx.exec(ctx, `INSERT INTO reply_tokens (token, mailbox_id, ticket_id, email) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-		t.Token, t.MailboxID, t.TicketID, t.Email)
+	return tx.exec(ctx, `INSERT INTO reply_tokens (token, mailbox_id, ticket_id, email, agent_id, subject_id) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+		t.Token, t.MailboxID, t.TicketID, t.Email, t.AgentID, t.SubjectID)
 }
 
 // ReplyToken finds a token that we gave out. The caller verifies its signature.
 func (r reads) ReplyToken(ctx context.Context, token string) (ReplyToken, error) {
 	t := ReplyToken{Token: token}
-	err := r.x.QueryRowContext(ctx, `SELECT mailbox_id, ticket_id, email FROM reply_tokens WHERE token = $1`, token).Scan(&t.MailboxID, &t.TicketID, &t.Email)
+	err := r.x.QueryRowContext(ctx, `SELECT mailbox_id, ticket_id, email, agent_id, subject_id FROM reply_tokens WHERE token = $1`, token).
+		Scan(&t.MailboxID, &t.TicketID, &t.Email, &t.AgentID, &t.SubjectID)
 	return one("token", t, err)
 }

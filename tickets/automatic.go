@@ -154,5 +154,5 @@ func wordsFor(t desk.Template, trust desk.Trust) (store.Template, bool) {
 // answerable tells whether automatic mail may go from the mailbox to an address, as far as the address itself tells (REQUIREMENTS
 // L4).
 func answerable(org *store.Organisation, mb desk.Mailbox, email string) bool {
-	return email != "" && mb.SMTP != "" && !org.IsOurs(email) && !desk.RoleAddress(email)
+	return email != "" && mb.SMTP != "" && !org.Inside(email) && !desk.RoleAddress(email)
 }

@@ -42,7 +42,7 @@ func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisat
 // submitted gives a form sender's mail as that of the person it was written for.
 func submitted(org *store.Organisation, m ReadMail) ReadMail {
 	if mb, ok := org.Mailbox(m.Entry.MailboxID); ok && m.Entry.Role == desk.Inbox {
-		m.Mail = mb.Submitted(m.Mail, org.IsOurs)
+		m.Mail = mb.Submitted(m.Mail, org.Inside)
 	}
 	return m
 }
@@ -63,7 +63,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		return err
 	}
 	if facts.At = arrived(e); e.Role == desk.Sent {
-		facts.Begins = mb.Begins(mail, org.IsOurs)
+		facts.Begins = mb.Begins(mail, org.Inside)
 	}
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie, facts.ByTag} {
 		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
@@ -329,7 +329,7 @@ func mayAnswer(now time.Time, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mai
 func participants(org *store.Organisation, c desk.Contact, mail desk.Mail) []desk.Participant {
 	ps := []desk.Participant{{ContactID: c.ID, Name: c.Name, Email: mail.From.Email, Role: desk.Requester}}
 	for _, a := range append(append([]desk.Address(nil), mail.To...), mail.Cc...) {
-		if a.Email != mail.From.Email && a.Email != "" && !org.IsOurs(a.Email) && len(ps) < 50 {
+		if a.Email != mail.From.Email && a.Email != "" && !org.Inside(a.Email) && len(ps) < 50 {
 			ps = append(ps, desk.Participant{Name: a.Name, Email: a.Email, Role: desk.Mentioned})
 		}
 	}

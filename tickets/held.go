@@ -53,6 +53,9 @@ func settleHeld(ctx context.Context, tx *store.Tx, e desk.LedgerEntry) error {
 func heldFacts(org *store.Organisation, mb desk.Mailbox, mail desk.Mail) desk.Facts {
 	f := desk.Facts{Mail: mail, FromOurs: org.IsOurs(mail.From.Email)}
 	f.Verified, f.Vouched = mb.Receiver.Vouches(mail)
+	if a, ok := org.AgentAt(mail.From.Email); ok {
+		f.Agent = &a
+	}
 	return f
 }
 
@@ -61,8 +64,8 @@ func (d *Desk) addSender(ctx context.Context, tx *store.Tx, org *store.Organisat
 	switch {
 	case from.Email == "":
 		return desk.Refuse("add_sender", "the mail does not say who it is from")
-	case org.IsOurs(from.Email):
-		return desk.Refuse("add_sender", "%s is our own address", from.Email)
+	case org.Inside(from.Email):
+		return desk.Refuse("add_sender", "%s is our own address or an agent's", from.Email)
 	}
 	senders, err := tx.Senders(ctx, []string{from.Email})
 	if err != nil {
@@ -85,8 +88,8 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 		switch from := held.Mail.From; {
 		case from.Email != "" && !held.Mail.FromUnsure:
 			return held.Entry, desk.Refuse("address", "the mail is from %s, so the ticket is theirs", from.Email)
-		case org.IsOurs(customer.Email):
-			return held.Entry, desk.Refuse("address", "%s is our own address", customer.Email)
+		case org.Inside(customer.Email):
+			return held.Entry, desk.Refuse("address", "%s is our own address or an agent's", customer.Email)
 		}
 		customer.Name = first(customer.Name, held.Mail.From.Name)
 		// Nobody has proved that address, whatever the mail's header says of another.

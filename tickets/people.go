@@ -117,6 +117,9 @@ func (d *Desk) AddContact(ctx context.Context, in NewContact) (desk.Contact, boo
 		if err := checkCompanies(ctx, tx, c.Companies); err != nil {
 			return err
 		}
+		if err := notAgents(ctx, tx, c); err != nil {
+			return err
+		}
 		added, err := tx.AddContact(ctx, c)
 		if err != nil {
 			return err
@@ -189,6 +192,9 @@ func (d *Desk) ChangeContact(ctx context.Context, id desk.ID, change ContactChan
 					return err
 				}
 			}
+		}
+		if err := notAgents(ctx, tx, c); err != nil {
+			return err
 		}
 		if err := tx.ChangeContact(ctx, c); err != nil {
 			return err

@@ -24,7 +24,7 @@ func threadOf(ctx context.Context, tx *store.Tx, org *store.Organisation, k *kno
 	th.named = ids(mail)
 	th.named = th.named[:min(len(th.named), mostReferences)]
 	for _, a := range slices.Concat([]desk.Address{mail.From}, mail.To, mail.Cc) {
-		if a.Email != "" && !org.IsOurs(a.Email) && len(th.people) < mostReferences {
+		if a.Email != "" && !org.Inside(a.Email) && len(th.people) < mostReferences {
 			th.people = append(th.people, a.Email)
 		}
 	}

@@ -122,7 +122,7 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 	}
 	mailed := false
 	for _, p := range t.Participants {
-		if p.Role == desk.Mentioned || p.Email == "" || org.IsOurs(p.Email) {
+		if p.Role == desk.Mentioned || p.Email == "" || org.Inside(p.Email) {
 			continue
 		}
 		if err := d.rememberReplyAddress(ctx, tx, mb, t.ID, p.Email); err != nil {

@@ -385,6 +385,7 @@ func (d *Desk) OpenByAgent(ctx context.Context, in AgentTicket) (desk.Ticket, de
 type Change struct {
 	Status     *string
 	Subject    *string
+	Assignee   *desk.ID          // an agent's; "" is nobody
 	Properties map[string]string // merged; an empty value removes the property
 }
 
@@ -412,6 +413,12 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 			if err := desk.CheckSubject(t.Subject); err != nil {
 				return err
 			}
+		}
+		if c.Assignee != nil {
+			if _, ok := org.Agent(*c.Assignee); !ok && *c.Assignee != "" {
+				return desk.Refuse("assignee_id", "there is no such agent; gateway agent list tells the ids")
+			}
+			t.AssigneeID = *c.Assignee
 		}
 		for k, v := range c.Properties {
 			if t.Properties == nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func (c *cli) ticketCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ticket", Short: "Enter, show, merge and split tickets", Args: cobra.NoArgs, RunE: help}
+	cmd := &cobra.Command{Use: "ticket", Short: "Enter, show, assign, merge and split tickets", Args: cobra.NoArgs, RunE: help}
 	var contact, subject, text, mailbox string
 	var mail bool
 	add := &cobra.Command{
@@ -53,7 +53,7 @@ func (c *cli) ticketCommand() *cobra.Command {
 	for _, name := range []string{"contact", "subject", "text"} {
 		must(add.MarkFlagRequired(name))
 	}
-	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
+	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
 	return cmd
 }
 
@@ -98,6 +98,32 @@ func (c *cli) ticketShow(ctx context.Context, p *parts, number string) error {
 		rows = append(rows, []string{string(m.ID), m.CreatedAt.Local().Format("2006-01-02 15:04"), author, m.Trust.String(), line})
 	}
 	return c.list(items, []string{"id", "written", "by", "trust", "says"}, rows)
+}
+
+func (c *cli) ticketAssignCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "assign NUMBER [AGENT]", Short: "Assign a ticket to an agent, or to nobody", Args: cobra.RangeArgs(1, 2),
+		Long:    "The agent is named by id, address or name; the beginning of a name will do. Without one the ticket is nobody's.",
+		Example: "  gateway ticket assign 1042 mary",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				t, err := ticketNumbered(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				var to desk.ID
+				if len(args) > 1 {
+					a, err := agentNamed(ctx, p, args[1])
+					if err != nil {
+						return err
+					}
+					to = a.ID
+				}
+				_, err = p.desk.Change(ctx, desk.ScopeOfProgram(), t.ID, tickets.Change{Assignee: &to})
+				return err
+			})
+		},
+	}
 }
 
 func (c *cli) ticketMergeCommand() *cobra.Command {

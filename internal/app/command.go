@@ -27,7 +27,7 @@ func Gateway(ctx context.Context, args []string, env Env, demo StartDemoMail) in
 	root := c.root("gateway", "A customer portal behind an ordinary support mailbox", `Customers write by mail, by web form or in the portal; agents stay in their mail client.
 Without a command it serves. "gateway demo" shows it with nothing set up.`)
 	root.RunE = c.serve
-	root.AddCommand(c.serveCommand(), c.demoCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(),
+	root.AddCommand(c.serveCommand(), c.demoCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(), c.agentCommand(),
 		c.ticketCommand(), c.heldCommand(), c.quarantineCommand(), c.ledgerCommand(), c.outboxCommand(), c.formCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
 	return c.run(ctx, root, args)
 }

@@ -97,6 +97,20 @@ CREATE TABLE oauth_grants (
     renewer       TEXT NOT NULL,   -- who has the tokens renewed now
     renewer_until BIGINT NOT NULL
 );
+CREATE TABLE agents (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    mailboxes  TEXT NOT NULL,
+    notify     TEXT NOT NULL,
+    disabled   BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE agent_addresses (
+    email    TEXT PRIMARY KEY,
+    agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    position BIGINT NOT NULL
+);
+CREATE INDEX agent_addresses_agent ON agent_addresses (agent_id);
 CREATE TABLE forms (
     id         TEXT PRIMARY KEY,
     key        TEXT NOT NULL UNIQUE,
@@ -179,6 +193,7 @@ CREATE TABLE tickets (
     mailbox_id       TEXT NOT NULL,
     contact_id       TEXT NOT NULL,
     company_id       TEXT NOT NULL,
+    assignee_id      TEXT NOT NULL, -- the agent; empty: nobody
     source           TEXT NOT NULL,
     properties       TEXT NOT NULL,
     created_at       BIGINT NOT NULL,
@@ -265,12 +280,15 @@ CREATE TABLE orphans (
     ledger_id  TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, mid, ledger_id)
 );
--- Signed reply addresses, and subject tags (email is empty).
+-- Signed reply addresses, and subject tags (email is empty). Those for agents have an agent_id; one that is the Message-ID of a
+-- notification has the message that it was about.
 CREATE TABLE reply_tokens (
     token      TEXT PRIMARY KEY,
     mailbox_id TEXT NOT NULL,
     ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
-    email      TEXT NOT NULL
+    email      TEXT NOT NULL,
+    agent_id   TEXT NOT NULL,
+    subject_id TEXT NOT NULL
 );
 
 CREATE TABLE outbox (
@@ -403,6 +421,8 @@ DROP TABLE ledger;
 DROP TABLE settings;
 DROP TABLE tokens;
 DROP TABLE forms;
+DROP TABLE agent_addresses;
+DROP TABLE agents;
 DROP TABLE oauth_grants;
 DROP TABLE leases;
 DROP TABLE folders;
