@@ -20,6 +20,7 @@ const (
 	PutInInbox      EffectKind = "mailbox.append"       // a customer's message, into the agents' inbox
 	NoticeInInbox   EffectKind = "mailbox.notice"       // what agents and operators must know, into their inbox
 	SentCopy        EffectKind = "mailbox.sent"         // an agent's answer that was mailed from here, into Sent
+	FollowTicket    EffectKind = "mailbox.follow"       // mails moved and marked as their ticket's status says
 )
 
 // Purposes of one-time links.
@@ -31,7 +32,7 @@ const (
 // Queue says which asynq queue carries the effect.
 func (k EffectKind) Queue() string {
 	switch k {
-	case PutInInbox, NoticeInInbox, SentCopy:
+	case PutInInbox, NoticeInInbox, SentCopy, FollowTicket:
 		return QueueMailbox
 	case WelcomeMail, AcknowledgeMail, NotifyMail:
 		return QueueAutomatic

@@ -91,7 +91,16 @@ const mostParticipants = 50
 
 // Reads tells whether the mail of a folder that was read once still is.
 func (m Mailbox) Reads(f Folder) bool {
-	return f.Role == Sent || f.Name == "INBOX" || slices.Contains(m.Folders, f.Name)
+	return f.Role == Sent || f.Name == "INBOX" || slices.Contains(m.ReadLikeInbox(), f.Name)
+}
+
+// ReadLikeInbox lists the folders beside INBOX whose mail is read like that of INBOX: where agents move it to.
+func (m Mailbox) ReadLikeInbox() []string {
+	closed := m.Policy.Follow.ClosedFolder
+	if closed == "" || slices.Contains(m.Folders, closed) {
+		return m.Folders
+	}
+	return append(slices.Clone(m.Folders), closed)
 }
 
 // Submitted gives the mail of a form sender as that of the person whom its Reply-To names, if that is one person and none of

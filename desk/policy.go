@@ -7,6 +7,8 @@ type Policy struct {
 	Language string `json:"language"`
 	// SaveSent says whether what agents write outside the mailbox is put into its Sent folder too.
 	SaveSent SaveSent `json:"save_sent"`
+	// Follow says how tickets and the mailbox keep in step.
+	Follow Follow `json:"follow"`
 }
 
 // SaveSent is when a copy is put into Sent. The zero value is SaveSentAuto.

@@ -70,6 +70,7 @@ type Options struct {
 	Blobs     blob.Store
 	Submitter Submitter
 	Depositor Depositor
+	Arranger  Arranger
 	Owner     string // names this process in claims
 	BaseURL   string // of the portal, without a slash at the end
 	Log       *slog.Logger
@@ -344,6 +345,9 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 			return j
 		}
 	}
+	if row.Kind == desk.FollowTicket { // it sends nothing
+		return j
+	}
 	words, err := w.wording(ctx, org, j.mb, n, row)
 	var draft mailmsg.Draft
 	if err == nil {
@@ -471,6 +475,9 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 	defer recovered(&err, ErrAmbiguous)
 	if j.row.Kind == desk.SentCopy {
 		return w.saveSent(ctx, j)
+	}
+	if j.row.Kind == desk.FollowTicket {
+		return w.follow(ctx, j)
 	}
 	if j.row.Kind.Queue() == desk.QueueMailbox {
 		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)

@@ -55,8 +55,8 @@ func (tx *Tx) DropLease(ctx context.Context, l desk.Lease) error {
 	return tx.exec(ctx, `UPDATE leases SET until = 0, reading = 0 WHERE mailbox_id = $1 AND owner = $2 AND epoch = $3`, l.MailboxID, l.Owner, l.Epoch)
 }
 
-// holdLease fails with Conflict if the lease is no longer the owner's, and keeps it from changing until the commit.
-func (tx *Tx) holdLease(ctx context.Context, l desk.Lease) error {
+// HoldLease fails with Conflict if the lease is no longer the owner's, and keeps it from changing until the commit.
+func (tx *Tx) HoldLease(ctx context.Context, l desk.Lease) error {
 	var epoch int64
 	err := tx.x.QueryRowContext(ctx, `SELECT epoch FROM leases WHERE mailbox_id = $1 AND owner = $2`+tx.d.shareLock, l.MailboxID, l.Owner).Scan(&epoch)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != l.Epoch {
@@ -100,7 +100,7 @@ func scanFolder(row scanner) (f desk.Folder, err error) {
 // sweep found leaves the cursor alone, and only what has no row yet is stored. raws holds the compressed bytes, in the order
 // of b.Items; nil where an item has none in the database.
 func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [][]byte) error {
-	if err := tx.holdLease(ctx, l); err != nil {
+	if err := tx.HoldLease(ctx, l); err != nil {
 		return err
 	}
 	f, err := tx.Folder(ctx, b.MailboxID, b.Folder)
@@ -148,7 +148,7 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 // SetProblem notes why a folder can't be read now, or with "" that it can. There is one Sent folder: what is said of one
 // makes those that were it before no longer so.
 func (tx *Tx) SetProblem(ctx context.Context, l desk.Lease, folder string, role desk.FolderRole, problem string) error {
-	if err := tx.holdLease(ctx, l); err != nil {
+	if err := tx.HoldLease(ctx, l); err != nil {
 		return err
 	}
 	if role == desk.Sent {
@@ -275,7 +275,7 @@ func (db *DB) UnfetchedOf(ctx context.Context, mailbox desk.ID, limit int) ([]de
 // AskAgain takes down, before a mail's server is asked for it again, when it will be the next time: whatever ends the
 // attempt, another one is not made at once.
 func (tx *Tx) AskAgain(ctx context.Context, l desk.Lease, e desk.LedgerEntry) error {
-	if err := tx.holdLease(ctx, l); err != nil {
+	if err := tx.HoldLease(ctx, l); err != nil {
 		return err
 	}
 	return tx.exec(ctx, `UPDATE ledger SET attempts = $2, retry_at = $3 WHERE id = $1 AND outcome = 'unfetched'`, e.ID, e.Attempts+1, ms(desk.NextFetch(e.ReceivedAt, tx.Now(), e.Attempts+1)))
@@ -284,7 +284,7 @@ func (tx *Tx) AskAgain(ctx context.Context, l desk.Lease, e desk.LedgerEntry) er
 // KeepLate gives a mail that could not be fetched what came of asking for it again: its bytes, and it is pending, or another
 // outcome. It is not asked for any more. One that came before is left as it is.
 func (tx *Tx) KeepLate(ctx context.Context, l desk.Lease, id desk.ID, it desk.FolderItem, raw []byte) error {
-	if err := tx.holdLease(ctx, l); err != nil {
+	if err := tx.HoldLease(ctx, l); err != nil {
 		return err
 	}
 	outcome, done := cmp.Or(it.Outcome, desk.Pending), time.Time{}

@@ -180,7 +180,7 @@ func TestI10_AMachineThatSleepsInATransactionHoldsUpNobody(t *testing.T) {
 	locked, awake, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- sleeper.Update(t.Context(), func(tx *Tx) error {
-			if err := tx.holdLease(t.Context(), lease); err != nil {
+			if err := tx.HoldLease(t.Context(), lease); err != nil {
 				return err
 			}
 			close(locked)

@@ -112,7 +112,30 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err := th.keep(ctx, tx, k, e, mail.MessageID); err != nil {
 		return err
 	}
-	return tx.Settle(ctx, e)
+	if err := tx.Settle(ctx, e); err != nil || e.Role != desk.Inbox || !mb.Policy.Follow.Used() {
+		return err
+	}
+	return d.placeFiled(ctx, tx, org, mb, e, th, msg.ID)
+}
+
+// placeFiled notes where a mail lies that was filed: as the message that it has become, or as another copy of one.
+func (d *Desk) placeFiled(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, th thread, message desk.ID) error {
+	switch e.Outcome {
+	case desk.NewTicket, desk.Appended:
+		return d.placed(ctx, tx, org, mb, e, e.TicketID, message)
+	case desk.OwnCopy:
+		return d.placed(ctx, tx, org, mb, e, th.own.TicketID, th.own.SubjectID)
+	case desk.Duplicate:
+		m, err := tx.MessageOf(ctx, th.copyOf)
+		if desk.KindOf(err) == desk.NotFound {
+			return nil // nobody has filed that one
+		}
+		if err != nil {
+			return err
+		}
+		return d.placed(ctx, tx, org, mb, e, m.TicketID, m.ID)
+	}
+	return nil
 }
 
 func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (desk.Facts, thread, error) {
@@ -122,7 +145,8 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if th.own, f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, th, err
 	}
-	if f.Duplicate, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || f.Duplicate {
+	if th.copyOf, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || th.copyOf != "" {
+		f.Duplicate = th.copyOf != ""
 		return f, th, err
 	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
@@ -156,18 +180,19 @@ func (d *Desk) byTag(ctx context.Context, tx *store.Tx, mb desk.Mailbox, mail de
 	return nil, nil
 }
 
-// seenBefore tells whether the mailbox has the same mail already, or another one with its Message-ID. An agent who copies the support address has the answer
-// arrive in the INBOX too, where it proves nothing and is held: then the one in Sent counts, and the held one is the copy.
-func seenBefore(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry, mail desk.Mail) (same, sameID bool, err error) {
+// seenBefore names the ledger row of the same mail that the mailbox has already, if it has, and tells whether it has another one with its
+// Message-ID. An agent who copies the support address has the answer arrive in the INBOX too, where it proves nothing and is held: then
+// the one in Sent counts, and the held one is the copy.
+func seenBefore(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry, mail desk.Mail) (same desk.ID, sameID bool, err error) {
 	first, sameID, err := k.note(ctx, tx, e, mail)
 	if err != nil || first == "" {
-		return false, sameID, err
+		return "", sameID, err
 	}
 	before, err := tx.Ledger(ctx, first)
 	if err != nil || e.Role != desk.Sent || before.Role != desk.Inbox || before.Outcome != desk.Held && before.Outcome != desk.Ignored {
-		return true, sameID, err
+		return first, sameID, err
 	}
-	return false, sameID, tx.Supersede(ctx, first, "the Sent folder has the same mail")
+	return "", sameID, tx.Supersede(ctx, first, "the Sent folder has the same mail")
 }
 
 // maybeOurs lists the ids of a mail that we may have given it: those of our own domain.

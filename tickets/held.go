@@ -36,10 +36,14 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if mail, err = foldKnown(ctx, tx, t, mail, decision.Internal, nil); err != nil {
 		return e, err
 	}
-	if err := d.fileAppended(ctx, tx, org, mb, &t, messageOf(e, mail, decision)); err != nil {
+	msg := messageOf(e, mail, decision)
+	if err := d.fileAppended(ctx, tx, org, mb, &t, msg); err != nil {
 		return e, err
 	}
-	return e, settleHeld(ctx, tx, e)
+	if err := settleHeld(ctx, tx, e); err != nil {
+		return e, err
+	}
+	return e, d.placed(ctx, tx, org, mb, e, t.ID, msg.ID)
 }
 
 // settleHeld writes down what an agent has decided about an item, and that the ticket it went to is an agent's work.
@@ -114,10 +118,14 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	e.Outcome, e.Reason = decision.Outcome, decision.Reason
 	mail = mailmsg.ShowMatter(mail)
 	mail.Subject = desk.CutSubject(mail.Subject)
-	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, messageOf(e, mail, decision)); err != nil {
+	msg := messageOf(e, mail, decision)
+	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg); err != nil {
 		return e, err
 	}
-	return e, settleHeld(ctx, tx, e)
+	if err := settleHeld(ctx, tx, e); err != nil {
+		return e, err
+	}
+	return e, d.placed(ctx, tx, org, mb, e, e.TicketID, msg.ID)
 }
 
 // SplitHeldForm makes a ticket of a held form post; it is otherwise as SplitHeld.

@@ -14,6 +14,7 @@ type thread struct {
 	known  []store.KnownID
 	people []string  // whom it is from and to, but for us
 	own    store.Own // what it carries, if we wrote it
+	copyOf desk.ID   // the ledger row of the same mail that came before
 }
 
 // mostReferences is how many ids of a chain count (REQUIREMENTS M9).

@@ -29,12 +29,17 @@ func (d *Desk) addMessage(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err != nil || !added {
 		return false, err
 	}
+	before := t.Status
 	t.Status = desk.StatusAfter(org.Settings.Pipelines, *t, m)
 	if m.CreatedAt.After(t.LastActivityAt) && !m.Internal {
 		t.LastActivityAt = m.CreatedAt
 		t.LastCustomer = m.Author.Kind == desk.Customer
 	}
-	return true, tx.ChangeTicket(ctx, *t)
+	cause := desk.ByCustomersMessage
+	if m.Author.Kind != desk.Customer {
+		cause = desk.ByAgentsMessage
+	}
+	return true, d.changed(ctx, tx, org, before, *t, cause, "")
 }
 
 // conversation finds the ticket's conversation in the mailbox, or starts one. mailbox may be "": a conversation that is

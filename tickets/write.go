@@ -210,10 +210,11 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 			return err
 		}
 		if in.Solved {
+			before := t.Status
 			if t.Status, err = closedStatus(org, t.Pipeline); err != nil {
 				return err
 			}
-			if err := tx.ChangeTicket(ctx, t); err != nil {
+			if err := d.changed(ctx, tx, org, before, t, desk.ByCustomer, ""); err != nil {
 				return err
 			}
 		}
@@ -223,12 +224,8 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 }
 
 func closedStatus(org *store.Organisation, pipeline string) (string, error) {
-	for _, p := range org.Settings.Pipelines {
-		for _, s := range p.Statuses {
-			if p.Key == pipeline && s.Closed {
-				return s.Key, nil
-			}
-		}
+	if key, ok := desk.FirstClosed(org.Settings.Pipelines, pipeline); ok {
+		return key, nil
 	}
 	return "", desk.Refuse("status", "pipeline %q has no closed status", pipeline)
 }
@@ -387,6 +384,7 @@ type Change struct {
 	Subject    *string
 	Assignee   *desk.ID          // an agent's; "" is nobody
 	Properties map[string]string // merged; an empty value removes the property
+	Cause      desk.Cause        // of another status; empty: an agent
 }
 
 // Change changes a ticket that the scope sees.
@@ -400,11 +398,15 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 		if t, err = tx.Ticket(ctx, scope, ticket); err != nil {
 			return err
 		}
+		before := t.Status
 		if c.Status != nil {
 			if err := desk.CheckStatus(org.Settings.Pipelines, t.Pipeline, *c.Status); err != nil {
 				return err
 			}
 			t.Status = *c.Status
+		}
+		if c.Cause == "" {
+			c.Cause = desk.ByAgent
 		}
 		if c.Subject != nil {
 			if t.Subject = *c.Subject; first(t.Subject) == "" {
@@ -431,7 +433,7 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 		if err := tx.MarkWorked(ctx, t.ID); err != nil {
 			return err
 		}
-		return tx.ChangeTicket(ctx, t)
+		return d.changed(ctx, tx, org, before, t, c.Cause, "")
 	})
 	return t, err
 }
@@ -450,5 +452,5 @@ func (d *Desk) CloseByCustomer(ctx context.Context, c desk.Contact, ticket desk.
 	if err != nil {
 		return t, err
 	}
-	return d.Change(ctx, desk.ScopeOfContact(c), ticket, Change{Status: &status})
+	return d.Change(ctx, desk.ScopeOfContact(c), ticket, Change{Status: &status, Cause: desk.ByCustomer})
 }

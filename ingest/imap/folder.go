@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -34,6 +35,10 @@ type folder struct {
 	validity   uint32 // its UIDVALIDITY
 	covered    uint32 // every UID up to here was kept, or is not there
 	looked     bool   // in this session, the cursor was compared with the server's
+
+	box   *imap.SelectData // what the server said when the folder was looked at last
+	state *state           // nil: not asked in this watch
+	stale atomic.Bool      // the server has told of mails that are gone or flagged otherwise
 
 	modest    int       // how much less than usual the server is asked for when it lists mails: listing ended in trouble
 	nextSweep time.Time // zero: it is due
@@ -166,7 +171,7 @@ func (f *folder) shownAs(ctx context.Context) (string, error) {
 		return name, nil
 	}
 	name, err := f.w.keeper.SentFolder(ctx, f.w.mailbox.ID)
-	if name = cmp.Or(name, f.w.mailbox.Sent); err != nil || slices.Contains(f.w.mailbox.Folders, name) {
+	if name = cmp.Or(name, f.w.mailbox.Sent); err != nil || slices.Contains(f.w.mailbox.ReadLikeInbox(), name) {
 		return "", err // what is read like INBOX has that folder's row
 	}
 	return name, nil
@@ -184,17 +189,29 @@ func (f *folder) report(s Status) {
 // session signs in, reads what is new, and waits for more, until something fails or ctx ends.
 func (f *folder) session(ctx context.Context) error {
 	news := make(chan struct{}, 1)
-	client, err := mailconn.DialIMAP(ctx, f.config, &imapclient.UnilateralDataHandler{
-		Mailbox: func(d *imapclient.UnilateralDataMailbox) {
-			if d.NumMessages == nil {
-				return
+	// These run in go-imap's reading goroutine: they only signal.
+	tell := func() {
+		select {
+		case news <- struct{}{}:
+		default:
+		}
+	}
+	handler := &imapclient.UnilateralDataHandler{Mailbox: func(d *imapclient.UnilateralDataMailbox) {
+		if d.NumMessages != nil {
+			tell()
+		}
+	}}
+	if f.follows() {
+		handler.Expunge = func(uint32) { f.stale.Store(true); tell() }
+		handler.Fetch = func(m *imapclient.FetchMessageData) {
+			for it := m.Next(); it != nil; { // what is not read holds up the connection
+				it = m.Next()
 			}
-			select { // this is go-imap's reading goroutine: only signal
-			case news <- struct{}{}:
-			default:
-			}
-		},
-	})
+			f.stale.Store(true)
+			tell()
+		}
+	}
+	client, err := mailconn.DialIMAP(ctx, f.config, handler)
 	if err != nil {
 		return err
 	}
@@ -202,6 +219,7 @@ func (f *folder) session(ctx context.Context) error {
 	defer f.looks.end()
 	f.signedIn()
 	f.looked, f.probed, f.patience = false, false, firstPatience
+	f.stale.Store(true)
 	if f.name == "" {
 		var folders []mailconn.Folder
 		err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
@@ -217,7 +235,7 @@ func (f *folder) session(ctx context.Context) error {
 				Do:   "Name it: gateway mailbox edit " + f.w.mailbox.Address + " --sent NAME", Err: errNoFolder, Permanent: true,
 			}
 		}
-		if slices.Contains(f.w.mailbox.Folders, f.name) {
+		if slices.Contains(f.w.mailbox.ReadLikeInbox(), f.name) {
 			name := f.name
 			f.name = ""
 			return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Name the others alone: gateway mailbox edit " + f.w.mailbox.Address + " --folder NAME", Permanent: true}
@@ -232,6 +250,9 @@ func (f *folder) session(ctx context.Context) error {
 			return err
 		}
 		if err := f.sweep(ctx, client); err != nil {
+			return err
+		}
+		if err := f.follow(ctx, client); err != nil {
 			return err
 		}
 		if first { // a former process may have noted one

@@ -29,7 +29,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	var box *imap.SelectData
 	// A server that has not seen the folder for long may have to index it first.
 	err := f.do(ctx, client, 5*f.w.options.Timeout, func() (err error) {
-		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true}).Wait()
+		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true, CondStore: f.follows() && client.Caps().Has(imap.CapCondStore)}).Wait()
 		return err
 	})
 	if err != nil {
@@ -41,6 +41,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	if box.UIDValidity == 0 {
 		return errors.New("the server gives the folder no UIDVALIDITY, so its mails can't be told apart")
 	}
+	f.box = box
 	if f.looked && box.UIDValidity == f.validity && uint32(box.UIDNext) == f.covered+1 {
 		return nil
 	}

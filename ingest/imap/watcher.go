@@ -41,6 +41,18 @@ type Keeper interface {
 	KeepLate(ctx context.Context, lease desk.Lease, id desk.ID, it desk.FolderItem) error
 }
 
+// Follower takes down where the mails of tickets lie and how they are flagged. Errors of kind desk.Conflict mean that the lease is over.
+type Follower interface {
+	// Follow begins with what is known. It may be called again.
+	Follow(ctx context.Context, lease desk.Lease) error
+	// Places tells which mails of tickets lay in a folder when it was looked at last, with the keywords that stand for a status.
+	Places(ctx context.Context, f desk.Folder) (map[uint32][]string, error)
+	// Look takes down how that is otherwise now. It answers true if some of it has to be looked at again soon.
+	Look(ctx context.Context, lease desk.Lease, look desk.Look) (again bool, err error)
+	// Now is the time that At of a Look is compared with.
+	Now() time.Time
+}
+
 // Blobs takes mail that is larger than desk.MaxInlineRaw.
 type Blobs interface {
 	// Put reads r to its end, and keeps nothing if that fails.
@@ -52,6 +64,8 @@ type Options struct {
 	Log *slog.Logger // nil: nothing is logged
 	// Report is told what becomes of each folder. It is called from several goroutines and must not block. Nil: nobody.
 	Report func(Status)
+	// Follower is told what agents do with mails in a mailbox that tickets keep in step with. Nil: nobody.
+	Follower Follower
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
 	// Tokens gives the access tokens of a mailbox that signs in by OAuth.
@@ -157,7 +171,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
 	group.Go(func() error { return inbox.run(inner) })
 	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}, looks: w.sent}}
-	for _, name := range w.mailbox.Folders {
+	for _, name := range w.mailbox.ReadLikeInbox() {
 		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
 	}
 	later := []func(context.Context) error{(&retrier{w: w, config: config, account: account}).run}

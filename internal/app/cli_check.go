@@ -223,19 +223,23 @@ func (fs *findings) folders(mb desk.Mailbox, found mailconn.IMAPFindings, stored
 	if mb.Sent != "" && found.SentBy != mailconn.SentByChoice {
 		fs.add("sent-folder", warned, "Name the Sent folder with --sent, or leave it to the server with --sent \"\"", "the server has no folder %q; it has %s", mb.Sent, folderNames(found.Folders))
 	}
-	if len(mb.Folders) == 0 {
+	if len(mb.ReadLikeInbox()) == 0 {
 		fs.add("folders", good, "", "INBOX is read, of %d folders", len(found.Folders))
 	}
-	for _, name := range mb.Folders {
+	for _, name := range mb.ReadLikeInbox() {
+		flag := "--folder"
+		if name == mb.Policy.Follow.ClosedFolder {
+			flag = "--closed-folder"
+		}
 		switch {
 		case name == found.Sent:
-			fs.fail("folders", "--folder", fmt.Errorf("%q is the Sent folder, which is read as such; name only folders with mail from customers", name))
+			fs.fail("folders", flag, fmt.Errorf("%q is the Sent folder, which is read as such; name only folders with mail from customers", name))
 		case slices.ContainsFunc(found.Folders, func(f mailconn.Folder) bool { return f.Name == name }):
 			fs.add("folders", good, "", "folder %q", name)
 		case storedFolders:
-			fs.add("folders", warned, "Name those that are to be read with --folder, or none with --folder \"\"", "the server has no folder %q any more, so it is not read", name)
+			fs.add("folders", warned, fmt.Sprintf("Name those that are to be read with %s, or none with %s \"\"", flag, flag), "the server has no folder %q any more, so it is not read", name)
 		default:
-			fs.fail("folders", "--folder", fmt.Errorf("the server has no folder %q; it has %s", name, folderNames(found.Folders)))
+			fs.fail("folders", flag, fmt.Errorf("the server has no folder %q; it has %s", name, folderNames(found.Folders)))
 		}
 	}
 	switch {

@@ -92,7 +92,7 @@ by their MX records; others by what the domain says itself (SRV records).
 		Use: "list", Short: "List the mailboxes and how far they are read", Args: cobra.NoArgs, Example: "  gateway mailbox list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.mailboxList) },
 	})
-	cmd.AddCommand(add, edit, list, c.testCommand(), c.authoriseCommand(), c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
+	cmd.AddCommand(add, edit, list, c.testCommand(), c.authoriseCommand(), c.probeCommand(), c.calibrateCommand(), c.dkimCommand(), c.changesCommand(), c.pauseCommand("pause", "Stop reading a mailbox, for a while", true), c.pauseCommand("resume", "Read a paused mailbox again from where it was left; try one that fails without waiting", false))
 	return cmd
 }
 
@@ -123,6 +123,9 @@ func changeMailbox(ctx context.Context, p *parts, address string, change func(*d
 		return err
 	}
 	if err := change(&mb); err != nil {
+		return err
+	}
+	if err := p.checkPolicy(ctx, mb); err != nil {
 		return err
 	}
 	if check != nil {
@@ -204,6 +207,9 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 		return err
 	}
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
+		if err := p.checkPolicy(ctx, mb); err != nil {
+			return err
+		}
 		if !f.noCheck && !mb.OAuth.Used() {
 			if err := c.checkMailbox(ctx, p, mb, false); err != nil {
 				return fmt.Errorf("%w\nnothing was stored; --no-check stores it all the same", err)

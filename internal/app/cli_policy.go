@@ -13,9 +13,11 @@ import (
 type policyFlags struct {
 	language string
 	saveSent string
+	follow   followFlags
 }
 
 func (f *policyFlags) define(cmd *cobra.Command) {
+	f.follow.define(cmd)
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.saveSent, "save-sent", string(desk.SaveSentAuto), "whether answers written outside the mailbox are put into its Sent folder: auto (where the provider does not do it), always or never")
 }
@@ -36,5 +38,5 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 			return fmt.Errorf("--save-sent: %q is none of auto, always and never", f.saveSent)
 		}
 	}
-	return nil
+	return f.follow.change(&p.Follow, given)
 }

@@ -105,7 +105,7 @@ func (p *parts) services(ctx context.Context, program string) (*services, error)
 		p.log.WarnContext(ctx, "the former process ended while it was sending; its outbox rows are looked into", slog.Int64("rows", n))
 	}
 	s.worker = outbound.New(outbound.Options{
-		DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Owner: s.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
+		DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Arranger: s.boxes, Owner: s.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
 	})
 	s.queue, err = queue.New(queue.Options{RedisURL: p.cfg.RedisURL, Outbox: p.db, Owner: s.owner, Alone: p.db.Single(), Log: p.log})
 	if err != nil {

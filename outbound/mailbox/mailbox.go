@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -276,30 +277,45 @@ func search(ctx context.Context, client *imapclient.Client, folder string, id de
 		if box.NumMessages == 0 {
 			return nil
 		}
-		found, err := client.UIDSearch(&imap.SearchCriteria{
-			Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: string(id)}},
-		}, nil).Wait()
-		if err != nil {
-			return err
+		uids, err := candidates(client, id)
+		if len(uids) > 0 {
+			uidValidity, uid = box.UIDValidity, uint32(slices.Max(uids))
 		}
-		uids := found.AllUIDs()
-		if len(uids) == 0 {
-			return nil
-		}
-		uids = uids[max(0, len(uids)-maxCandidates):]
-		header := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: []string{"Message-ID"}, Peek: true}
-		mails, err := client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{header}}).Collect()
-		if err != nil {
-			return err
-		}
-		for _, m := range mails {
-			if sameID(m.FindBodySection(header), id) {
-				uidValidity, uid = box.UIDValidity, uint32(m.UID)
-			}
-		}
-		return nil
+		return err
 	})
 	return uidValidity, uid, err
+}
+
+// candidates finds mails in the selected folder by their Message-ID.
+func candidates(client *imapclient.Client, id desk.MessageID) (out []imap.UID, err error) {
+	found, err := client.UIDSearch(&imap.SearchCriteria{
+		Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: string(id)}},
+	}, nil).Wait()
+	if err != nil {
+		return nil, err
+	}
+	uids := found.AllUIDs()
+	if len(uids) == 0 {
+		return nil, nil
+	}
+	headers, err := messageIDs(client, imap.UIDSetNum(uids[max(0, len(uids)-maxCandidates):]...))
+	for uid, header := range headers {
+		if sameID(header, id) {
+			out = append(out, uid)
+		}
+	}
+	return out, err
+}
+
+// messageIDs gives the Message-ID fields of mails in the selected folder.
+func messageIDs(client *imapclient.Client, uids imap.UIDSet) (map[imap.UID][]byte, error) {
+	header := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: []string{"Message-ID"}, Peek: true}
+	mails, err := client.Fetch(uids, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{header}}).Collect()
+	out := make(map[imap.UID][]byte, len(mails))
+	for _, m := range mails {
+		out[m.UID] = m.FindBodySection(header)
+	}
+	return out, err
 }
 
 // maxCandidates bounds how many headers a careless search can make us read.

@@ -291,6 +291,44 @@ CREATE TABLE reply_tokens (
     subject_id TEXT NOT NULL
 );
 
+-- Where the mails of tickets lie in mailboxes that tickets keep in step with.
+CREATE TABLE places (
+    ledger_id   TEXT PRIMARY KEY REFERENCES ledger (id) ON DELETE CASCADE,
+    message_id  TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    mailbox_id  TEXT NOT NULL,
+    folder      TEXT NOT NULL,
+    generation  BIGINT NOT NULL,
+    uidvalidity BIGINT NOT NULL,
+    uid         BIGINT NOT NULL,
+    marks       TEXT NOT NULL, -- the keywords that stand for a status, as it was last seen with them
+    gone        BOOLEAN NOT NULL -- it is not there any more
+);
+CREATE INDEX places_message ON places (message_id);
+CREATE INDEX places_there ON places (mailbox_id, folder, uid) WHERE NOT gone;
+-- What is known of a ticket's conversation in such a mailbox.
+CREATE TABLE followed (
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    mailbox_id TEXT NOT NULL,
+    place      TEXT NOT NULL,
+    mark       TEXT NOT NULL,
+    moves      TEXT NOT NULL, -- ours that were not seen yet
+    PRIMARY KEY (ticket_id, mailbox_id)
+);
+-- What has happened to tickets beside their messages, or would have.
+CREATE TABLE events (
+    id         TEXT PRIMARY KEY,
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    mailbox_id TEXT NOT NULL,
+    at         BIGINT NOT NULL,
+    kind       TEXT NOT NULL,
+    was        TEXT NOT NULL,
+    becomes    TEXT NOT NULL,
+    cause      TEXT NOT NULL,
+    dry_run    BOOLEAN NOT NULL
+);
+CREATE INDEX events_ticket ON events (ticket_id, id);
+CREATE INDEX events_mailbox ON events (mailbox_id, id) WHERE mailbox_id <> '';
+
 CREATE TABLE outbox (
     id          TEXT PRIMARY KEY,
     kind        TEXT NOT NULL,
@@ -404,6 +442,9 @@ DROP TABLE bounces;
 DROP TABLE bounce_tokens;
 DROP TABLE templates;
 DROP TABLE outbox;
+DROP TABLE events;
+DROP TABLE followed;
+DROP TABLE places;
 DROP TABLE automatic_hours;
 DROP TABLE pauses;
 DROP TABLE reply_tokens;

@@ -1,0 +1,261 @@
+package desk
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Switch says whether something is done, or only told.
+type Switch string
+
+// The positions.
+const (
+	Off    Switch = ""
+	Report Switch = "report" // a dry run: what would be done is told
+	On     Switch = "on"
+)
+
+// Follow says how tickets and the mailbox keep in step (FEATURES I5). The zero value keeps them apart.
+type Follow struct {
+	// ClosedFolder is where a conversation lies that is done with; empty: there is no such folder.
+	ClosedFolder string `json:"closed_folder"`
+	// Keywords are the flags and keywords of mails (RFC 9051 section 2.3.2) that stand for a status, such as "\Flagged" or "$Closed",
+	// each with the status's key.
+	Keywords map[string]string `json:"keywords"`
+	// FromMailbox has what agents do in the mailbox change tickets.
+	FromMailbox Switch `json:"from_mailbox"`
+	// ToMailbox has the mailbox's mails moved and marked as their ticket's status says.
+	ToMailbox Switch `json:"to_mailbox"`
+}
+
+// Used tells whether it matters where the mailbox's mails lie.
+func (f Follow) Used() bool {
+	return (f.ClosedFolder != "" || len(f.Keywords) > 0) && (f.FromMailbox != Off || f.ToMailbox != Off)
+}
+
+// Check refuses what can't be followed with these pipelines.
+func (f Follow) Check(ps []Pipeline) error {
+	if strings.EqualFold(f.ClosedFolder, "INBOX") {
+		return Refuse("closed_folder", "INBOX is where open conversations lie; name another folder")
+	}
+	for keyword, status := range f.Keywords {
+		if !followable(keyword) {
+			return Refuse("keywords", `%q can't stand for a status: use \Flagged, or a keyword of letters, digits, $ and _, such as $Closed`, keyword)
+		}
+		if !slices.ContainsFunc(ps, func(p Pipeline) bool { return CheckStatus(ps, p.Key, status) == nil }) {
+			return Refuse("keywords", "no pipeline has a status %q", status)
+		}
+	}
+	return nil
+}
+
+// followable tells whether agents can set a flag without saying something else by it. All clients know \Flagged; keywords are
+// atoms.
+func followable(keyword string) bool {
+	if strings.EqualFold(keyword, `\Flagged`) {
+		return true
+	}
+	return keyword != "" && strings.Trim(keyword, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789$_-.") == ""
+}
+
+// Marks gives those of a mail's flags that stand for a status, as they are named here, in order. Servers compare flags without
+// case.
+func (f Follow) Marks(flags []string) []string {
+	out := []string{}
+	for keyword := range f.Keywords {
+		if slices.ContainsFunc(flags, func(flag string) bool { return strings.EqualFold(flag, keyword) }) {
+			out = append(out, keyword)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// MarkOf gives the keyword that stands for a status; "": none does.
+func (f Follow) MarkOf(status string) string {
+	found := ""
+	for keyword, of := range f.Keywords {
+		if of == status && (found == "" || keyword < found) {
+			found = keyword
+		}
+	}
+	return found
+}
+
+// Place is where the newest customer's mail of a ticket lies in a mailbox: that is where its conversation is.
+type Place string
+
+// The places.
+const (
+	Elsewhere Place = "" // in another folder, deleted, or nobody has seen it
+	InInbox   Place = "inbox"
+	InClosed  Place = "closed"
+)
+
+// PlaceIn tells which place a conversation has whose mail lies in these folders. A mail that lies in INBOX too was copied, not moved.
+func (f Follow) PlaceIn(folders []string) Place {
+	switch {
+	case slices.Contains(folders, "INBOX"):
+		return InInbox
+	case f.ClosedFolder != "" && slices.Contains(folders, f.ClosedFolder):
+		return InClosed
+	}
+	return Elsewhere
+}
+
+// FolderOf names the folder where conversations with a status belong; "": it does not matter.
+func (f Follow) FolderOf(s Status) string {
+	switch {
+	case f.ClosedFolder == "":
+		return ""
+	case s.Closed:
+		return f.ClosedFolder
+	}
+	return "INBOX"
+}
+
+// StatusAt tells which status a ticket has once an agent has put its conversation somewhere: into the closed folder closes
+// it, back into INBOX opens it.
+func StatusAt(ps []Pipeline, t Ticket, at Place) string {
+	now := StatusOf(ps, t.Pipeline, t.Status)
+	switch {
+	case at == InClosed && !now.Closed:
+		if closed, ok := FirstClosed(ps, t.Pipeline); ok {
+			return closed
+		}
+	case at == InInbox && now.Closed:
+		return firstOpen(ps, t.Pipeline)
+	}
+	return t.Status
+}
+
+// FirstClosed gives the status that tickets of a pipeline get when they are closed without saying how.
+func FirstClosed(ps []Pipeline, pipeline string) (key string, ok bool) {
+	for _, p := range ps {
+		for _, s := range p.Statuses {
+			if p.Key == pipeline && s.Closed {
+				return s.Key, true
+			}
+		}
+	}
+	return "", false
+}
+
+// StatusMarked tells which status a ticket has once an agent has set a keyword, or taken it away.
+func (f Follow) StatusMarked(ps []Pipeline, t Ticket, keyword string, set bool) string {
+	of := f.Keywords[keyword]
+	switch {
+	case set && CheckStatus(ps, t.Pipeline, of) == nil:
+		return of
+	case !set && t.Status == of:
+		return firstOpen(ps, t.Pipeline)
+	}
+	return t.Status
+}
+
+// OwnMove is that we have moved a conversation, and have not seen it arrive yet.
+type OwnMove struct {
+	To Place     `json:"to"`
+	At time.Time `json:"at"`
+}
+
+// ownMovesLast is how long a move of ours is waited for that was never seen to arrive.
+const ownMovesLast = 24 * time.Hour
+
+// Seen is what is known of a ticket's conversation in a mailbox.
+type Seen struct {
+	TicketID  ID
+	MailboxID ID
+	Place     Place     // where it was last seen
+	Mark      string    // the keyword that it was last given, by an agent or by us; empty: none
+	Moves     []OwnMove // ours that were not seen yet, oldest first
+}
+
+// Due tells where the conversation is, once what we have moved has arrived.
+func (s Seen) Due() Place {
+	if n := len(s.Moves); n > 0 {
+		return s.Moves[n-1].To
+	}
+	return s.Place
+}
+
+// Arrive takes down that the conversation was seen in a place, and tells whether an agent has put it there. What we have done ourselves
+// is not news, or the two sides would answer each other for ever; nor is that a mail has just come to INBOX (new).
+func (s *Seen) Arrive(at Place, isNew bool, now time.Time) (byAgent bool) {
+	s.Moves = slices.DeleteFunc(s.Moves, func(m OwnMove) bool { return now.Sub(m.At) > ownMovesLast })
+	former := s.Place
+	if at == Elsewhere {
+		return false
+	}
+	s.Place = at
+	own := slices.IndexFunc(s.Moves, func(m OwnMove) bool { return m.To == at })
+	switch {
+	case isNew && at == InInbox:
+		return false
+	case at == former:
+		if own >= 0 && own == len(s.Moves)-1 {
+			s.Moves = nil // it is where the last one was to bring it
+		}
+		return false
+	case own >= 0:
+		s.Moves = s.Moves[own+1:]
+		return false
+	}
+	s.Moves = nil
+	return former != Elsewhere || at == InClosed
+}
+
+// Located is a mail of a ticket in a mailbox: by its Message-ID, and by where it was seen last.
+type Located struct {
+	Message     ID
+	MessageID   MessageID // empty: it has none
+	Folder      string
+	UIDValidity uint32
+	UID         uint32
+	Newest      bool // it is the newest of a customer
+}
+
+// Look is what a watcher saw of mails that were in a folder before.
+type Look struct {
+	Folder Folder
+	At     time.Time           // before the server was asked
+	Gone   []uint32            // the UIDs of those that do not lie there any more
+	Marks  map[uint32][]string // which of the keywords that stand for a status others have now
+}
+
+// Event is something that has happened to a ticket beside its messages, or that would have.
+type Event struct {
+	ID        ID
+	TicketID  ID
+	MailboxID ID // empty: it has to do with none
+	At        time.Time
+	Kind      EventKind
+	From, To  string // statuses, folders or keywords, as Kind says
+	Cause     Cause
+	DryRun    bool // it was not done: a switch says that it is only told
+}
+
+// EventKind says what has happened. It is an open set.
+type EventKind string
+
+// The events there are so far.
+const (
+	StatusChanged EventKind = "status-changed" // From and To are statuses
+	MailMoved     EventKind = "mail-moved"     // From and To are folders
+	MailMarked    EventKind = "mail-marked"    // From and To are keywords
+)
+
+// Cause says why something was changed. It is an open set.
+type Cause string
+
+// The causes.
+const (
+	ByCustomersMessage Cause = "customer-message"
+	ByAgentsMessage    Cause = "agent-message"
+	ByCustomer         Cause = "customer" // in the portal
+	ByAgent            Cause = "agent"    // by API, console or command line
+	ByMove             Cause = "moved"    // an agent has moved the conversation in the mail client
+	ByMark             Cause = "marked"   // an agent has flagged a mail, or taken a flag away
+	ByStatus           Cause = "status"   // the ticket's status
+)

@@ -1,0 +1,121 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"postern/desk"
+)
+
+// state is what a folder was seen with last: where its mails have gone, and how they are flagged, says what agents want of tickets.
+type state struct {
+	at     time.Time           // before the server was asked
+	modSeq uint64              // HIGHESTMODSEQ (RFC 7162 section 3.1.2.1); zero: the server has none
+	count  uint32              // how many mails there were
+	next   imap.UID            // UIDNEXT
+	there  map[uint32][]string // by UID: the keywords that stand for a status
+}
+
+// follows tells whether what happens to the folder's mails matters: mails are moved out of INBOX and into it, and flagged in it. That one
+// has come to the closed folder is known by reading that.
+func (f *folder) follows() bool {
+	return f.name == "INBOX" && f.w.options.Follower != nil && f.w.mailbox.Policy.Follow.Used()
+}
+
+// follow compares the mails that are known to lie in the folder with those that do, and their keywords. The server is asked only if
+// something may have changed: what is known changes too, when mails are filed.
+func (f *folder) follow(ctx context.Context, client *imapclient.Client) error {
+	if !f.follows() {
+		return nil
+	}
+	if f.state == nil {
+		if err := f.w.options.Follower.Follow(ctx, f.w.lease); err != nil {
+			return &keepError{err}
+		}
+	}
+	if err := f.observe(ctx, client); err != nil {
+		return fmt.Errorf("look how the mails are: %w", err)
+	}
+	here := desk.Folder{MailboxID: f.w.mailbox.ID, Name: f.name, Generation: f.generation, UIDValidity: f.validity}
+	known, err := f.w.options.Follower.Places(ctx, here)
+	if err != nil {
+		return &keepError{err}
+	}
+	look := desk.Look{Folder: here, At: f.state.at, Marks: map[uint32][]string{}}
+	for uid, marks := range known {
+		now, there := f.state.there[uid]
+		switch {
+		case !there:
+			look.Gone = append(look.Gone, uid)
+		case !slices.Equal(marks, now):
+			look.Marks[uid] = now
+		}
+	}
+	if len(look.Gone)+len(look.Marks) == 0 {
+		return nil
+	}
+	slices.Sort(look.Gone)
+	again, err := f.w.options.Follower.Look(ctx, f.w.lease, look)
+	if err != nil {
+		return &keepError{err}
+	}
+	if again { // what we were at ourselves is seen better in a moment
+		f.state.modSeq, f.patience = 0, firstPatience
+	}
+	return nil
+}
+
+// observe asks the server how the mails are, if that may be otherwise than before.
+func (f *folder) observe(ctx context.Context, client *imapclient.Client) error {
+	box, stale := f.box, f.stale.Swap(false)
+	if s := f.state; s != nil && !stale && s.modSeq != 0 && s.modSeq == box.HighestModSeq && s.count == box.NumMessages && s.next == box.UIDNext {
+		return nil
+	}
+	s := &state{at: f.w.options.Follower.Now(), modSeq: box.HighestModSeq, count: box.NumMessages, next: box.UIDNext, there: map[uint32][]string{}}
+	if box.NumMessages > 0 {
+		err := f.patiently(ctx, client, 5*f.w.options.Timeout, func(alive func()) error {
+			cmd := client.Fetch(imap.UIDSet{imap.UIDRange{Start: 1, Stop: 0}}, &imap.FetchOptions{UID: true, Flags: true})
+			for m := cmd.Next(); m != nil; m = cmd.Next() {
+				alive()
+				var uid imap.UID
+				var marks []string
+				for it := m.Next(); it != nil; it = m.Next() {
+					switch it := it.(type) {
+					case imapclient.FetchItemDataUID:
+						uid = it.UID
+					case imapclient.FetchItemDataFlags:
+						marks = f.marks(it.Flags)
+					}
+				}
+				if marks != nil {
+					s.there[uint32(uid)] = marks
+				}
+			}
+			return cmd.Close()
+		})
+		if err != nil {
+			f.stale.Store(true)
+			return err
+		}
+	}
+	f.state = s
+	return nil
+}
+
+// marks gives those of a mail's flags that stand for a status; nil for a mail that is as good as gone: some programs move a mail by a copy
+// and leave this one marked as deleted.
+func (f *folder) marks(flags []imap.Flag) []string {
+	names := make([]string, 0, len(flags))
+	for _, flag := range flags {
+		if flag == imap.FlagDeleted {
+			return nil
+		}
+		names = append(names, string(flag))
+	}
+	return f.w.mailbox.Policy.Follow.Marks(names)
+}

@@ -1,0 +1,162 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"postern/desk"
+	"postern/store"
+)
+
+// Arranger moves and marks mail that lies in the agents' mailbox.
+type Arranger interface {
+	// Move moves those of the mails that lie in a folder to another one and tells which it has moved. It may be repeated after any
+	// error: a mail is never there twice for it.
+	Move(ctx context.Context, mb desk.Mailbox, from, to string, mails []desk.Located) (moved []desk.ID, err error)
+	// Mark gives the newest of the mails that lie in a folder a keyword ("": none) and takes others from all of them.
+	Mark(ctx context.Context, mb desk.Mailbox, folder string, mails []desk.Located, add string, remove []string) error
+}
+
+// mostFollowing is how many mails of a ticket are moved with it, the newest of them.
+const mostFollowing = 200
+
+// follow has the mailbox's mails of a ticket lie where its status says, and carry the keyword that stands for it. What counts is the
+// status as it is when that is done.
+func (w *Worker) follow(ctx context.Context, j job) error {
+	switch putting, err := w.DB.Putting(ctx, j.row.TicketID, j.mb.ID); {
+	case err != nil:
+		return err
+	case putting: // that mail is to be moved with the others
+		return &later{w.DB.Now().Add(2 * time.Second)}
+	}
+	for {
+		t, err := w.DB.Ticket(ctx, desk.ScopeOfProgram(), j.row.TicketID)
+		if err != nil {
+			return err
+		}
+		if err := w.arrange(ctx, j, t); err != nil {
+			return err
+		}
+		now, err := w.DB.Ticket(ctx, desk.ScopeOfProgram(), j.row.TicketID)
+		if err != nil || now.Status == t.Status && now.Pipeline == t.Pipeline {
+			return err
+		}
+	}
+}
+
+func (w *Worker) arrange(ctx context.Context, j job, t desk.Ticket) error {
+	f := j.mb.Policy.Follow
+	if f.ToMailbox != desk.On {
+		return nil // nobody wants it any more
+	}
+	org, err := w.DB.Organisation(ctx)
+	if err != nil {
+		return err
+	}
+	mails, err := w.DB.Locate(ctx, t.ID, j.mb.ID, mostFollowing)
+	if err != nil || len(mails) == 0 {
+		return err
+	}
+	if to := f.FolderOf(desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status)); to != "" {
+		if err := w.move(ctx, j, t, to, mails); err != nil {
+			return err
+		}
+	}
+	return w.mark(ctx, j, t, mails)
+}
+
+// move moves a ticket's mails between INBOX and the closed folder. That it is us who do it is known before. The newest stays where it is if
+// it was seen in the right place: should it lie elsewhere by now, an agent has just moved it, and that is still to be heard.
+func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mails []desk.Located) error {
+	f := j.mb.Policy.Follow
+	from := "INBOX"
+	if to == from {
+		from = f.ClosedFolder
+	}
+	place := f.PlaceIn([]string{to})
+	there := false
+	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, now time.Time) bool {
+		if there = len(seen.Moves) == 0 && seen.Place == place; there || seen.Due() == place {
+			return false
+		}
+		seen.Moves = append(seen.Moves, desk.OwnMove{To: place, At: now})
+		return true
+	}); err != nil {
+		return err
+	}
+	if there {
+		mails = slices.DeleteFunc(slices.Clone(mails), func(l desk.Located) bool { return l.Newest })
+	}
+	moved, err := w.Arranger.Move(ctx, j.mb, from, to, mails)
+	if err != nil {
+		return fmt.Errorf("move the conversation to %s: %w", to, err)
+	}
+	newest := slices.IndexFunc(mails, func(l desk.Located) bool { return l.Newest })
+	if newest >= 0 && !slices.Contains(moved, mails[newest].Message) { // then it will not arrive
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) bool {
+			n := len(seen.Moves)
+			if n == 0 || seen.Moves[n-1].To != place {
+				return false
+			}
+			seen.Moves = seen.Moves[:n-1]
+			return true
+		}); err != nil {
+			return err
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	return w.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.AddEvent(ctx, desk.Event{TicketID: t.ID, MailboxID: j.mb.ID, Kind: desk.MailMoved, From: from, To: to, Cause: desk.ByStatus})
+	})
+}
+
+// note changes what is known of a ticket's conversation, if change says so.
+func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, change func(*desk.Seen, time.Time) bool) error {
+	return w.DB.Update(ctx, func(tx *store.Tx) error {
+		seen, err := tx.SeenOf(ctx, t.ID, mb.ID)
+		if err != nil || !change(&seen, tx.Now()) {
+			return err
+		}
+		return tx.PutSeen(ctx, seen)
+	})
+}
+
+func (w *Worker) mark(ctx context.Context, j job, t desk.Ticket, mails []desk.Located) error {
+	f := j.mb.Policy.Follow
+	if len(f.Keywords) == 0 {
+		return nil
+	}
+	add, remove := f.MarkOf(t.Status), []string{}
+	for keyword := range f.Keywords {
+		if keyword != add {
+			remove = append(remove, keyword)
+		}
+	}
+	slices.Sort(remove)
+	former := ""
+	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) bool {
+		former = seen.Mark
+		seen.Mark = add
+		return former != add
+	}); err != nil {
+		return err
+	}
+	for _, folder := range []string{"INBOX", f.ClosedFolder} {
+		if folder == "" {
+			continue
+		}
+		if err := w.Arranger.Mark(ctx, j.mb, folder, mails, add, remove); err != nil {
+			return fmt.Errorf("mark the conversation in %s: %w", folder, err)
+		}
+	}
+	if former == add {
+		return nil
+	}
+	return w.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.AddEvent(ctx, desk.Event{TicketID: t.ID, MailboxID: j.mb.ID, Kind: desk.MailMarked, From: former, To: add, Cause: desk.ByStatus})
+	})
+}
