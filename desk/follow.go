@@ -154,10 +154,11 @@ func (f Follow) StatusMarked(ps []Pipeline, t Ticket, keyword string, set bool) 
 	return t.Status
 }
 
-// OwnMove is that we have moved a conversation, and have not seen it arrive yet.
+// OwnMove is that we have moved a message's mail, and have not seen it arrive yet.
 type OwnMove struct {
-	To Place     `json:"to"`
-	At time.Time `json:"at"`
+	Message ID        `json:"message"`
+	To      Place     `json:"to"`
+	At      time.Time `json:"at"`
 }
 
 // ownMovesLast is how long a move of ours is waited for that was never seen to arrive.
@@ -172,18 +173,36 @@ type Seen struct {
 	Moves     []OwnMove // ours that were not seen yet, oldest first
 }
 
-// Due tells where the conversation is, once what we have moved has arrived.
-func (s Seen) Due() Place {
-	if n := len(s.Moves); n > 0 {
-		return s.Moves[n-1].To
+// Expect takes down that we are about to move the newest message's mail to a place, and tells whether it was seen there: then it is
+// left alone, for should it lie elsewhere by now, an agent has just moved it, and that is still to be heard.
+func (s *Seen) Expect(newest ID, to Place, now time.Time) (there bool) {
+	s.forget(newest, now)
+	n := len(s.Moves)
+	switch {
+	case n == 0 && s.Place == to:
+		return true
+	case n == 0 || s.Moves[n-1].To != to:
+		s.Moves = append(s.Moves, OwnMove{newest, to, now})
 	}
-	return s.Place
+	return false
 }
 
-// Arrive takes down that the conversation was seen in a place, and tells whether an agent has put it there. What we have done ourselves
-// is not news, or the two sides would answer each other for ever; nor is that a mail has just come to INBOX (new).
-func (s *Seen) Arrive(at Place, isNew bool, now time.Time) (byAgent bool) {
-	s.Moves = slices.DeleteFunc(s.Moves, func(m OwnMove) bool { return now.Sub(m.At) > ownMovesLast })
+// Failed takes back the last Expect: nothing was moved.
+func (s *Seen) Failed(newest ID, to Place) {
+	if n := len(s.Moves); n > 0 && s.Moves[n-1].Message == newest && s.Moves[n-1].To == to {
+		s.Moves = s.Moves[:n-1]
+	}
+}
+
+// forget drops what is not waited for any more: only the newest mail says where a conversation is.
+func (s *Seen) forget(newest ID, now time.Time) {
+	s.Moves = slices.DeleteFunc(s.Moves, func(m OwnMove) bool { return m.Message != newest || now.Sub(m.At) > ownMovesLast })
+}
+
+// Arrive takes down that the newest message's mail was seen in a place, and tells whether an agent has put it there. What we have done
+// ourselves is not news, or the two sides would answer each other for ever; nor is that a mail has just come to INBOX (new).
+func (s *Seen) Arrive(newest ID, at Place, isNew bool, now time.Time) (byAgent bool) {
+	s.forget(newest, now)
 	former := s.Place
 	if at == Elsewhere {
 		return false

@@ -76,33 +76,23 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 		from = f.ClosedFolder
 	}
 	place := f.PlaceIn([]string{to})
-	there := false
-	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, now time.Time) bool {
-		if there = len(seen.Moves) == 0 && seen.Place == place; there || seen.Due() == place {
-			return false
+	newest := slices.IndexFunc(mails, func(l desk.Located) bool { return l.Newest })
+	if newest >= 0 {
+		message, there := mails[newest].Message, false
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, now time.Time) { there = seen.Expect(message, place, now) }); err != nil {
+			return err
 		}
-		seen.Moves = append(seen.Moves, desk.OwnMove{To: place, At: now})
-		return true
-	}); err != nil {
-		return err
-	}
-	if there {
-		mails = slices.DeleteFunc(slices.Clone(mails), func(l desk.Located) bool { return l.Newest })
+		if there {
+			mails = slices.Delete(slices.Clone(mails), newest, newest+1)
+			newest = -1
+		}
 	}
 	moved, err := w.Arranger.Move(ctx, j.mb, from, to, mails)
 	if err != nil {
 		return fmt.Errorf("move the conversation to %s: %w", to, err)
 	}
-	newest := slices.IndexFunc(mails, func(l desk.Located) bool { return l.Newest })
 	if newest >= 0 && !slices.Contains(moved, mails[newest].Message) { // then it will not arrive
-		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) bool {
-			n := len(seen.Moves)
-			if n == 0 || seen.Moves[n-1].To != place {
-				return false
-			}
-			seen.Moves = seen.Moves[:n-1]
-			return true
-		}); err != nil {
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { seen.Failed(mails[newest].Message, place) }); err != nil {
 			return err
 		}
 	}
@@ -114,13 +104,14 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 	})
 }
 
-// note changes what is known of a ticket's conversation, if change says so.
-func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, change func(*desk.Seen, time.Time) bool) error {
+// note changes what is known of a ticket's conversation.
+func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, change func(*desk.Seen, time.Time)) error {
 	return w.DB.Update(ctx, func(tx *store.Tx) error {
 		seen, err := tx.SeenOf(ctx, t.ID, mb.ID)
-		if err != nil || !change(&seen, tx.Now()) {
+		if err != nil {
 			return err
 		}
+		change(&seen, tx.Now())
 		return tx.PutSeen(ctx, seen)
 	})
 }
@@ -138,11 +129,7 @@ func (w *Worker) mark(ctx context.Context, j job, t desk.Ticket, mails []desk.Lo
 	}
 	slices.Sort(remove)
 	former := ""
-	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) bool {
-		former = seen.Mark
-		seen.Mark = add
-		return former != add
-	}); err != nil {
+	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { former, seen.Mark = seen.Mark, add }); err != nil {
 		return err
 	}
 	for _, folder := range []string{"INBOX", f.ClosedFolder} {

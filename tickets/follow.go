@@ -96,7 +96,7 @@ func (d *Desk) see(ctx context.Context, tx *store.Tx, org *store.Organisation, m
 	if err != nil {
 		return err
 	}
-	byAgent := seen.Arrive(mb.Policy.Follow.PlaceIn(folders), newest == fresh, tx.Now())
+	byAgent := seen.Arrive(newest, mb.Policy.Follow.PlaceIn(folders), newest == fresh, tx.Now())
 	if err := tx.PutSeen(ctx, seen); err != nil || !byAgent {
 		return err
 	}
