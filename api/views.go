@@ -72,6 +72,26 @@ type authorView struct {
 type deliveryView struct {
 	State desk.EffectState `json:"state" doc:"The worst state among the mails that carry the message."`
 	Error string           `json:"error"`
+	To    []recipientView  `json:"recipients" doc:"What became of the mail to each."`
+}
+
+type recipientView struct {
+	Recipient string           `json:"recipient"`
+	State     desk.EffectState `json:"state" enum:"pending,sending,sent,deferred,failed,unknown"`
+	Error     string           `json:"error"`
+	NextTry   *time.Time       `json:"next_try" doc:"null: it is not tried again."`
+}
+
+func viewDelivery(d desk.Delivery) *deliveryView {
+	v := &deliveryView{d.State, d.Error, []recipientView{}}
+	for _, r := range d.To {
+		to := recipientView{r.Email, r.State, r.Error, nil}
+		if !r.NextTry.IsZero() {
+			to.NextTry = &r.NextTry
+		}
+		v.To = append(v.To, to)
+	}
+	return v
 }
 
 type messageView struct {
@@ -102,7 +122,7 @@ func viewMessage(m desk.Message) messageView {
 		Trust: m.Trust.String(), Reasons: orEmpty(m.Reasons), Attachments: orEmpty(m.Attachments),
 	}
 	if m.Delivery.State != "" {
-		v.Delivery = &deliveryView{m.Delivery.State, m.Delivery.Error}
+		v.Delivery = viewDelivery(m.Delivery)
 	}
 	return v
 }

@@ -122,6 +122,7 @@ type Effect struct {
 	Wording     string // the names and addresses it was first composed with, as outbound packs them: later attempts use the same
 	Unknowns    int    // how often it was unknown; a second copy is possible only where this is not zero
 	DoneAt      time.Time
+	Told        EffectState // of which agents have been told by a notice: deferred or failed; empty: of none
 }
 
 // Backoff gives the pause before the attempt that follows n failed ones: 10 s, 30 s, 2 min, 10 min, 30 min, 1 h, then
@@ -139,6 +140,23 @@ func Backoff(n int) time.Duration {
 
 // GiveUpAfter is how long an effect is tried before it fails (RFC 5321 section 4.5.4.1).
 const GiveUpAfter = 5 * 24 * time.Hour
+
+// TellAfter is how long an agent's answer may be under way before the agents are told.
+const TellAfter = 4 * time.Hour
+
+// Tells gives the state of a row of which agents are to be told now: that what one of them wrote has failed, or is late. It is empty if there
+// is nothing new to tell.
+func (e Effect) Tells(now time.Time) EffectState {
+	switch {
+	case e.Kind != ReplyMail || e.State == EffectSent || e.Told == EffectFailed:
+		return ""
+	case e.State == EffectFailed:
+		return EffectFailed
+	case e.Told == "" && now.Sub(e.CreatedAt) >= TellAfter:
+		return EffectDeferred
+	}
+	return ""
+}
 
 // LinkLife is how long the one-time link in a mail of this kind works; zero if there is none in it.
 func (k EffectKind) LinkLife() time.Duration {

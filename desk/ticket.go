@@ -150,6 +150,15 @@ type Message struct {
 type Delivery struct {
 	State EffectState // empty: nothing to deliver
 	Error string
+	To    []Recipient // what became of each mail
+}
+
+// Recipient is what became of the mail to one of those to whom a message goes.
+type Recipient struct {
+	Email   string      `json:"recipient"`
+	State   EffectState `json:"state"`
+	Error   string      `json:"error"`
+	NextTry time.Time   `json:"next_try"` // zero: it is not tried again
 }
 
 // Pipeline is a way tickets go, with its own statuses. The first status is the one new tickets get.

@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -147,7 +148,7 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 	case desk.AcknowledgeMail:
 		return d, w.acknowledgement(ctx, &d, t, mb, n, row)
 	case desk.NoticeInInbox:
-		return d, w.notice(ctx, &d, t, mb, row)
+		return d, w.notice(ctx, &d, t, mb, n, row)
 	case desk.SignInMail:
 		return d, w.link(&d, t, row, "Sign in to "+t.Portal, "/sign-in/link/",
 			"Hello,\n\nsign in with this link. It works once, for 15 minutes:", "Sign in", "If you did not ask for it, ignore this mail.")
@@ -297,17 +298,30 @@ func (w *Worker) acknowledgement(ctx context.Context, d *mailmsg.Draft, t wordin
 }
 
 // notice is what agents and operators must know.
-func (w *Worker) notice(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, row desk.Effect) error {
+func (w *Worker) notice(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
 	text, err := w.DB.Template(ctx, row.Template)
 	if err != nil {
 		return err
 	}
+	link, title := t.BaseURL, text.Subject
 	d.From.Name = "Postern"
 	d.To, d.Subject, d.Text = []desk.Address{{Name: t.Mailbox, Email: mb.Address}}, text.Subject, text.Body
 	automatic(d, "auto-generated")
+	if row.SubjectID != "" { // it is about a message, and lies in that conversation
+		m, err := n.message(row)
+		if err != nil {
+			return err
+		}
+		w.thread(d, m)
+		d.InReplyTo = m.MessageID
+		d.References = append(slices.Clone(m.References), m.MessageID)
+		d.Subject = "Re: " + withoutRe(m.Subject)
+		d.Text = title + "\n\n" + d.Text
+		link = t.ticket(n.numbers[row.TicketID])
+	}
 	d.HTML, err = render(page{
 		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
-		Button: "Open the portal", Link: t.BaseURL,
+		Button: "Open the portal", Link: link,
 	})
 	return err
 }

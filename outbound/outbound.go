@@ -17,6 +17,7 @@ import (
 
 	"postern/blob"
 	"postern/desk"
+	"postern/i18n"
 	"postern/mailmsg"
 	"postern/store"
 )
@@ -73,6 +74,7 @@ type Options struct {
 	Arranger  Arranger
 	Owner     string // names this process in claims
 	BaseURL   string // of the portal, without a slash at the end
+	Texts     *i18n.Mails
 	Log       *slog.Logger
 }
 
@@ -230,15 +232,17 @@ func (w *Worker) sendBehind(ctx context.Context, j job, before *receipt) *receip
 			return write(out)
 		}
 	}
-	row := w.send(ctx, j)
+	row, err := w.send(ctx, j)
+	j.err = err
 	if before.wait() != nil && row.State != desk.EffectSent {
 		w.release(ctx, []desk.Effect{j.row})
 		return before
 	}
+	tell := w.tell(&row, j)
 	r := &receipt{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		r.err = w.finish(ctx, row)
+		r.err = w.finish(ctx, row, tell)
 	}()
 	return r
 }
@@ -329,11 +333,14 @@ type job struct {
 	date   time.Time
 	write  func(io.Writer) error
 	err    error
+
+	subject  string // of its mail; empty if it could not be composed
+	fallback string // the organisation's language
 }
 
 func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, row desk.Effect) (j job) {
 	defer recovered(&j.err, mailmsg.ErrDraft)
-	j = job{row: row, before: row, date: row.CreatedAt}
+	j = job{row: row, before: row, date: row.CreatedAt, fallback: org.Settings.DefaultLanguage}
 	var ok bool
 	if j.mb, ok = org.Mailbox(row.MailboxID); !ok {
 		// Another process may have added it a moment ago.
@@ -360,7 +367,7 @@ func (w *Worker) compose(ctx context.Context, org *store.Organisation, n named, 
 		j.err = err
 		return j
 	}
-	j.date = draft.Date
+	j.date, j.subject = draft.Date, draft.Subject
 	j.write = func(out io.Writer) (err error) {
 		defer recovered(&err, mailmsg.ErrDraft)
 		return mailmsg.Compose(out, draft)
@@ -413,8 +420,8 @@ func fingerprint(write func(io.Writer) error) (string, error) {
 	return sum, err
 }
 
-// send does the row and gives it back as it ended.
-func (w *Worker) send(ctx context.Context, j job) desk.Effect {
+// send does the row and gives it back as it ended, and why it did not succeed.
+func (w *Worker) send(ctx context.Context, j job) (desk.Effect, error) {
 	row := j.row
 	began := w.DB.Now()
 	if life := row.Kind.LinkLife(); life > 0 && began.Sub(row.CreatedAt) > life && j.err == nil {
@@ -432,10 +439,10 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 	now := w.DB.Now()
 	if j.err == nil {
 		row.State, row.LastError, row.DoneAt = desk.EffectSent, "", now
-		return row
+		return row, nil
 	}
 	if wait, ok := errors.AsType[*later](j.err); ok {
-		return postponed(row, wait.until)
+		return postponed(row, wait.until), j.err
 	}
 	refusal, refused := errors.AsType[*Refusal](j.err)
 	ambiguous := errors.Is(j.err, ErrAmbiguous)
@@ -453,7 +460,7 @@ func (w *Worker) send(ctx context.Context, j job) desk.Effect {
 	row.LastError = j.err.Error()
 	wait := desk.Backoff(row.Attempt)
 	row.NextTry = now.Add(wait + rand.N(wait/4)) //nolint:gosec // jitter
-	return row
+	return row, j.err
 }
 
 // postponed gives a row that could not be tried back as it was before the attempt.
@@ -528,7 +535,7 @@ func recovered(err *error, kind error) {
 }
 
 // finish writes down how a row ended.
-func (w *Worker) finish(ctx context.Context, row desk.Effect) error {
+func (w *Worker) finish(ctx context.Context, row desk.Effect, tell []store.Notice) error {
 	log := w.Log.With(slog.String("outbox_id", string(row.ID)), slog.String("kind", string(row.Kind)), slog.Any("recipient", desk.Address{Email: row.Recipient}))
 	switch row.State {
 	case desk.EffectSent:
@@ -543,9 +550,9 @@ func (w *Worker) finish(ctx context.Context, row desk.Effect) error {
 	// A mail that was sent must not be sent again because the database restarts in this very moment.
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
-	err := w.DB.Finish(ctx, row)
+	err := w.DB.Finish(ctx, row, tell...)
 	for desk.KindOf(err) == desk.Unavailable && pause(ctx, finishEvery) {
-		err = w.DB.Finish(ctx, row)
+		err = w.DB.Finish(ctx, row, tell...)
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "how a row ended can't be written down; it will count as unknown", slog.String("error", err.Error()))

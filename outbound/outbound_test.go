@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/i18n"
 	"postern/internal/desktest"
 	"postern/internal/mailtest"
 	"postern/mailmsg"
@@ -135,8 +136,10 @@ func newRig(t *testing.T, o store.Options) *rig {
 			t.Fatal(err)
 		}
 	}
+	texts, err := i18n.LoadMails()
+	check()
 	r.w = outbound.New(outbound.Options{
-		DB: r.db, Keys: in.Keys, Blobs: in.Blobs, Submitter: r.server, Depositor: r.server, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
+		Texts: texts, DB: r.db, Keys: in.Keys, Blobs: in.Blobs, Submitter: r.server, Depositor: r.server, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
 	})
 	r.mb = desk.Mailbox{ID: "0198c0de-0000-7000-8000-00000000000b", Address: "support@acme.example", Name: "Acme", IMAP: "imaps://x", SMTP: "smtps://x", MIDDomain: "acme.example", SubAddress: true, CreatedAt: time.Now()}
 	err = r.db.Update(t.Context(), func(tx *store.Tx) error { return tx.PutMailbox(t.Context(), r.mb) })

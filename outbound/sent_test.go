@@ -203,7 +203,7 @@ func TestF14_F15_OneCopyInSent(t *testing.T) {
 		r.mb.Secrets.IMAPPassword, r.mb.Secrets.SMTPPassword = "secret", "p"
 		r.put(r.mb)
 		r.w = outbound.New(outbound.Options{
-			DB: r.db, Keys: r.w.Keys, Blobs: r.w.Blobs, Submitter: sender, Depositor: &cut{Client: box}, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
+			Texts: r.w.Texts, DB: r.db, Keys: r.w.Keys, Blobs: r.w.Blobs, Submitter: sender, Depositor: &cut{Client: box}, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
 		})
 		folder := "Sent"
 		err := r.db.Update(t.Context(), func(tx *store.Tx) error {

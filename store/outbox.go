@@ -32,11 +32,11 @@ func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
 }
 
 const effectColumns = `id, kind, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token`
+	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token, told`
 
 func scanEffect(row scanner) (e desk.Effect, err error) {
 	err = row.Scan(&e.ID, &e.Kind, &e.MailboxID, &e.TicketID, &e.SubjectID, &e.ContactID, &e.Recipient, &e.Template, &e.Trust, &e.MessageID, millis{&e.CreatedAt},
-		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken)
+		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken, &e.Told)
 	return e, err
 }
 
@@ -216,18 +216,18 @@ func (r reads) EffectCounts(ctx context.Context) (map[desk.EffectState]int64, er
 }
 
 // Template is a text that mails are made from. Its version names exactly this text for ever.
-type Template struct{ Subject, Body string }
+type Template struct{ Subject, Body, Language string }
 
 // KeepTemplate stores a template under its version, so that a row that names it sends the same text whenever it is tried.
 func (tx *Tx) KeepTemplate(ctx context.Context, t Template) (version string, err error) {
-	sum := sha256.Sum256([]byte(t.Subject + "\x00" + t.Body))
+	sum := sha256.Sum256([]byte(t.Language + "\x00" + t.Subject + "\x00" + t.Body))
 	version = hex.EncodeToString(sum[:16])
-	return version, tx.exec(ctx, `INSERT INTO templates (version, subject, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, version, t.Subject, t.Body)
+	return version, tx.exec(ctx, `INSERT INTO templates (version, subject, body, language) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, version, t.Subject, t.Body, t.Language)
 }
 
 // Template finds the text of a version.
 func (r reads) Template(ctx context.Context, version string) (Template, error) {
 	var t Template
-	err := r.x.QueryRowContext(ctx, `SELECT subject, body FROM templates WHERE version = $1`, version).Scan(&t.Subject, &t.Body)
+	err := r.x.QueryRowContext(ctx, `SELECT subject, body, language FROM templates WHERE version = $1`, version).Scan(&t.Subject, &t.Body, &t.Language)
 	return one("template", t, err)
 }

@@ -254,7 +254,7 @@ func TestTemplateVersionNamesItsTextForEver(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
 		var versions []string
 		commit(t, db, func(tx *Tx) error {
-			for _, text := range []Template{{"a", "b"}, {"a", "c"}, {"a", "b"}} {
+			for _, text := range []Template{{Subject: "a", Body: "b"}, {Subject: "a", Body: "c"}, {Subject: "a", Body: "b"}} {
 				v, err := tx.KeepTemplate(t.Context(), text)
 				if err != nil {
 					return err
@@ -266,7 +266,7 @@ func TestTemplateVersionNamesItsTextForEver(t *testing.T) {
 		if versions[0] == versions[1] || versions[0] != versions[2] {
 			t.Errorf("versions %v", versions)
 		}
-		if got := must[Template](t)(db.Template(t.Context(), versions[0])); got != (Template{"a", "b"}) {
+		if got := must[Template](t)(db.Template(t.Context(), versions[0])); got != (Template{Subject: "a", Body: "b"}) {
 			t.Errorf("%+v", got)
 		}
 		_, err := db.Template(t.Context(), "none")

@@ -205,10 +205,10 @@ func TestMessageTellsItsWorstDelivery(t *testing.T) {
 			t.Fatal(err)
 		}
 		ms := must[[]desk.Message](t)(db.Messages(t.Context(), desk.ScopeOfProgram(), ticket.ID))
-		if d := ms[0].Delivery; d.State != desk.EffectFailed || d.Error != "no such user" {
+		if d := ms[0].Delivery; d.State != desk.EffectFailed || d.Error != "no such user" || len(d.To) != 3 || d.To[0].State != desk.EffectSent || d.To[1].State != desk.EffectFailed || d.To[2].State != desk.EffectPending {
 			t.Errorf("delivery %+v of %d rows", d, len(es))
 		}
-		if d := ms[1].Delivery; d != (desk.Delivery{}) {
+		if d := ms[1].Delivery; d.State != "" || len(d.To) != 0 {
 			t.Errorf("delivery of a note: %+v", d)
 		}
 	})

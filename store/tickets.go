@@ -416,25 +416,33 @@ func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end s
 	}
 	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
 		var id desk.ID
-		var d desk.Delivery
-		err := row.Scan(&id, &d.State, &d.Error)
+		var to desk.Recipient
+		err := row.Scan(&id, &to.Email, &to.State, &to.Error, millis{&to.NextTry})
 		if i, ok := at[id]; ok {
-			ms[i].Delivery = worse(ms[i].Delivery, d)
+			ms[i].Delivery = worse(ms[i].Delivery, to)
 		}
 		return struct{}{}, err
-	}, `SELECT o.subject_id, o.state, o.last_error FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice', 'mail.notification')
-		UNION ALL SELECT b.message_id, CAST($2 AS TEXT), b.reason FROM bounces b JOIN messages m ON m.id = b.message_id WHERE m.ticket_id = $1`, ticket, desk.EffectFailed)
+	}, `SELECT o.subject_id, o.recipient, o.state, o.last_error, CASE WHEN o.done_at = 0 THEN o.next_try ELSE 0 END FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice', 'mail.notification')
+		UNION ALL SELECT b.message_id, b.recipient, CAST($2 AS TEXT), b.reason, 0 FROM bounces b JOIN messages m ON m.id = b.message_id WHERE m.ticket_id = $1 ORDER BY 1, 2`, ticket, desk.EffectFailed)
 	return ms, err
 }
 
-func worse(a, b desk.Delivery) desk.Delivery {
+// worse adds what became of one mail to what became of all: the worst counts, for the whole and for each recipient.
+func worse(d desk.Delivery, to desk.Recipient) desk.Delivery {
 	rank := map[desk.EffectState]int{
 		desk.EffectSent: 1, desk.EffectSending: 2, desk.EffectPending: 3, desk.EffectDeferred: 4, desk.EffectUnknown: 5, desk.EffectFailed: 6,
 	}
-	if rank[b.State] > rank[a.State] {
-		return b
+	if rank[to.State] > rank[d.State] {
+		d.State, d.Error = to.State, to.Error
 	}
-	return a
+	i := slices.IndexFunc(d.To, func(r desk.Recipient) bool { return r.Email == to.Email })
+	switch {
+	case i < 0:
+		d.To = append(d.To, to)
+	case rank[to.State] > rank[d.To[i].State]:
+		d.To[i] = to
+	}
+	return d
 }
 
 const attachmentColumns = `a.id, a.name, a.type, a.size, a.sha256, a.inline, a.content_id`

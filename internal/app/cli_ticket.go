@@ -76,6 +76,33 @@ type messageLine struct {
 	Trust     string          `json:"trust"`
 	Reply     string          `json:"reply"`
 	Reasons   []string        `json:"reasons"`
+	Delivery  []sentLine      `json:"delivery"`
+}
+
+// sentLine is what became of the mail to one recipient.
+type sentLine struct {
+	Recipient string           `json:"recipient"`
+	State     desk.EffectState `json:"state"`
+	Error     string           `json:"error"`
+}
+
+// say tells people what became of a mail, if it has not arrived as it should.
+func (l sentLine) say() string {
+	switch l.State {
+	case desk.EffectFailed:
+		return "not delivered to " + l.Recipient + ": " + l.Error
+	case desk.EffectDeferred, desk.EffectUnknown:
+		return "late for " + l.Recipient + ", and tried again: " + l.Error
+	}
+	return ""
+}
+
+func linesOfDelivery(d desk.Delivery) []sentLine {
+	out := []sentLine{}
+	for _, r := range d.To {
+		out = append(out, sentLine{r.Email, r.State, r.Error})
+	}
+	return out
 }
 
 func (c *cli) ticketShow(ctx context.Context, p *parts, number string) error {
@@ -90,12 +117,17 @@ func (c *cli) ticketShow(ctx context.Context, p *parts, number string) error {
 	items, rows := []messageLine{}, [][]string{}
 	for _, m := range ms {
 		author := desk.Address{Name: m.Author.Name, Email: m.Author.Email}.String()
-		items = append(items, messageLine{m.ID, m.CreatedAt, m.Author.Kind, author, m.Internal, m.Trust.String(), m.Reply, nonNil(m.Reasons)})
+		items = append(items, messageLine{m.ID, m.CreatedAt, m.Author.Kind, author, m.Internal, m.Trust.String(), m.Reply, nonNil(m.Reasons), linesOfDelivery(m.Delivery)})
 		line, _, _ := strings.Cut(m.Reply, "\n")
 		if m.Internal {
 			line = "(internal) " + line
 		}
 		rows = append(rows, []string{string(m.ID), m.CreatedAt.Local().Format("2006-01-02 15:04"), author, m.Trust.String(), line})
+		for _, sent := range linesOfDelivery(m.Delivery) {
+			if said := sent.say(); said != "" {
+				rows = append(rows, []string{"", "", "", "", said})
+			}
+		}
 	}
 	return c.list(items, []string{"id", "written", "by", "trust", "says"}, rows)
 }

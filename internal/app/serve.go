@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"postern/config"
+	"postern/i18n"
 	"postern/outbound"
 	"postern/outbound/mailbox"
 	"postern/outbound/smtp"
@@ -104,8 +105,12 @@ func (p *parts) services(ctx context.Context, program string) (*services, error)
 	} else if n > 0 {
 		p.log.WarnContext(ctx, "the former process ended while it was sending; its outbox rows are looked into", slog.Int64("rows", n))
 	}
+	texts, err := i18n.LoadMails()
+	if err != nil {
+		return nil, errors.Join(err, place.close())
+	}
 	s.worker = outbound.New(outbound.Options{
-		DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Arranger: s.boxes, Owner: s.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
+		Texts: texts, DB: p.db, Keys: p.keys, Blobs: p.blobs, Submitter: s.sender, Depositor: s.boxes, Arranger: s.boxes, Owner: s.owner, BaseURL: p.cfg.BaseURL, Log: p.log,
 	})
 	s.queue, err = queue.New(queue.Options{RedisURL: p.cfg.RedisURL, Outbox: p.db, Owner: s.owner, Alone: p.db.Single(), Log: p.log})
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 
 	"postern/blob"
 	"postern/desk"
+	"postern/i18n"
 	"postern/ingest"
 	watch "postern/ingest/imap"
 	"postern/internal/desktest"
@@ -406,8 +407,13 @@ func (s *stack) sendAll(b *testing.B, sink *mailtest.SMTPServer, redisURL string
 	sender, boxes := smtp.New(smtp.Options{}), mailbox.New(mailbox.Options{})
 	defer sender.Close()
 	defer boxes.Close()
+	texts, err := i18n.LoadMails()
+	if err != nil {
+		b.Fatal(err)
+	}
 	worker := outbound.New(outbound.Options{
-		DB: s.db, Keys: s.keys, Blobs: s.blobs, Submitter: sender, Depositor: boxes, Owner: "bench", BaseURL: "https://support.desk.example", Log: s.log,
+		Texts: texts,
+		DB:    s.db, Keys: s.keys, Blobs: s.blobs, Submitter: sender, Depositor: boxes, Owner: "bench", BaseURL: "https://support.desk.example", Log: s.log,
 	})
 	q, err := queue.New(queue.Options{RedisURL: redisURL, Outbox: s.db, Owner: "bench", Alone: true, Log: s.log})
 	check(b, err)

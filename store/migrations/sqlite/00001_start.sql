@@ -356,7 +356,8 @@ CREATE TABLE outbox (
     fingerprint TEXT NOT NULL,
     wording     TEXT NOT NULL,
     unknowns    BIGINT NOT NULL,
-    done_at     BIGINT NOT NULL
+    done_at     BIGINT NOT NULL,
+    told        TEXT NOT NULL DEFAULT '' -- the state that agents have been told of: deferred or failed
 );
 -- On what does not change while a row is worked on: claiming it then touches no index.
 CREATE INDEX outbox_open ON outbox (queue, next_try, id) WHERE done_at = 0;
@@ -376,6 +377,7 @@ CREATE TABLE pauses (
 
 CREATE TABLE templates (
     version TEXT PRIMARY KEY,
+    language TEXT NOT NULL DEFAULT '', -- that it is in; empty: nobody knows
     subject TEXT NOT NULL,
     body    TEXT NOT NULL
 );
