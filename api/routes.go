@@ -269,6 +269,7 @@ type ticketPatch struct {
 		Subject    *string           `json:"subject,omitempty" maxLength:"1000"`
 		AssigneeID *desk.ID          `json:"assignee_id,omitempty" maxLength:"36" doc:"An agent's id; \"\" is nobody."`
 		Properties map[string]string `json:"properties,omitempty" doc:"Merged into those there are; an empty value removes one."`
+		Billed     *bool             `json:"billed,omitempty" doc:"Whether the work was charged: then customers can't add to the ticket, and their mail opens a new one."`
 	}
 }
 
@@ -277,7 +278,7 @@ func (s *server) changeTicket(ctx context.Context, in *ticketPatch) (*output[tic
 	if err != nil {
 		return nil, err
 	}
-	t, err = s.Desk.Change(ctx, desk.ScopeOfProgram(), t.ID, tickets.Change{Status: in.Body.Status, Subject: in.Body.Subject, Assignee: in.Body.AssigneeID, Properties: in.Body.Properties})
+	t, err = s.Desk.Change(ctx, desk.ScopeOfProgram(), t.ID, tickets.Change{Status: in.Body.Status, Subject: in.Body.Subject, Assignee: in.Body.AssigneeID, Properties: in.Body.Properties, Billed: in.Body.Billed})
 	return &output[ticketView]{viewTicket(t)}, err
 }
 

@@ -50,12 +50,14 @@ type ticketView struct {
 	LastActivityAt time.Time          `json:"last_activity_at"`
 	Participants   []desk.Participant `json:"participants"`
 	Properties     map[string]string  `json:"properties"`
+	Billed         bool               `json:"billed" doc:"Customers can't add to it; their mail opens a new ticket."`
+	Follows        *desk.ID           `json:"follows" doc:"The ticket that this one goes on from, which was locked or closed long ago."`
 }
 
 func viewTicket(t desk.Ticket) ticketView {
 	v := ticketView{
 		t.ID, t.Number, t.Subject, t.Pipeline, t.Status, orNull(t.MailboxID), t.ContactID, orNull(t.CompanyID), orNull(t.AssigneeID), t.Source,
-		t.CreatedAt, t.LastActivityAt, orEmpty(t.Participants), t.Properties,
+		t.CreatedAt, t.LastActivityAt, orEmpty(t.Participants), t.Properties, t.Billed, orNull(t.Follows),
 	}
 	if v.Properties == nil {
 		v.Properties = map[string]string{}

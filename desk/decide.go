@@ -39,6 +39,7 @@ type Facts struct {
 
 	At     time.Time // when it arrived
 	Closed bool      // that ticket is closed
+	Locked string    // why customers can't add to it; empty: they can
 }
 
 // Decision says where an inbound mail belongs, and why.
@@ -48,6 +49,7 @@ type Decision struct {
 	Author   AuthorKind
 	Internal bool
 	Trust    Trust
+	Follows  ID        // the ticket that a new one goes on from; empty: none
 	Adds     []Address // who takes part in the ticket from now on, the requester of a new one first; empty: whom the mail is from
 	Reason   string    // of the outcome, for the ledger
 	Reasons  []string  // everything that was weighed, for people who ask why
@@ -144,17 +146,24 @@ func decideInbox(f Facts) Decision {
 		return d.as(Held, fmt.Sprintf("its sender has no part in ticket #%d", t.Number))
 	case t == f.ByTag && !f.Verified: // people quote subjects to each other
 		return d.as(Held, fmt.Sprintf("only its subject says that it belongs to ticket #%d, and its sender is not proved", t.Number))
+	case f.Locked != "":
+		return d.goesOn(f, t).as(NewTicket, fmt.Sprintf("ticket #%d, which it answers, is %s", t.Number, f.Locked))
 	case f.Closed && f.At.Sub(t.LastActivityAt) > ReopenFor:
-		if d.Ticket = nil; f.Verified {
-			d.Trust = V1
-		}
-		return d.as(NewTicket, fmt.Sprintf("ticket #%d, which it answers, has been closed for more than %d days", t.Number, ReopenFor/(24*time.Hour)))
+		return d.goesOn(f, t).as(NewTicket, fmt.Sprintf("ticket #%d, which it answers, has been closed for more than %d days", t.Number, ReopenFor/(24*time.Hour)))
 	}
 	d.Trust = trust(f, t)
 	if d.Trust == V0 {
 		d.Reasons = append(d.Reasons, "sender not verified")
 	}
 	return d.as(Appended, why)
+}
+
+// goesOn has a mail open a ticket that goes on from the one it answers.
+func (d Decision) goesOn(f Facts, t *Ticket) Decision {
+	if d.Ticket, d.Follows = nil, t.ID; f.Verified {
+		d.Trust = V1
+	}
+	return d
 }
 
 // decideMachine is about mail that no human wrote: it never opens a ticket.

@@ -16,6 +16,8 @@ type Settings struct {
 	Welcome         Template   `json:"welcome"`         // to a new contact
 	Acknowledgement Template   `json:"acknowledgement"` // that a new ticket has come, to who had no welcome mail for it
 	Budgets         Budgets    `json:"budgets"`
+	// KeepClosed has a customer's answer to a closed ticket open a new one instead of that one.
+	KeepClosed bool `json:"keep_closed"`
 }
 
 // Template is a mail of ours that the operator words.

@@ -22,6 +22,11 @@ type Ticket struct {
 	Participants   []Participant
 	CreatedAt      time.Time
 	LastActivityAt time.Time
+	// Billed is set once the work was charged: the customer's answers open a new ticket.
+	Billed bool
+	// Follows is the ticket that this one goes on from, which was locked or closed long ago; empty: none. Who takes part in this one may
+	// not see it.
+	Follows ID
 	// LastCustomer is set while the newest public message is the customer's: we are to answer.
 	LastCustomer bool
 }
@@ -221,6 +226,17 @@ func CheckStatus(ps []Pipeline, pipeline, key string) error {
 		return Refuse("status", "there is no status %q in pipeline %q", key, pipeline)
 	}
 	return Refuse("pipeline", "there is no pipeline %q", pipeline)
+}
+
+// Locked tells why customers can't add to a ticket: it was billed, or closed where closed tickets stay so. "" if they can.
+func Locked(s Settings, t Ticket) string {
+	switch {
+	case t.Billed:
+		return "billed"
+	case s.KeepClosed && StatusOf(s.Pipelines, t.Pipeline, t.Status).Closed:
+		return "closed, and closed tickets stay so here"
+	}
+	return ""
 }
 
 // StatusAfter tells which status a ticket has once a message is added: a customer's mail opens it, an agent's public

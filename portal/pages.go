@@ -157,6 +157,7 @@ type threadView struct {
 	Subject       string
 	Status        statusTag
 	Closed        bool
+	Locked        bool // customers can't add to it
 	Waiting       bool
 	Created, Last moment
 	Messages      []message

@@ -180,6 +180,7 @@ func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket
 		Nonce: store.NewID(), Draft: in.value("text"), Solved: in.value("solved") != "", limits: theLimits,
 	}
 	s := desk.StatusOf(org.Settings.Pipelines, ticket.Pipeline, ticket.Status)
+	v.Locked = desk.Locked(org.Settings, ticket) != ""
 	v.Closed, v.Waiting = s.Closed, s.Key == desk.Waiting
 	if v.Status, err = tagOf(t, org, ticket); err != nil {
 		return err

@@ -31,7 +31,7 @@ func seen(s desk.Scope) string {
 }
 
 const ticketColumns = `t.id, t.number, t.subject, t.pipeline, t.status, t.mailbox_id, t.contact_id, t.company_id, t.assignee_id, t.source, t.properties,
-	t.created_at, t.last_activity_at, t.last_customer`
+	t.created_at, t.last_activity_at, t.last_customer, t.billed, t.follows`
 
 func scanTicket(row scanner) (t desk.Ticket, err error) {
 	err = row.Scan(ticketFields(&t)...)
@@ -41,7 +41,7 @@ func scanTicket(row scanner) (t desk.Ticket, err error) {
 func ticketFields(t *desk.Ticket) []any {
 	return []any{
 		&t.ID, &t.Number, &t.Subject, &t.Pipeline, &t.Status, &t.MailboxID, &t.ContactID, &t.CompanyID, &t.AssigneeID, &t.Source,
-		packed[map[string]string]{&t.Properties}, millis{&t.CreatedAt}, millis{&t.LastActivityAt}, &t.LastCustomer,
+		packed[map[string]string]{&t.Properties}, millis{&t.CreatedAt}, millis{&t.LastActivityAt}, &t.LastCustomer, &t.Billed, &t.Follows,
 	}
 }
 
@@ -237,9 +237,9 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 		t.Properties = map[string]string{}
 	}
 	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
-		created_at, last_activity_at, last_customer, assignee_id, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, FALSE, '')`,
+		created_at, last_activity_at, last_customer, assignee_id, billed, follows, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE, '')`,
 		t.ID, t.Number, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
-		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID); err != nil {
+		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID, t.Billed, t.Follows); err != nil {
 		return err
 	}
 	for _, p := range t.Participants {
@@ -257,13 +257,13 @@ func (tx *Tx) AddParticipant(ctx context.Context, ticket desk.ID, p desk.Partici
 		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role)
 }
 
-// ChangeTicket stores a ticket's subject, pipeline, status, mailbox, assignee, properties and times.
+// ChangeTicket stores a ticket's subject, pipeline, status, mailbox, assignee, properties and times, and whether it was billed.
 func (tx *Tx) ChangeTicket(ctx context.Context, t desk.Ticket) error {
 	if t.Properties == nil {
 		t.Properties = map[string]string{}
 	}
-	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8, assignee_id = $9 WHERE id = $1`,
-		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID)
+	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8, assignee_id = $9, billed = $10 WHERE id = $1`,
+		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID, t.Billed)
 }
 
 // AddConversation stores a new conversation.

@@ -66,7 +66,11 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		facts.Begins = mb.Begins(mail, org.Inside)
 	}
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie, facts.ByTag} {
-		facts.Closed = facts.Closed || t != nil && desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
+		if t == nil {
+			continue
+		}
+		facts.Closed = facts.Closed || desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
+		facts.Locked = cmp.Or(facts.Locked, desk.Locked(org.Settings, *t))
 	}
 	decision := desk.Decide(facts)
 	mail.Subject = mailmsg.WithoutTags(mail.Subject)
@@ -88,7 +92,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		if decision.Author == desk.Agent {
 			e.TicketID, err = d.fileBegun(ctx, tx, org, k, mb, decision.Adds, msg)
 		} else {
-			e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg)
+			e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg, decision.Follows)
 		}
 	case desk.Appended:
 		if err = k.add(ctx, tx, decision.Ticket, decision.Adds, msg); err == nil {
@@ -284,13 +288,13 @@ func arrived(e desk.LedgerEntry) time.Time {
 	return e.InternalDate
 }
 
-func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, m desk.Message) (desk.ID, error) {
+func (d *Desk) fileNew(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, m desk.Message, follows desk.ID) (desk.ID, error) {
 	c, isNew, err := contactFor(ctx, tx, k.senders, mail.From, m.CreatedAt)
 	if err != nil {
 		return "", err
 	}
 	t, err := newTicket(ctx, tx, org, mb.Pipeline, desk.Ticket{
-		Subject: mail.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: desk.FromMail, CreatedAt: m.CreatedAt, LastCustomer: true,
+		Subject: mail.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: desk.FromMail, CreatedAt: m.CreatedAt, LastCustomer: true, Follows: follows,
 	})
 	if err != nil {
 		return "", err

@@ -119,7 +119,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	mail = mailmsg.ShowMatter(mail)
 	mail.Subject = desk.CutSubject(mail.Subject)
 	msg := messageOf(e, mail, decision)
-	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg); err != nil {
+	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg, ""); err != nil {
 		return e, err
 	}
 	if err := settleHeld(ctx, tx, e); err != nil {

@@ -175,6 +175,9 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		if err != nil {
 			return err
 		}
+		if why := desk.Locked(org.Settings, t); why != "" {
+			return &desk.Error{Kind: desk.Conflict, Text: fmt.Sprintf("ticket #%d is %s; open a new one", t.Number, why)}
+		}
 		mb, ok := org.Mailbox(t.MailboxID)
 		if !ok {
 			if mb, ok = org.DefaultMailbox(); !ok {
@@ -384,7 +387,8 @@ type Change struct {
 	Subject    *string
 	Assignee   *desk.ID          // an agent's; "" is nobody
 	Properties map[string]string // merged; an empty value removes the property
-	Cause      desk.Cause        // of another status; empty: an agent
+	Billed     *bool
+	Cause      desk.Cause // of another status; empty: an agent
 }
 
 // Change changes a ticket that the scope sees.
@@ -421,6 +425,9 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 				return desk.Refuse("assignee_id", "there is no such agent; gateway agent list tells the ids")
 			}
 			t.AssigneeID = *c.Assignee
+		}
+		if c.Billed != nil {
+			t.Billed = *c.Billed
 		}
 		for k, v := range c.Properties {
 			if t.Properties == nil {

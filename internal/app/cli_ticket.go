@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -53,7 +54,7 @@ func (c *cli) ticketCommand() *cobra.Command {
 	for _, name := range []string{"contact", "subject", "text"} {
 		must(add.MarkFlagRequired(name))
 	}
-	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
+	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketSetCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
 	return cmd
 }
 
@@ -130,6 +131,40 @@ func (c *cli) ticketShow(ctx context.Context, p *parts, number string) error {
 		}
 	}
 	return c.list(items, []string{"id", "written", "by", "trust", "says"}, rows)
+}
+
+func (c *cli) ticketSetCommand() *cobra.Command {
+	var status string
+	var billed bool
+	cmd := &cobra.Command{
+		Use: "set NUMBER", Short: "Change a ticket's status, or say that it was billed", Args: cobra.ExactArgs(1),
+		Long: `Built-in statuses are open, waiting and closed. To a billed ticket customers can't add anything: what they write opens a new one that
+goes on from it.`,
+		Example: "  gateway ticket set 1042 --status closed\n  gateway ticket set 1042 --billed",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var change tickets.Change
+			if cmd.Flags().Changed("status") {
+				change.Status = &status
+			}
+			if cmd.Flags().Changed("billed") {
+				change.Billed = &billed
+			}
+			if change.Status == nil && change.Billed == nil {
+				return usageError{errors.New("say what to change: --status or --billed")}
+			}
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				t, err := ticketNumbered(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				_, err = p.desk.Change(ctx, desk.ScopeOfProgram(), t.ID, change)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&status, "status", "", "the status's key")
+	cmd.Flags().BoolVar(&billed, "billed", false, "whether it was billed; --billed=false takes that back")
+	return cmd
 }
 
 func (c *cli) ticketAssignCommand() *cobra.Command {

@@ -199,6 +199,8 @@ CREATE TABLE tickets (
     created_at       BIGINT NOT NULL,
     last_activity_at BIGINT NOT NULL,
     last_customer    BOOLEAN NOT NULL,
+    billed           BOOLEAN NOT NULL,
+    follows          TEXT NOT NULL, -- the ticket that it goes on from; empty: none
     worked           BOOLEAN NOT NULL, -- somebody has decided something about it
     merged_into      TEXT NOT NULL -- the ticket that has what this one had; empty: none
 );
