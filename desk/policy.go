@@ -7,6 +7,8 @@ type Policy struct {
 	Language string `json:"language"`
 	// SaveSent says whether what agents write outside the mailbox is put into its Sent folder too.
 	SaveSent SaveSent `json:"save_sent"`
+	// Signature stands below what agents write outside the mailbox, in plain text; empty: their name alone does.
+	Signature string `json:"signature"`
 	// Follow says how tickets and the mailbox keep in step.
 	Follow Follow `json:"follow"`
 }

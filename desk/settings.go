@@ -1,6 +1,8 @@
 package desk
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -29,6 +31,56 @@ type Template struct {
 	NeutralEnabled bool   `json:"neutral_enabled"`
 	NeutralSubject string `json:"neutral_subject"`
 	NeutralBody    string `json:"neutral_body"`
+	// Languages are the operator's words in further languages, by tag such as "de". What one leaves empty is said in the default words, or in ours
+	// where those are as they came.
+	Languages map[string]Words `json:"languages"`
+}
+
+// Words are a Template's in one language.
+type Words struct {
+	Subject        string `json:"subject"`
+	Body           string `json:"body"`
+	NeutralSubject string `json:"neutral_subject"`
+	NeutralBody    string `json:"neutral_body"`
+}
+
+// In gives the template with the words of a language in place of the default ones; false: there are none.
+func (t Template) In(lang string) (Template, bool) {
+	w, ok := t.Languages[lang]
+	if !ok {
+		base, _, _ := strings.Cut(lang, "-")
+		w, ok = t.Languages[base]
+	}
+	t.Subject, t.Body, t.NeutralSubject, t.NeutralBody = w.Subject, w.Body, w.NeutralSubject, w.NeutralBody
+	return t, ok
+}
+
+// checkLanguages applies a check to the words of each language, where the operator has given some.
+func (t Template) checkLanguages(name string, check func(Template) error) error {
+	for _, lang := range slices.Sorted(maps.Keys(t.Languages)) {
+		field := name + ".languages." + lang
+		if lang == "" || strings.ContainsFunc(lang, func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		}) {
+			return Refuse(field, "%q is not a language such as en or pt-BR", lang)
+		}
+		w, _ := t.In(lang)
+		w.Enabled, w.NeutralEnabled = t.Enabled && w.Body != "", t.NeutralEnabled && w.NeutralBody != ""
+		if (w.Subject == "") != (w.Body == "") || (w.NeutralSubject == "") != (w.NeutralBody == "") {
+			return Refuse(field, "a subject and its body go together")
+		}
+		if strings.ContainsFunc(w.Subject+w.NeutralSubject, unseen) {
+			return Refuse(field+".subject", "write it in one line, without control characters")
+		}
+		w.Languages = nil
+		if err := check(w); err != nil {
+			if e, ok := errors.AsType[*Error](err); ok {
+				return Refuse(field+strings.TrimPrefix(e.Field, name), "%s", e.Text)
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // DefaultSettings gives what an installation starts with.
@@ -130,7 +182,10 @@ func CheckWelcome(w Template) error {
 			return Refuse(t.field, "the mail needs {{portal.set_password_link}}, or its reader has no way in")
 		}
 	}
-	return checkNeutral("welcome", w.NeutralSubject+w.NeutralBody)
+	if err := checkNeutral("welcome", w.NeutralSubject+w.NeutralBody); err != nil {
+		return err
+	}
+	return w.checkLanguages("welcome", CheckWelcome)
 }
 
 // CheckAcknowledgement refuses a template that holds credentials, or says what the sender chose to who may be somebody else.
@@ -140,7 +195,10 @@ func CheckAcknowledgement(t Template) error {
 			return Refuse("acknowledgement.body", "{{%s}} is not available here: the welcome mail has it", snippet)
 		}
 	}
-	return checkNeutral("acknowledgement", t.NeutralSubject+t.NeutralBody)
+	if err := checkNeutral("acknowledgement", t.NeutralSubject+t.NeutralBody); err != nil {
+		return err
+	}
+	return t.checkLanguages("acknowledgement", CheckAcknowledgement)
 }
 
 // checkNeutral refuses a neutral text that says anything its cause chose: whoever reads it may be somebody whose address was

@@ -99,15 +99,21 @@ func LoadMails() (*Mails, error) {
 	return m, nil
 }
 
+// Find gives the texts in a language, if there are any.
+func (m *Mails) Find(lang string) (MailTexts, bool) {
+	tag, err := language.Parse(lang)
+	if lang == "" || err != nil {
+		return MailTexts{}, false
+	}
+	_, i, sure := m.matcher.Match(tag)
+	return m.texts[i], sure >= language.High
+}
+
 // For gives the texts of the first of some languages that there are texts in, the most wanted first; English if there are none.
 func (m *Mails) For(wanted ...string) MailTexts {
 	for _, lang := range wanted {
-		tag, err := language.Parse(lang)
-		if lang == "" || err != nil {
-			continue
-		}
-		if _, i, sure := m.matcher.Match(tag); sure >= language.High {
-			return m.texts[i]
+		if t, ok := m.Find(lang); ok {
+			return t
 		}
 	}
 	return m.texts[0]

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"postern/desk"
+	"postern/i18n"
 	"postern/mailmsg"
 	"postern/safehtml"
 	"postern/store"
@@ -29,6 +30,7 @@ var layout = template.Must(template.New("mail.html").Option("missingkey=error").
 // page is what the HTML of our mails is made of.
 type page struct {
 	Lang   string
+	Dir    string
 	Title  string
 	Portal string
 	Body   template.HTML // harmless: from safehtml
@@ -47,6 +49,10 @@ type wording struct {
 	BaseURL    string `json:"base_url"`
 	SubAddress bool   `json:"sub_address,omitempty"`
 	SubjectTag bool   `json:"subject_tag,omitempty"`
+	// Address is the sender's, one of the mailbox's; empty: the main one.
+	Address string `json:"address,omitempty"`
+	// Below stands under what an agent wrote.
+	Below string `json:"below,omitempty"`
 	// To is whom a copy in Sent names.
 	To []string `json:"to,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
@@ -69,17 +75,66 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	if t.From == "" {
 		t.From = t.Portal
 	}
+	if t.Language, err = w.language(ctx, org, mb, n, row); err != nil {
+		return t, err
+	}
 	switch row.Kind {
+	case desk.ReplyMail:
+		t.Below = mb.Policy.Signature
+		t.Address, err = w.wroteTo(ctx, mb, row)
 	case desk.SentCopy:
-		t.To, err = w.copiedTo(ctx, row)
+		t.Below = mb.Policy.Signature
+		if t.Address, err = w.wroteTo(ctx, mb, row); err == nil {
+			t.To, err = w.copiedTo(ctx, row)
+		}
 	case desk.WelcomeMail:
 		t.Values, err = w.snippets(ctx, t, row)
 	case desk.AcknowledgeMail:
+		if m, ok := n.messages[row.SubjectID]; ok {
+			t.Address = ownAddress(mb, [][]desk.Address{append(slices.Clone(m.To), m.Cc...)})
+		}
 		if t.Values, err = w.snippets(ctx, t, row); err == nil {
 			err = ticketSnippets(t, n, row)
 		}
 	}
 	return t, err
+}
+
+// language gives the language of a mail: that of its text, where that was chosen when it was decided; else the reader's, the mailbox's or the
+// organisation's, as far as there are texts in it.
+func (w *Worker) language(ctx context.Context, org *store.Organisation, mb desk.Mailbox, n named, row desk.Effect) (string, error) {
+	if row.Template != "" {
+		text, err := w.DB.Template(ctx, row.Template)
+		if err != nil || text.Language != "" {
+			return text.Language, err
+		}
+	}
+	return w.Texts.For(n.langs[row.ContactID], mb.Policy.Language, org.Settings.DefaultLanguage).Lang, nil
+}
+
+// mostAddressed is how many of a ticket's mails are asked which of our addresses they came to.
+const mostAddressed = 20
+
+// wroteTo gives the address of the mailbox that the customers of a ticket last wrote to: answers come from there.
+func (w *Worker) wroteTo(ctx context.Context, mb desk.Mailbox, row desk.Effect) (string, error) {
+	if len(mb.Aliases) == 0 {
+		return "", nil
+	}
+	mails, err := w.DB.Addressed(ctx, mb.ID, row.TicketID, mostAddressed)
+	return ownAddress(mb, mails), err
+}
+
+// ownAddress gives the first address among those that is one of the mailbox's, as it is: our reply addresses are the main one's, and say
+// nothing of where somebody wrote.
+func ownAddress(mb desk.Mailbox, mails [][]desk.Address) string {
+	for _, to := range mails {
+		for _, a := range to {
+			if a.Email == mb.Address || slices.Contains(mb.Aliases, a.Email) {
+				return a.Email
+			}
+		}
+	}
+	return ""
 }
 
 // ticketSnippets adds what an acknowledgement says about its ticket. Who is not proved is told nothing that the sender wrote,
@@ -133,9 +188,10 @@ func (w *Worker) snippets(ctx context.Context, t wording, row desk.Effect) (map[
 // same row gives the same bytes.
 func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named, row desk.Effect) (mailmsg.Draft, error) {
 	d := mailmsg.Draft{
-		From: desk.Address{Name: t.From, Email: mb.Address}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
+		From: desk.Address{Name: t.From, Email: cmp.Or(t.Address, mb.Address)}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
 		Headers: []mailmsg.HeaderField{{Name: mailmsg.LoopField, Value: mailmsg.LoopMark(w.Keys, row.MessageID)}},
 	}
+	words := w.Texts.For(t.Language)
 	switch row.Kind {
 	case desk.PutInInbox:
 		return d, w.customerMessage(ctx, &d, t, mb, n, row)
@@ -150,11 +206,9 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 	case desk.NoticeInInbox:
 		return d, w.notice(ctx, &d, t, mb, n, row)
 	case desk.SignInMail:
-		return d, w.link(&d, t, row, "Sign in to "+t.Portal, "/sign-in/link/",
-			"Hello,\n\nsign in with this link. It works once, for 15 minutes:", "Sign in", "If you did not ask for it, ignore this mail.")
+		return d, w.link(&d, t, row, words.SignIn, "/sign-in/link/")
 	case desk.PasswordMail:
-		return d, w.link(&d, t, row, "Choose a new password for "+t.Portal, "/password/",
-			"Hello,\n\nchoose a new password with this link. It works once, for one hour:", "Choose a password", "If you did not ask for it, ignore this mail. Your password stays as it is.")
+		return d, w.link(&d, t, row, words.Password, "/password/")
 	}
 	return d, fmt.Errorf("%w: nobody knows what %q is", mailmsg.ErrDraft, row.Kind)
 }
@@ -251,10 +305,16 @@ func (w *Worker) answer(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 	}
 	w.files(ctx, d, m.Attachments)
 	link := t.ticket(number)
-	d.Text = m.Text + "\n\n--\n" + m.Author.Name + "\nAnswer this mail, or answer in the portal:\n" + link + "\n"
-	d.HTML, err = render(page{
-		Lang: t.Language, Title: m.Subject, Portal: t.Portal, Body: template.HTML(m.HTML), //nolint:gosec // stored HTML is safehtml's
-		Button: "Answer in the portal", Link: link, Footer: m.Author.Name + " · or simply answer this mail",
+	words := w.Texts.For(t.Language).Answer
+	body, below := m.HTML, m.Author.Name
+	if t.Below != "" {
+		below += "\n" + t.Below + "\n"
+		body += safehtml.FromText(t.Below)
+	}
+	d.Text = m.Text + "\n\n--\n" + below + "\n" + words.Footer + "\n" + link + "\n"
+	d.HTML, err = render(t, page{
+		Title: m.Subject, Body: template.HTML(body), //nolint:gosec // stored HTML is safehtml's, and so is the signature
+		Button: words.Button, Link: link, Footer: m.Author.Name + " · " + words.Hint,
 	})
 	return err
 }
@@ -290,9 +350,9 @@ func (w *Worker) acknowledgement(ctx context.Context, d *mailmsg.Draft, t wordin
 		d.References = append(d.References, m.MessageID)
 	}
 	number := n.numbers[row.TicketID]
-	d.HTML, err = render(page{
-		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
-		Button: "Open the ticket", Link: t.ticket(number),
+	d.HTML, err = render(t, page{
+		Title: d.Subject, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Button: w.Texts.For(t.Language).Acknowledgement.Button, Link: t.ticket(number),
 	})
 	return err
 }
@@ -319,9 +379,9 @@ func (w *Worker) notice(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 		d.Text = title + "\n\n" + d.Text
 		link = t.ticket(n.numbers[row.TicketID])
 	}
-	d.HTML, err = render(page{
-		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
-		Button: "Open the portal", Link: link,
+	d.HTML, err = render(t, page{
+		Title: d.Subject, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Button: w.Texts.For(t.Language).OpenPortal, Link: link,
 	})
 	return err
 }
@@ -337,9 +397,9 @@ func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, t wording, row d
 	values["portal.set_password_link"] = link
 	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(text.Subject, values), desk.Expand(text.Body, values)
 	automatic(d, "auto-generated")
-	d.HTML, err = render(page{
-		Lang: t.Language, Title: d.Subject, Portal: t.Portal, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
-		Button: "Choose a password", Link: link,
+	d.HTML, err = render(t, page{
+		Title: d.Subject, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
+		Button: w.Texts.For(t.Language).Welcome.Button, Link: link,
 	})
 	return err
 }
@@ -357,21 +417,21 @@ func firstName(c desk.Contact) string {
 }
 
 // link is a mail that holds a one-time link and nothing else.
-func (w *Worker) link(d *mailmsg.Draft, t wording, row desk.Effect, subject, path, before, button, after string) error {
+func (w *Worker) link(d *mailmsg.Draft, t wording, row desk.Effect, words i18n.LinkTexts, path string) error {
 	link := t.BaseURL + path + mailmsg.OneTimeSecret(w.Keys, row.ID)
-	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, subject
-	d.Text = before + "\n\n" + link + "\n\n" + after + "\n\n" + t.Portal + "\n"
+	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, desk.Expand(words.Subject, map[string]string{"portal.name": t.Portal})
+	d.Text = words.Text + "\n\n" + link + "\n\n" + words.Note + "\n\n" + t.Portal + "\n"
 	automatic(d, "auto-generated")
 	var err error
-	d.HTML, err = render(page{
-		Lang: t.Language, Title: subject, Portal: t.Portal,
-		Body:   template.HTML(safehtml.FromText(strings.TrimSuffix(before, ":") + ".")), //nolint:gosec // escaped
-		Button: button, Link: link, Footer: after,
+	d.HTML, err = render(t, page{
+		Title: d.Subject, Body: template.HTML(safehtml.FromText(strings.TrimRight(words.Text, ": \u00a0") + ".")), //nolint:gosec // escaped
+		Button: words.Button, Link: link, Footer: words.Note,
 	})
 	return err
 }
 
-func render(p page) (string, error) {
+func render(t wording, p page) (string, error) {
+	p.Lang, p.Dir, p.Portal = t.Language, i18n.DirOf(t.Language), t.Portal
 	var b bytes.Buffer
 	err := layout.Execute(&b, p)
 	return b.String(), err

@@ -269,11 +269,12 @@ func (w *Worker) composeAll(ctx context.Context, rows []desk.Effect) ([]job, err
 // named is what rows name, looked up for all of them at once.
 type named struct {
 	messages map[desk.ID]desk.Message
-	numbers  map[desk.ID]int64 // of tickets
+	numbers  map[desk.ID]int64  // of tickets
+	langs    map[desk.ID]string // that contacts have chosen
 }
 
 func (w *Worker) lookUp(ctx context.Context, rows []desk.Effect) (n named, err error) {
-	var messages, ticketIDs []desk.ID
+	var messages, ticketIDs, contacts []desk.ID
 	for _, row := range rows {
 		if row.SubjectID != "" {
 			messages = append(messages, row.SubjectID)
@@ -281,11 +282,17 @@ func (w *Worker) lookUp(ctx context.Context, rows []desk.Effect) (n named, err e
 		if row.TicketID != "" {
 			ticketIDs = append(ticketIDs, row.TicketID)
 		}
+		if row.ContactID != "" {
+			contacts = append(contacts, row.ContactID)
+		}
 	}
 	if n.messages, err = w.DB.MessagesByID(ctx, messages); err != nil {
 		return n, err
 	}
-	n.numbers, err = w.DB.TicketNumbers(ctx, ticketIDs)
+	if n.numbers, err = w.DB.TicketNumbers(ctx, ticketIDs); err != nil {
+		return n, err
+	}
+	n.langs, err = w.DB.LanguagesOf(ctx, contacts)
 	return n, err
 }
 

@@ -279,3 +279,21 @@ func (p Page) limit() int {
 	}
 	return p.Limit
 }
+
+// LanguagesOf tells which languages contacts have chosen.
+func (r reads) LanguagesOf(ctx context.Context, contacts []desk.ID) (map[desk.ID]string, error) {
+	out := map[desk.ID]string{}
+	for part := range parts(contacts) {
+		_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+			var id desk.ID
+			var lang string
+			err := row.Scan(&id, &lang)
+			out[id] = lang
+			return struct{}{}, err
+		}, `SELECT id, language FROM contacts WHERE language <> '' AND id IN (`+placeholders(1, len(part))+`)`, anys(part)...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -445,6 +445,16 @@ func worse(d desk.Delivery, to desk.Recipient) desk.Delivery {
 	return d
 }
 
+// Addressed lists to whom customers' mails of a ticket were, as they came to a mailbox: those of the newest mail first.
+func (r reads) Addressed(ctx context.Context, mailbox, ticket desk.ID, most int) ([][]desk.Address, error) {
+	return collect(ctx, r.x, func(row scanner) ([]desk.Address, error) {
+		var rs recipients
+		err := row.Scan(packed[recipients]{&rs})
+		return append(rs.To, rs.Cc...), err
+	}, `SELECT m.recipients FROM messages m WHERE m.ticket_id = $1 AND m.mailbox_id = $2 AND m.author_kind = 'customer' AND m.source = $3 AND NOT m.internal
+		ORDER BY m.created_at DESC, m.id DESC LIMIT $4`, ticket, mailbox, desk.FromMail, most)
+}
+
 const attachmentColumns = `a.id, a.name, a.type, a.size, a.sha256, a.inline, a.content_id`
 
 func scanAttachment(row scanner, message *desk.ID) (a desk.Attachment, err error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/i18n"
 	"postern/mailmsg"
 	"postern/store"
 )
@@ -103,7 +104,10 @@ func (d *Desk) Welcome(ctx context.Context, tx *store.Tx, org *store.Organisatio
 
 // welcome is Welcome to whom automatic mail may be sent.
 func (d *Desk) welcome(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, c desk.Contact, trust desk.Trust) (bool, error) {
-	text, on := wordsFor(org.Settings.Welcome, trust)
+	text, on, err := d.wordsFor(org, mb, c, org.Settings.Welcome, desk.DefaultSettings().Welcome, func(t i18n.MailTexts) i18n.MailWords { return t.Welcome }, trust)
+	if err != nil {
+		return false, err
+	}
 	if !on || c.LoginAddress() == "" {
 		return false, nil
 	}
@@ -120,7 +124,11 @@ func (d *Desk) welcome(ctx context.Context, tx *store.Tx, org *store.Organisatio
 
 // acknowledge tells who wrote that a ticket has come, if that is switched on.
 func (d *Desk) acknowledge(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, o occasion) (bool, error) {
-	text, on := wordsFor(org.Settings.Acknowledgement, o.message.Trust)
+	text, on, err := d.wordsFor(org, mb, o.contact, org.Settings.Acknowledgement, desk.DefaultSettings().Acknowledgement,
+		func(t i18n.MailTexts) i18n.MailWords { return t.Acknowledgement }, o.message.Trust)
+	if err != nil {
+		return false, err
+	}
 	if !on {
 		return false, nil
 	}
@@ -143,12 +151,41 @@ func (d *Desk) acknowledge(ctx context.Context, tx *store.Tx, org *store.Organis
 	return true, d.send(ctx, tx, mb, e)
 }
 
-// wordsFor chooses a mail's text by how sure we are who reads it, and tells whether it is switched on (REQUIREMENTS L9).
-func wordsFor(t desk.Template, trust desk.Trust) (store.Template, bool) {
-	if trust >= desk.V1 {
-		return store.Template{Subject: t.Subject, Body: t.Body}, t.Enabled
+// wordsFor chooses a mail's text by how sure we are who reads it and by the reader's language, and tells whether it is switched on. Who is not
+// proved reads the mailbox's language: the contact's may be what a sender chose (REQUIREMENTS L9). In each language the operator's words go
+// before ours, and ours stand only for default words that are as they came.
+func (d *Desk) wordsFor(org *store.Organisation, mb desk.Mailbox, c desk.Contact, t, asItCame desk.Template, ours func(i18n.MailTexts) i18n.MailWords, trust desk.Trust) (store.Template, bool, error) {
+	texts, err := d.texts()
+	if err != nil {
+		return store.Template{}, false, err
 	}
-	return store.Template{Subject: t.NeutralSubject, Body: t.NeutralBody}, t.Enabled && t.NeutralEnabled
+	neutral := trust < desk.V1
+	pick := func(t desk.Template, lang string) store.Template {
+		if neutral {
+			return store.Template{Subject: t.NeutralSubject, Body: t.NeutralBody, Language: lang}
+		}
+		return store.Template{Subject: t.Subject, Body: t.Body, Language: lang}
+	}
+	on := t.Enabled && (!neutral || t.NeutralEnabled)
+	standard := org.Settings.DefaultLanguage
+	languages := []string{c.Language, mb.Policy.Language, standard}
+	if neutral {
+		languages = languages[1:]
+	}
+	for _, lang := range languages {
+		if in, ok := t.In(lang); ok && pick(in, lang).Body != "" {
+			return pick(in, lang), on, nil
+		}
+		words, ok := texts.Find(lang)
+		if ok && pick(t, "") == pick(asItCame, "") {
+			w := ours(words)
+			return pick(desk.Template{Subject: w.Subject, Body: w.Body, NeutralSubject: w.NeutralSubject, NeutralBody: w.NeutralBody}, words.Lang), on, nil
+		}
+		if own, known := texts.Find(standard); ok && known && own.Lang == words.Lang {
+			break // the default words are in this language
+		}
+	}
+	return pick(t, standard), on, nil
 }
 
 // answerable tells whether automatic mail may go from the mailbox to an address, as far as the address itself tells (REQUIREMENTS

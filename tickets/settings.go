@@ -36,6 +36,9 @@ func (d *Desk) ChangeSettings(ctx context.Context, patch map[string]any) (desk.S
 		if err := read(change, &settings); err != nil {
 			return err
 		}
+		for _, t := range []*desk.Template{&settings.Welcome, &settings.Acknowledgement} { // null takes a language away
+			maps.DeleteFunc(t.Languages, func(_ string, w desk.Words) bool { return w == desk.Words{} })
+		}
 		if err := desk.CheckSettings(settings); err != nil {
 			return err
 		}
@@ -58,6 +61,14 @@ func read(change []byte, settings *desk.Settings) error {
 func unknownKey(v any, t reflect.Type) string {
 	switch v := v.(type) {
 	case map[string]any:
+		if t.Kind() == reflect.Map {
+			for _, k := range slices.Sorted(maps.Keys(v)) {
+				if inner := unknownKey(v[k], t.Elem()); inner != "" {
+					return k + "." + inner
+				}
+			}
+			return ""
+		}
 		if t.Kind() != reflect.Struct {
 			return "" // the decoder says that it is of the wrong type
 		}

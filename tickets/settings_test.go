@@ -1,6 +1,8 @@
 package tickets_test
 
 import (
+	"maps"
+	"reflect"
 	"testing"
 
 	"postern/desk"
@@ -31,7 +33,11 @@ func TestSettingsChangeAsAWholeOrNotAtAll(t *testing.T) {
 			"portal_title":              {"portal_title": 4711},
 			"welcome.enabled":           {"welcome": map[string]any{"enabled": "no"}},
 			"welcome":                   {"welcome": []any{map[string]any{"enabled": true}}},
-			"pipelines":                 {"portal_title": "Half", "pipelines": []any{}},
+			"welcome.languages.de.body": {"welcome": map[string]any{"languages": map[string]any{"de": map[string]any{"subject": "Hallo", "body": "ohne Link"}}}},
+			"acknowledgement.languages.de.neutral_body": {"acknowledgement": map[string]any{"languages": map[string]any{"de": map[string]any{"neutral_subject": "Hallo", "neutral_body": "{{contact.name}}"}}}},
+			"acknowledgement.languages.{de}":            {"acknowledgement": map[string]any{"languages": map[string]any{"{de}": map[string]any{"subject": "Hallo", "body": "x"}}}},
+			"welcome.languages.de.text":                 {"welcome": map[string]any{"languages": map[string]any{"de": map[string]any{"text": "x"}}}},
+			"pipelines":                                 {"portal_title": "Half", "pipelines": []any{}},
 		} {
 			_, err := in.Desk.ChangeSettings(t.Context(), patch)
 			if e, ok := err.(*desk.Error); !ok || e.Kind != desk.Invalid || e.Field != field { //nolint:errorlint // it is not wrapped
@@ -46,8 +52,21 @@ func TestSettingsChangeAsAWholeOrNotAtAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := in.Desk.ChangeSettings(t.Context(), map[string]any{"portal_title": "Acme Help", "pipelines": pipelines(status("new"), status("open"), status("shut", "closed", true))})
-		if err != nil || s.PortalTitle != "Acme Help" || s.Welcome != desk.DefaultSettings().Welcome {
+		if err != nil || s.PortalTitle != "Acme Help" || !reflect.DeepEqual(s.Welcome, desk.DefaultSettings().Welcome) {
 			t.Errorf("%+v, %v", s, err)
+		}
+		german := desk.Words{Subject: "Hallo", Body: "{{ticket.link}}"}
+		for _, c := range []struct {
+			words any
+			want  map[string]desk.Words
+		}{
+			{map[string]any{"subject": "Hallo", "body": "{{ticket.link}}"}, map[string]desk.Words{"de": german}},
+			{nil, map[string]desk.Words{}},
+		} {
+			s, err := in.Desk.ChangeSettings(t.Context(), map[string]any{"acknowledgement": map[string]any{"languages": map[string]any{"de": c.words}}})
+			if err != nil || !maps.Equal(s.Acknowledgement.Languages, c.want) || s.Acknowledgement.Body != desk.DefaultSettings().Acknowledgement.Body {
+				t.Errorf("%v: %+v, %v", c.words, s.Acknowledgement.Languages, err)
+			}
 		}
 		if got := s.Pipelines[0].Statuses; len(got) != 3 || got[0].Closed || got[1].Closed || !got[2].Closed {
 			t.Errorf("the statuses are %+v", got)

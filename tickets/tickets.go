@@ -6,9 +6,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/desk"
+	"postern/i18n"
 	"postern/mailmsg"
 	"postern/safehtml"
 	"postern/store"
@@ -18,10 +20,14 @@ import (
 type Desk struct {
 	db   *store.DB
 	keys *mailmsg.Keyring
+	// texts are those of our mails, read when they are first needed.
+	texts func() (*i18n.Mails, error)
 }
 
 // New makes a Desk on a database; keys sign what it gives out.
-func New(db *store.DB, keys *mailmsg.Keyring) *Desk { return &Desk{db: db, keys: keys} }
+func New(db *store.DB, keys *mailmsg.Keyring) *Desk {
+	return &Desk{db: db, keys: keys, texts: sync.OnceValues(i18n.LoadMails)}
+}
 
 // addMessage stores a message in a ticket and brings the ticket up to date. It answers false if it is there already.
 func (d *Desk) addMessage(ctx context.Context, tx *store.Tx, org *store.Organisation, t *desk.Ticket, m desk.Message) (bool, error) {

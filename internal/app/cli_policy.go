@@ -2,6 +2,9 @@ package app
 
 import (
 	"fmt"
+	"os"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/text/language"
@@ -11,16 +14,21 @@ import (
 
 // policyFlags are how a mailbox works with agents and customers, on the command line.
 type policyFlags struct {
-	language string
-	saveSent string
-	follow   followFlags
+	language  string
+	saveSent  string
+	signature string
+	follow    followFlags
 }
 
 func (f *policyFlags) define(cmd *cobra.Command) {
 	f.follow.define(cmd)
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
+	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
 	cmd.Flags().StringVar(&f.saveSent, "save-sent", string(desk.SaveSentAuto), "whether answers written outside the mailbox are put into its Sent folder: auto (where the provider does not do it), always or never")
 }
+
+// mostSignature bounds what is below every answer.
+const mostSignature = 4000
 
 // change puts the given flags into a mailbox's policy.
 func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error {
@@ -36,6 +44,18 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 	if given("save-sent") {
 		if p.SaveSent = desk.SaveSent(f.saveSent); f.saveSent == "" || !p.SaveSent.Known() {
 			return fmt.Errorf("--save-sent: %q is none of auto, always and never", f.saveSent)
+		}
+	}
+	if given("signature-file") {
+		if p.Signature = ""; f.signature != "" {
+			text, err := os.ReadFile(f.signature)
+			if err != nil {
+				return fmt.Errorf("--signature-file: %w", err)
+			}
+			p.Signature = strings.TrimSpace(strings.ReplaceAll(string(text), "\r\n", "\n"))
+			if len(p.Signature) > mostSignature || !utf8.ValidString(p.Signature) {
+				return fmt.Errorf("--signature-file: %s is no text in UTF-8 of at most %d bytes", f.signature, mostSignature)
+			}
 		}
 	}
 	return f.follow.change(&p.Follow, given)
