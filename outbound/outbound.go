@@ -61,6 +61,12 @@ func (r *Refusal) Error() string {
 // Permanent tells whether trying again is of no use.
 func (r *Refusal) Permanent() bool { return r.Code/100 == 5 }
 
+// Busy says that a server wants to be left alone for a while: nobody asked it this time, and the attempt does not count.
+type Busy struct{ Until time.Time }
+
+// Error says so.
+func (b *Busy) Error() string { return "the mail server asked for a pause; it is tried again later" }
+
 // ErrAmbiguous says that the connection broke when the server may already have had the mail (RFC 1047).
 var ErrAmbiguous = errors.New("the connection broke before the mail server confirmed the mail")
 
@@ -451,6 +457,9 @@ func (w *Worker) send(ctx context.Context, j job) (desk.Effect, error) {
 	if wait, ok := errors.AsType[*later](j.err); ok {
 		return postponed(row, wait.until), j.err
 	}
+	if busy, ok := errors.AsType[*Busy](j.err); ok && now.Sub(row.CreatedAt) <= desk.GiveUpAfter {
+		return postponed(row, busy.Until.Add(rand.N(busyJitter))), j.err //nolint:gosec // jitter
+	}
 	refusal, refused := errors.AsType[*Refusal](j.err)
 	ambiguous := errors.Is(j.err, ErrAmbiguous)
 	if ambiguous {
@@ -469,6 +478,9 @@ func (w *Worker) send(ctx context.Context, j job) (desk.Effect, error) {
 	row.NextTry = now.Add(wait + rand.N(wait/4)) //nolint:gosec // jitter
 	return row, j.err
 }
+
+// busyJitter spreads the rows that waited for one server.
+const busyJitter = 5 * time.Second
 
 // postponed gives a row that could not be tried back as it was before the attempt.
 func postponed(row desk.Effect, until time.Time) desk.Effect {

@@ -43,6 +43,8 @@ func whyNot(words i18n.MailTexts, err error) string {
 	switch {
 	case errors.Is(err, mailmsg.ErrDraft):
 		return words.Reason.Broken
+	case isBusy(err):
+		return words.Reason.PutOff
 	case !refused:
 		return words.Reason.Unreachable
 	case strings.HasSuffix(refusal.Enhanced, ".2.2"):
@@ -53,4 +55,9 @@ func whyNot(words i18n.MailTexts, err error) string {
 		return words.Reason.NoAddress
 	}
 	return words.Reason.Refused
+}
+
+func isBusy(err error) bool {
+	_, busy := errors.AsType[*Busy](err)
+	return busy
 }

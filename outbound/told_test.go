@@ -169,3 +169,31 @@ func TestO5_NoticesAreForWhatAgentsWrote(t *testing.T) {
 		}
 	})
 }
+
+// TestO5_AServerThatWantsAPauseCostsNoAttempt, but agents hear of it as of any delay.
+func TestO5_AServerThatWantsAPauseCostsNoAttempt(t *testing.T) {
+	both(t, func(r *rig) {
+		r.answer("try again", false)
+		r.server.answers = func(to string) error {
+			if to == "INBOX" {
+				return nil
+			}
+			return &outbound.Busy{Until: r.db.Now().Add(time.Minute)}
+		}
+		for range 6 {
+			r.drain(desk.QueueMail)
+			r.drain(desk.QueueMailbox)
+			r.pass(time.Hour)
+		}
+		if row := r.row(desk.ReplyMail); row.State != desk.EffectPending || row.Attempt != 0 || len(r.notices()) != 1 || !strings.Contains(r.notices()[0], "puts it off") {
+			r.t.Errorf("%d notices, %+v", len(r.notices()), row)
+		}
+		r.pass(desk.GiveUpAfter)
+		r.drain(desk.QueueMail)
+		r.pass(5 * time.Hour)
+		r.drain(desk.QueueMail)
+		if row := r.row(desk.ReplyMail); row.State != desk.EffectFailed {
+			r.t.Errorf("after five days: %+v", row)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"errors"
+	"net/textproto"
 	"slices"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	gomail "github.com/wneessen/go-mail/smtp"
 
 	"postern/mailconn"
+	"postern/outbound"
 )
 
 // connection is a signed-in connection. It belongs to one mail at a time.
@@ -17,6 +19,7 @@ type connection struct {
 	client *gomail.Client
 	key    key
 	reused bool
+	mails  int         // that it was used for
 	timer  *time.Timer // ends its time in the pool
 }
 
@@ -39,8 +42,11 @@ type key struct{ url, password string }
 
 // pool keeps connections for a while after use. For each host, those in use and those kept are together at most max.
 type pool struct {
-	max  int
-	idle time.Duration
+	max   int // connections to a host, over all mailboxes
+	mails int // over one connection
+	idle  time.Duration
+	pause time.Duration // the first one
+	now   func() time.Time
 
 	mu     sync.Mutex // guards what follows; never held while talking to a server
 	closed bool
@@ -48,11 +54,13 @@ type pool struct {
 	ending sync.WaitGroup // counts goodbyes under way
 }
 
-// host is what a pool knows about one server. The pool's mutex guards busy and idle.
+// host is what a pool knows about one server. The pool's mutex guards all but slots.
 type host struct {
 	slots chan struct{} // one token for each connection in use
 	busy  int
 	idle  []*connection // oldest first
+	until time.Time     // it wants to be left alone
+	wants int           // how often in a row it said so
 }
 
 func (p *pool) host(addr string) *host {
@@ -80,6 +88,12 @@ func (p *pool) take(ctx context.Context, c mailconn.SMTPConfig, fresh bool) (*co
 		return nil, ctx.Err()
 	}
 	p.mu.Lock()
+	if p.now().Before(h.until) {
+		until := h.until
+		p.mu.Unlock()
+		<-h.slots
+		return nil, &outbound.Busy{Until: until}
+	}
 	h.busy++
 	if !fresh {
 		for i, kept := range slices.Backward(h.idle) { // the youngest is the likeliest to be alive
@@ -99,6 +113,9 @@ func (p *pool) take(ctx context.Context, c mailconn.SMTPConfig, fresh bool) (*co
 	client, err := mailconn.DialSMTP(ctx, c)
 	if err != nil {
 		p.release(c, nil)
+		if e, ok := errors.AsType[*textproto.Error](err); ok && e.Code == 421 {
+			p.heard(c, true)
+		}
 		return nil, err
 	}
 	return &connection{client: client, key: k}, nil
@@ -115,7 +132,7 @@ func (p *pool) release(c mailconn.SMTPConfig, conn *connection) {
 		return
 	}
 	h.idle = append(h.idle, conn)
-	if p.closed {
+	if p.closed || conn.mails >= p.mails {
 		p.end(h, conn)
 		return
 	}
@@ -124,6 +141,24 @@ func (p *pool) release(c mailconn.SMTPConfig, conn *connection) {
 		defer p.mu.Unlock()
 		p.end(h, conn)
 	})
+}
+
+// mostPause bounds how long a server that goes on refusing is left alone.
+const mostPause = 15 * time.Minute
+
+// heard notes what a server says of how much mail it gets. Several connections may hear the same: that counts once.
+func (p *pool) heard(c mailconn.SMTPConfig, tooMuch bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.host(c.Addr())
+	now := p.now()
+	switch {
+	case !tooMuch:
+		h.wants = 0
+	case !now.Before(h.until):
+		h.until = now.Add(min(p.pause<<min(h.wants, 10), mostPause))
+		h.wants++
+	}
 }
 
 // forget closes what is kept for the same server and user: when one connection turns out dead, so are the others.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/textproto"
+	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail/smtp"
@@ -22,6 +23,13 @@ import (
 type Options struct {
 	// MaxPerHost is how many connections there are to one server at most; zero: 4.
 	MaxPerHost int
+	// MaxMails is how many mails go over one connection at most; zero: 100.
+	MaxMails int
+	// Pause is how long a server that says 421, or that there is too much mail, is left alone at first: each time in a row twice as long, up to
+	// 15 min. Zero: 30 s.
+	Pause time.Duration
+	// Now is the clock that pauses go by; nil: the machine's.
+	Now func() time.Time
 	// Idle is how long a connection is kept without a mail to send; zero: 60 s.
 	Idle time.Duration
 	// Timeout is how long a server may take for the answer to a command, or for taking another piece of a mail; zero: 60 s.
@@ -56,7 +64,16 @@ func New(o Options) *Sender {
 	if o.EndTimeout <= 0 {
 		o.EndTimeout = 2 * time.Minute
 	}
-	return &Sender{options: o, pool: &pool{max: o.MaxPerHost, idle: o.Idle, hosts: map[string]*host{}}}
+	if o.MaxMails <= 0 {
+		o.MaxMails = 100
+	}
+	if o.Pause <= 0 {
+		o.Pause = 30 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Sender{options: o, pool: &pool{max: o.MaxPerHost, mails: o.MaxMails, idle: o.Idle, pause: o.Pause, now: o.Now, hosts: map[string]*host{}}}
 }
 
 // Close ends the connections that are kept. A mail that is being sent is finished; a new one is not begun.
@@ -103,8 +120,18 @@ func (s *Sender) try(ctx context.Context, config mailconn.SMTPConfig, fresh bool
 		}
 		s.pool.release(config, conn)
 	}()
+	conn.mails++
 	reply, keep, err = s.transact(ctx, conn, e, body)
+	if refusal, ok := errors.AsType[*outbound.Refusal](err); err == nil || ok && wantsPause(refusal) {
+		s.pool.heard(config, err != nil)
+	}
 	return reply, err
+}
+
+// wantsPause tells whether a server has had enough of us, and not of this mail: it closes (RFC 5321 section 3.8), or it says 4.7.x, as those do that
+// count mails, to something else than a recipient, of whom it might be told (as in greylisting).
+func wantsPause(r *outbound.Refusal) bool {
+	return r.Code == 421 || r.Code/100 == 4 && strings.HasPrefix(r.Enhanced, "4.7.") && r.Stage != outbound.StageRcpt
 }
 
 func (s *Sender) config(m desk.Mailbox) (mailconn.SMTPConfig, error) {
