@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +113,21 @@ type Commands struct {
 
 // Any tells whether anything is asked for.
 func (c Commands) Any() bool { return c.Note || c.Status != "" || c.Assign != "" }
+
+// Did says what the commands have done.
+func (c Commands) Did(assignee ID, agents []KnownAgent) string {
+	var did []string
+	if c.Status == Closed {
+		did = append(did, "closed the ticket")
+	}
+	if c.Status == Open {
+		did = append(did, "opened the ticket")
+	}
+	if i := slices.IndexFunc(agents, func(a KnownAgent) bool { return a.ID == assignee }); i >= 0 {
+		did = append(did, "assigned it to "+agents[i].Name)
+	}
+	return strings.Join(did, ", ")
+}
 
 // ReadCommands takes the commands off the begin of what an agent writes. A line that looks like a command and is none is a
 // Problem: a mistyped #note must not reach a customer. Nothing of a note does. #12345, and a sentence that begins with such a
@@ -261,7 +277,7 @@ func decideAgent(f Facts) (Decision, bool) {
 	if hold := holdAgent(f); hold != "" {
 		return d.as(Held, hold), true
 	}
-	d.Trust = V2
+	d.Trust, d.Reasons = V2, []string{"its sender is proved, and it came to the address that was made for them"} // not what proves it: that names their domain
 	d.Internal = at.Note || f.Words.Commands.Note
 	switch {
 	case f.Words.Text == "" && len(f.Words.Files) == 0:
@@ -306,4 +322,30 @@ func holdAgent(f Facts) string {
 		return "nothing is left of it once what it quotes and its signature are cut off"
 	}
 	return ""
+}
+
+// NotificationFooter is what stands below a customer's message in a notification. note is the address for notes; empty: there is
+// none.
+func NotificationFooter(number int64, link, note string) string {
+	lines := []string{fmt.Sprintf("Ticket #%d: %s", number, link), "Answer this mail, " + answersGo + ". They don't see your address."}
+	if note != "" {
+		lines = append(lines, notesGo+" write to "+note+", or write #note as the first line.")
+	} else {
+		lines = append(lines, notesGo+" write #note as the first line.")
+	}
+	return strings.Join(append(lines, "#close, #open and #assign NAME "+commandsDo+"."), "\n")
+}
+
+const (
+	answersGo  = "and your answer goes to the customer"
+	notesGo    = "For a note that no customer sees,"
+	commandsDo = "as first lines change the ticket"
+)
+
+// WithoutFooter takes the lines of NotificationFooter out of a text, quoted or not.
+func WithoutFooter(text string) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(slices.DeleteFunc(lines, func(line string) bool {
+		return strings.Contains(line, answersGo) || strings.Contains(line, notesGo) || strings.Contains(line, commandsDo)
+	}), "\n")
 }

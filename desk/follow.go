@@ -125,7 +125,7 @@ func StatusAt(ps []Pipeline, t Ticket, at Place) string {
 			return closed
 		}
 	case at == InInbox && now.Closed:
-		return firstOpen(ps, t.Pipeline)
+		return FirstOpen(ps, t.Pipeline)
 	}
 	return t.Status
 }
@@ -149,7 +149,7 @@ func (f Follow) StatusMarked(ps []Pipeline, t Ticket, keyword string, set bool) 
 	case set && CheckStatus(ps, t.Pipeline, of) == nil:
 		return of
 	case !set && t.Status == of:
-		return firstOpen(ps, t.Pipeline)
+		return FirstOpen(ps, t.Pipeline)
 	}
 	return t.Status
 }

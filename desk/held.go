@@ -21,6 +21,8 @@ func Accept(f Facts, t Ticket, a Acceptance) Decision {
 	switch {
 	case f.Mail.Class != Human && f.Mail.Class != List:
 		d.Author, reason = System, fmt.Sprintf("internal: it is %s mail", f.Mail.Class)
+	case f.AtAgent != nil:
+		reason = "internal: it came to an agent's address"
 	case f.Agent != nil: // it shows an address that is no customer's business
 		reason = "internal: it is from an agent's own address"
 	case a.Internal:

@@ -250,7 +250,7 @@ func StatusAfter(ps []Pipeline, t Ticket, m Message) string {
 	switch m.Author.Kind {
 	case Customer:
 		if now.Closed || t.Status == Waiting {
-			return firstOpen(ps, t.Pipeline)
+			return FirstOpen(ps, t.Pipeline)
 		}
 	case Agent:
 		if t.Status == Open && CheckStatus(ps, t.Pipeline, Waiting) == nil {
@@ -260,7 +260,8 @@ func StatusAfter(ps []Pipeline, t Ticket, m Message) string {
 	return t.Status
 }
 
-func firstOpen(ps []Pipeline, pipeline string) string {
+// FirstOpen gives the first status of a pipeline that is not closed.
+func FirstOpen(ps []Pipeline, pipeline string) string {
 	for _, p := range ps {
 		if p.Key != pipeline {
 			continue

@@ -33,6 +33,27 @@ const (
 // What was said before is found first, and tells more than patterns: answers written into a quote are seen, and quotes without
 // a mark, below headers of whatever language.
 func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
+	f := foldingOf(text, marks, earlier)
+	switch {
+	case f.anyReply():
+	case f.said != nil: // all of it was said before: it says so once more
+		return Fold(text, marks, nil)
+	default:
+		return Folded{Reply: trimBlank(text)}
+	}
+	return f.folded()
+}
+
+// FoldNew is Fold, but for a text in which nothing is new: its Reply is empty then.
+func FoldNew(text string, marks []desk.Mark, earlier []desk.Said) Folded {
+	return foldingOf(text, marks, earlier).folded()
+}
+
+func (f *folding) folded() Folded {
+	return Folded{Reply: f.join(inReply), Quoted: f.join(inQuote), Signature: f.join(inSignature)}
+}
+
+func foldingOf(text string, marks []desk.Mark, earlier []desk.Said) *folding {
 	f := newFolding(text)
 	f.mark(marks)
 	f.recall(earlier)
@@ -47,14 +68,7 @@ func Fold(text string, marks []desk.Mark, earlier []desk.Said) Folded {
 	}
 	f.signature()
 	f.tail()
-	switch {
-	case f.anyReply():
-	case f.said != nil: // all of it was said before: it says so once more
-		return Fold(text, marks, nil)
-	default:
-		return Folded{Reply: trimBlank(text)}
-	}
-	return Folded{Reply: f.join(inReply), Quoted: f.join(inQuote), Signature: f.join(inSignature)}
+	return f
 }
 
 type folding struct {

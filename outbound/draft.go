@@ -199,6 +199,8 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 		return d, w.reply(ctx, &d, t, mb, n, row)
 	case desk.SentCopy:
 		return d, w.sentCopy(ctx, &d, t, mb, n, row)
+	case desk.NotifyMail:
+		return d, w.notification(&d, t, mb, n, row)
 	case desk.WelcomeMail:
 		return d, w.welcome(ctx, &d, t, row)
 	case desk.AcknowledgeMail:

@@ -530,7 +530,7 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 // sent whatever becomes of this: the References of the answer lead there too.
 func (w *Worker) learn(ctx context.Context, j job, reply string) {
 	server, err := url.Parse(j.mb.SMTP)
-	if err != nil || j.row.TicketID == "" {
+	if err != nil || j.row.TicketID == "" || j.row.Kind == desk.NotifyMail {
 		return
 	}
 	mid, told := mailmsg.RenamedTo(reply, server.Hostname())

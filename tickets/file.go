@@ -82,11 +82,14 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	case desk.NewTicket:
 		mail = mailmsg.ShowMatter(mail)
 	case desk.Appended:
+		if facts.AtAgent != nil {
+			break // what of it counts is known
+		}
 		if mail, err = foldKnown(ctx, tx, *decision.Ticket, mail, decision.Internal, m.compared); err != nil {
 			return err
 		}
 	}
-	msg := messageOf(e, mail, decision)
+	msg := d.withoutAddressTokens(messageOf(e, mail, decision))
 	switch decision.Outcome {
 	case desk.NewTicket:
 		if decision.Author == desk.Agent {
@@ -95,6 +98,10 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg, decision.Follows)
 		}
 	case desk.Appended:
+		if facts.AtAgent != nil {
+			err = d.fileAgent(ctx, tx, org, mb, e, facts, decision, msg.ID)
+			break
+		}
 		if err = k.add(ctx, tx, decision.Ticket, decision.Adds, msg); err == nil {
 			err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
 		}
@@ -109,6 +116,11 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	}
 	if err != nil {
 		return err
+	}
+	if decision.Outcome == desk.NewTicket || decision.Outcome == desk.Appended {
+		if err := d.notifyOfMail(ctx, tx, org, mb, e, mail, msg); err != nil {
+			return err
+		}
 	}
 	if err := d.reached(ctx, tx, k, mb, e, mail, decision); err != nil {
 		return err
@@ -151,6 +163,9 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	}
 	if th.copyOf, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || th.copyOf != "" {
 		f.Duplicate = th.copyOf != ""
+		return f, th, err
+	}
+	if err := d.agentFacts(ctx, tx, org, mb, mail, &f); err != nil || f.AtAgent != nil {
 		return f, th, err
 	}
 	if f.ByToken, f.Token, err = d.byToken(ctx, tx, mb, mail); err != nil || f.ByToken != nil {
@@ -433,6 +448,9 @@ func (d *Desk) openForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 	}
 	m.TicketID = t.ID
 	if tx.Now().Sub(e.ReceivedAt) < desk.LiveFor && !s.Quiet {
+		if err := d.notifyAgents(ctx, tx, org, mb, t, m); err != nil {
+			return e, err
+		}
 		err = d.answer(ctx, tx, org, mb, occasion{ticket: t, message: m, contact: c, isNew: isNew, source: "form " + string(form.ID)})
 	}
 	if err != nil {

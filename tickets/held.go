@@ -25,7 +25,11 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err := tx.ForgetHeldID(ctx, e, mail.MessageID); err != nil {
 		return e, err
 	}
-	decision := desk.Accept(heldFacts(org, mb, mail), t, a)
+	facts := heldFacts(org, mb, mail)
+	if facts.AtAgent, err = d.agentAddress(ctx, tx, org, mb, mail); err != nil {
+		return e, err
+	}
+	decision := desk.Accept(facts, t, a)
 	if a.AddSender {
 		if err := d.addSender(ctx, tx, org, &t, mail.From, arrived(e)); err != nil {
 			return e, err
@@ -36,7 +40,7 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if mail, err = foldKnown(ctx, tx, t, mail, decision.Internal, nil); err != nil {
 		return e, err
 	}
-	msg := messageOf(e, mail, decision)
+	msg := d.withoutAddressTokens(messageOf(e, mail, decision))
 	if err := d.fileAppended(ctx, tx, org, mb, &t, msg); err != nil {
 		return e, err
 	}
@@ -118,7 +122,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	e.Outcome, e.Reason = decision.Outcome, decision.Reason
 	mail = mailmsg.ShowMatter(mail)
 	mail.Subject = desk.CutSubject(mail.Subject)
-	msg := messageOf(e, mail, decision)
+	msg := d.withoutAddressTokens(messageOf(e, mail, decision))
 	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg, ""); err != nil {
 		return e, err
 	}

@@ -97,8 +97,11 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 			t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), sent.TicketID)
 			return err
 		}
-		t, err = d.open(ctx, tx, org, mb, mb.Pipeline, in.Contact, desk.Address{Name: in.Contact.Name, Email: email}, m)
-		return err
+		m.ID = store.NewID()
+		if t, err = d.open(ctx, tx, org, mb, mb.Pipeline, in.Contact, desk.Address{Name: in.Contact.Name, Email: email}, m); err != nil {
+			return err
+		}
+		return d.notifyAgents(ctx, tx, org, mb, t, m)
 	})
 	return t, err
 }
@@ -220,6 +223,9 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 			if err := d.changed(ctx, tx, org, before, t, desk.ByCustomer, ""); err != nil {
 				return err
 			}
+		}
+		if err := d.notifyAgents(ctx, tx, org, mb, t, m); err != nil {
+			return err
 		}
 		return d.putInInbox(ctx, tx, mb, m)
 	})

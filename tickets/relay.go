@@ -1,0 +1,319 @@
+package tickets
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"postern/desk"
+	"postern/mailmsg"
+	"postern/store"
+)
+
+// agentFacts adds what is known of a mail that is from an agent, to an address that was made for one, or about a notification.
+func (d *Desk) agentFacts(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, mail desk.Mail, f *desk.Facts) error {
+	if len(org.Agents) == 0 || f.Role == desk.Sent {
+		return nil
+	}
+	if a, ok := org.AgentAt(mail.From.Email); ok && !mail.FromUnsure {
+		f.Agent = &a
+	}
+	var err error
+	if f.AtAgent, err = d.agentAddress(ctx, tx, org, mb, mail); err != nil {
+		return err
+	}
+	if f.AtAgent != nil && f.AtAgent.Agent != nil && f.AtAgent.Ticket != nil {
+		f.Words, err = d.agentWords(ctx, tx, org, mb, *f.AtAgent, mail)
+		return err
+	}
+	if f.AtAgent == nil && mail.Class != desk.Human && mail.Class != desk.List {
+		f.OfNotice, err = d.ofNotice(ctx, tx, org, mb, mail)
+	}
+	return err
+}
+
+// agentAddress finds out for whom the address was made that a mail came to, by its token; nil: for no agent. Where a mail is to
+// several addresses of one agent and ticket, and one of them is for notes, it is a note.
+func (d *Desk) agentAddress(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, mail desk.Mail) (*desk.AgentAddress, error) {
+	candidates := tokens(mb, mail)
+	byID := ""
+	if len(mail.InReplyTo) > 0 {
+		if token, ok := mailmsg.NoticeToken(mail.InReplyTo[0]); ok {
+			byID = token
+			candidates = append(candidates, token)
+		}
+	}
+	var at *desk.AgentAddress
+	var first store.ReplyToken
+	for _, token := range candidates {
+		known, err := tx.ReplyToken(ctx, token)
+		if desk.KindOf(err) == desk.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		note, ok := d.forAgent(token, known)
+		if !ok || (known.SubjectID != "") != (token == byID) || known.SubjectID != "" && at != nil {
+			continue
+		}
+		if at == nil {
+			at, first = &desk.AgentAddress{}, known
+			if a, ok := org.Agent(known.AgentID); ok {
+				at.Agent = &a
+			}
+			t, err := tx.Ticket(ctx, desk.ScopeOfProgram(), known.TicketID)
+			switch {
+			case err == nil:
+				at.Ticket = &t
+				at.NotTheirs = at.Agent != nil && !(at.Agent.WorksOn(mb.ID) && at.Agent.WorksOn(t.MailboxID))
+			case desk.KindOf(err) != desk.NotFound:
+				return nil, err
+			}
+		}
+		at.Note = at.Note || note
+		at.Elsewhere = at.Elsewhere || known.MailboxID != mb.ID
+		at.Several = at.Several || known.AgentID != first.AgentID || known.TicketID != first.TicketID
+	}
+	return at, nil
+}
+
+// forAgent tells whether a token was made for an agent, and whether for notes.
+func (d *Desk) forAgent(token string, known store.ReplyToken) (note, ok bool) {
+	parts := []string{string(known.MailboxID), string(known.TicketID), string(known.AgentID)}
+	switch {
+	case known.AgentID == "":
+		return false, false
+	case known.SubjectID != "":
+		return false, d.keys.Verify(token, mailmsg.ForNotice, append(parts, string(known.SubjectID))...)
+	case d.keys.Verify(token, mailmsg.ForNote, parts...):
+		return true, true
+	}
+	return false, d.keys.Verify(token, mailmsg.ForAgent, parts...)
+}
+
+// ofNotice tells whether a machine's mail is about a notification.
+func (d *Desk) ofNotice(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, mail desk.Mail) (bool, error) {
+	if to, ok, err := d.bouncedTo(ctx, tx, mb, mail); err != nil || ok {
+		_, agent := org.AgentAt(to)
+		return agent, err
+	}
+	for _, mid := range append([]desk.MessageID{mail.BouncedMessageID}, mail.InReplyTo...) {
+		sent, err := tx.SentAs(ctx, mb.ID, mid)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(sent, func(s store.Sending) bool { return s.Notice }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// agentWords gives what of an agent's mail would go out: what is new in it, without commands, private addresses and tokens.
+func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, at desk.AgentAddress, mail desk.Mail) (w desk.AgentWords, err error) {
+	defer func() {
+		if r := recover(); r != nil { // it must cost no more than this mail
+			err = fmt.Errorf("read an agent's mail: panic: %v", r)
+		}
+	}()
+	said := []desk.Said{{Reply: desk.NotificationFooter(at.Ticket.Number, "", "")}}
+	if canRepeat(mail) {
+		earlier, err := tx.Said(ctx, readers(at.Ticket.ContactID, false), at.Ticket.ID, mb.Address, recalled)
+		if err != nil {
+			return w, err
+		}
+		said = append(said, earlier...)
+	} else {
+		said = nil
+	}
+	text := desk.WithoutFooter(mailmsg.FoldNew(mail.Text, mail.Marks, said).Reply)
+	w.Commands, text = desk.ReadCommands(text, at.Note)
+	if w.Commands.Assign != "" && w.Commands.Problem == "" {
+		to, err := desk.AgentCalled(org.Agents, w.Commands.Assign, at.Agent.ID)
+		if err != nil {
+			w.Commands.Problem = "its first lines assign the ticket to " + w.Commands.Assign + ", and not exactly one agent is called that"
+		}
+		w.Assignee = to.ID
+	}
+	s := scrubber{org: org, keys: d.keys, instead: mb.Address}
+	w.Text = strings.TrimSpace(s.clean(text))
+	if mailmsg.FoldNew(w.Text, nil, nil).Reply == "" {
+		w.Text = "" // quotes alone
+	}
+	for _, file := range mail.Attachments {
+		if signatureFile(file) {
+			continue // it names the agent's address
+		}
+		if strings.HasPrefix(file.Type, "message/") {
+			w.Problem = "a mail is attached to it, which may say what customers must not see"
+		}
+		file.Name = s.clean(file.Name)
+		w.Files = append(w.Files, file)
+	}
+	if mail.Notice != "" || mail.Truncated {
+		w.Problem = "it is too large to be read whole"
+	}
+	if s.left(w.Text) {
+		w.Problem = "an agent's own address is in it in a way that can't be cut out"
+	}
+	if to, ok := org.Mailbox(at.Ticket.MailboxID); ok && to.SMTP == "" {
+		w.Problem = "the mailbox of its ticket has no SMTP server to send with"
+	}
+	return w, nil
+}
+
+// signatureFile tells whether a file says who wrote the mail, to programs: it has the address in it.
+func signatureFile(a desk.Attachment) bool {
+	switch a.Type {
+	case "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys", "text/vcard", "text/x-vcard", "text/directory":
+		return true
+	}
+	name := strings.ToLower(a.Name)
+	return strings.HasSuffix(name, ".vcf") || strings.HasSuffix(name, ".p7s") || strings.HasSuffix(name, ".asc")
+}
+
+// scrubber cuts what customers must not see out of an agent's words.
+type scrubber struct {
+	org     *store.Organisation
+	keys    *mailmsg.Keyring
+	instead string // stands where a private address stood
+}
+
+// addressLike finds what may be an address, in text and in links.
+var addressLike = regexp.MustCompile(`(?i)[\pL\pN._+'-]+(?:@|%40)[\pL\pN-]+(?:\.[\pL\pN-]+)+`)
+
+func (s scrubber) clean(text string) string {
+	text = s.keys.WithoutTokens(text, true)
+	text = addressLike.ReplaceAllStringFunc(text, func(found string) string {
+		email, ok := desk.NormalizeEmail(strings.Replace(strings.TrimLeft(found, ".'-"), "%40", "@", 1))
+		if _, private := s.org.AgentAt(email); ok && private {
+			return s.instead
+		}
+		return found
+	})
+	for _, private := range s.private() {
+		text = replaceFold(text, private, s.instead)
+	}
+	return text
+}
+
+// private lists the agents' addresses in the ways in which they are written.
+func (s scrubber) private() (out []string) {
+	for _, a := range s.org.Agents {
+		for _, email := range a.Addresses {
+			out = append(out, email)
+			if readable := (desk.Address{Email: email}).String(); readable != email {
+				out = append(out, readable)
+			}
+		}
+	}
+	return out
+}
+
+// left tells whether an agent's address can still be read.
+func (s scrubber) left(text string) bool {
+	bare := strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf) || unicode.IsSpace(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, text)
+	return slices.ContainsFunc(s.private(), func(email string) bool { return strings.Contains(bare, email) })
+}
+
+// replaceFold replaces old in any case. old is in lower case.
+func replaceFold(s, old, by string) string {
+	lower := strings.ToLower(s)
+	if len(lower) != len(s) || !strings.Contains(lower, old) { // a letter that changes its length: what is left is noticed
+		return s
+	}
+	var b strings.Builder
+	for {
+		i := strings.Index(lower, old)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(s[:i] + by)
+		s, lower = s[i+len(old):], lower[i+len(old):]
+	}
+}
+
+// fileAgent does what an agent's mail asks for: the commands first, then the answer or the note.
+func (d *Desk) fileAgent(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, f desk.Facts, decision desk.Decision, id desk.ID) error {
+	t, w := *decision.Ticket, f.Words
+	if its, ok := org.Mailbox(t.MailboxID); ok {
+		mb = its
+	} else {
+		t.MailboxID = mb.ID
+	}
+	m := desk.Message{
+		ID: id, TicketID: t.ID, Source: desk.FromMail, Internal: decision.Internal, Subject: t.Subject, Attachments: w.Files, LedgerID: e.ID,
+		Author: desk.Author{Kind: desk.Agent, Name: f.AtAgent.Agent.Name, Email: mb.Address}, Trust: decision.Trust, Reasons: decision.Reasons, CreatedAt: arrived(e),
+	}
+	did := w.Commands.Did(w.Assignee, org.Agents)
+	if typed(&m, w.Text); w.Text == "" && len(w.Files) == 0 {
+		typed(&m, did)
+	} else if did != "" {
+		m.Reasons = append(slices.Clone(m.Reasons), did)
+	}
+	var err error
+	if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromMail, m.CreatedAt); err != nil {
+		return err
+	}
+	if err := d.ours(ctx, tx, mb, &m); err != nil {
+		return err
+	}
+	if _, err := d.addMessage(ctx, tx, org, &t, m); err != nil {
+		return err
+	}
+	if err := d.command(ctx, tx, org, &t, w); err != nil || m.Internal {
+		return err
+	}
+	return d.mailCustomers(ctx, tx, org, mb, t, m)
+}
+
+// command does what the first lines of an agent's mail ask for.
+func (d *Desk) command(ctx context.Context, tx *store.Tx, org *store.Organisation, t *desk.Ticket, w desk.AgentWords) (err error) {
+	if w.Commands.Status == "" && w.Assignee == "" {
+		return nil
+	}
+	before := t.Status
+	switch now := desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status); {
+	case w.Commands.Status == desk.Closed && !now.Closed:
+		t.Status, err = closedStatus(org, t.Pipeline)
+	case w.Commands.Status == desk.Open && (now.Closed || t.Status == desk.Waiting):
+		t.Status = desk.FirstOpen(org.Settings.Pipelines, t.Pipeline)
+	}
+	if err != nil {
+		return err
+	}
+	if w.Assignee != "" {
+		t.AssigneeID = w.Assignee
+	}
+	if err := tx.MarkWorked(ctx, t.ID); err != nil {
+		return err
+	}
+	return d.changed(ctx, tx, org, before, *t, desk.ByAgentsMessage, "")
+}
+
+// withoutAddressTokens takes the tokens out of the addresses in a message: each is for the one whom the mail was to, and others read the
+// message too (REQUIREMENTS M2).
+func (d *Desk) withoutAddressTokens(m desk.Message) desk.Message {
+	clean := func(list []desk.Address) []desk.Address {
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].Email, list[i].Name = d.keys.WithoutTokens(list[i].Email, false), d.keys.WithoutTokens(list[i].Name, false)
+		}
+		return list
+	}
+	m.To, m.Cc = clean(m.To), clean(m.Cc)
+	for _, s := range []*string{&m.Subject, &m.Text, &m.Reply, &m.HTML} {
+		*s = d.keys.WithoutTokens(*s, false)
+	}
+	return m
+}
