@@ -89,7 +89,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			return err
 		}
 	}
-	msg := d.withoutAddressTokens(messageOf(e, mail, decision))
+	msg := d.forReaders(org, messageOf(e, mail, decision))
 	switch decision.Outcome {
 	case desk.NewTicket:
 		if decision.Author == desk.Agent {

@@ -40,7 +40,7 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if mail, err = foldKnown(ctx, tx, t, mail, decision.Internal, nil); err != nil {
 		return e, err
 	}
-	msg := d.withoutAddressTokens(messageOf(e, mail, decision))
+	msg := d.forReaders(org, messageOf(e, mail, decision))
 	if err := d.fileAppended(ctx, tx, org, mb, &t, msg); err != nil {
 		return e, err
 	}
@@ -122,7 +122,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	e.Outcome, e.Reason = decision.Outcome, decision.Reason
 	mail = mailmsg.ShowMatter(mail)
 	mail.Subject = desk.CutSubject(mail.Subject)
-	msg := d.withoutAddressTokens(messageOf(e, mail, decision))
+	msg := d.forReaders(org, messageOf(e, mail, decision))
 	if e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg, ""); err != nil {
 		return e, err
 	}

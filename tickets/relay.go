@@ -301,11 +301,11 @@ func (d *Desk) command(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	return d.changed(ctx, tx, org, before, *t, desk.ByAgentsMessage, "")
 }
 
-// withoutAddressTokens takes the tokens out of the addresses in a message: each is for the one whom the mail was to, and others read the
-// message too (REQUIREMENTS M2).
-func (d *Desk) withoutAddressTokens(m desk.Message) desk.Message {
+// forReaders takes the tokens out of the addresses in a message: each is for the one whom the mail was to, and others read the
+// message too (REQUIREMENTS M2). Agents who were copied under an address of their own are not named.
+func (d *Desk) forReaders(org *store.Organisation, m desk.Message) desk.Message {
 	clean := func(list []desk.Address) []desk.Address {
-		list = slices.Clone(list)
+		list = slices.DeleteFunc(slices.Clone(list), func(a desk.Address) bool { _, agent := org.AgentAt(a.Email); return agent })
 		for i := range list {
 			list[i].Email, list[i].Name = d.keys.WithoutTokens(list[i].Email, false), d.keys.WithoutTokens(list[i].Name, false)
 		}
