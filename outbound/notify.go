@@ -2,13 +2,17 @@ package outbound
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"html/template"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"postern/desk"
 	"postern/mailmsg"
 	"postern/safehtml"
+	"postern/store"
 )
 
 // notification tells an agent of a customer's message: what is new in it, the names of its files, and where an answer goes. It goes
@@ -52,4 +56,19 @@ func (w *Worker) notification(d *mailmsg.Draft, t wording, mb desk.Mailbox, n na
 		Button: "Open the ticket", Link: link, Footer: footer,
 	})
 	return err
+}
+
+// noteRefused notes that an agent's address is none, as a bounce would: the agent gets no more notifications, and whoever runs the
+// gateway sees why.
+func (w *Worker) noteRefused(ctx context.Context, j job, err error) {
+	refusal, refused := errors.AsType[*Refusal](err)
+	if !refused || j.row.Kind != desk.NotifyMail || refusal.Stage != StageRcpt || !refusal.Permanent() {
+		return
+	}
+	err = w.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.Suppress(ctx, desk.Suppression{Address: j.row.Recipient, Reason: desk.Bounced, Status: refusal.Enhanced, At: tx.Now()})
+	})
+	if err != nil {
+		w.Log.WarnContext(ctx, "an agent's address that was refused can't be noted", slog.String("outbox_id", string(j.row.ID)), slog.String("error", err.Error()))
+	}
 }

@@ -2,11 +2,13 @@ package outbound_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"postern/desk"
 	"postern/mailmsg"
+	"postern/outbound"
 	"postern/store"
 	"postern/tickets"
 )
@@ -85,6 +87,37 @@ func TestI3_NotificationWhereThereAreNoSubAddresses(t *testing.T) {
 		r.server.mu.Unlock()
 		if len(sent) != 1 || strings.Contains(sent[0], "Reply-To") || strings.Contains(sent[0], "support+") {
 			r.t.Errorf("%q", sent)
+		}
+	})
+}
+
+func TestI3_AgentsAddressThatIsRefusedGetsNoMoreNotifications(t *testing.T) {
+	both(t, func(r *rig) {
+		ctx, name, notify := r.t.Context(), "Mary Major", desk.NotifyEverything
+		if _, err := r.desk.AddAgent(ctx, tickets.AgentChange{Name: &name, Addresses: &[]string{"mary@home.example"}, Notify: &notify}); err != nil {
+			r.t.Fatal(err)
+		}
+		if _, err := r.db.FreshOrganisation(ctx); err != nil {
+			r.t.Fatal(err)
+		}
+		r.server.answers = func(string) error {
+			return &outbound.Refusal{Code: 550, Enhanced: "5.1.1", Stage: outbound.StageRcpt, Text: "no such user"}
+		}
+		for range 2 {
+			if _, err := r.desk.ReplyByCustomer(ctx, tickets.CustomerReply{Contact: r.ann, Ticket: r.ticket.ID, Text: "still"}); err != nil {
+				r.t.Fatal(err)
+			}
+			r.w.Drain(ctx, desk.QueueAutomatic, 50)
+		}
+		if row := r.row(desk.NotifyMail); row.State != desk.EffectFailed {
+			r.t.Errorf("%+v", row)
+		}
+		if bounced, err := r.db.BouncedAmong(ctx, []string{"mary@home.example"}); err != nil || !bounced["mary@home.example"] {
+			r.t.Errorf("%v, %v", bounced, err)
+		}
+		ms, err := r.db.Messages(ctx, desk.ScopeOfProgram(), r.ticket.ID)
+		if err != nil || slices.ContainsFunc(ms, func(m desk.Message) bool { return m.Delivery.State == desk.EffectFailed }) {
+			r.t.Errorf("the customer's message counts as failed: %+v, %v", ms, err)
 		}
 	})
 }

@@ -523,6 +523,7 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 	if err == nil {
 		w.learn(ctx, j, reply)
 	}
+	w.noteRefused(ctx, j, err)
 	return err
 }
 
