@@ -302,12 +302,16 @@ func (d *Desk) command(ctx context.Context, tx *store.Tx, org *store.Organisatio
 }
 
 // forReaders takes the tokens out of the addresses in a message: each is for the one whom the mail was to, and others read the
-// message too (REQUIREMENTS M2). Agents who were copied under an address of their own are not named.
+// message too (REQUIREMENTS M2). An address with a token is left out of To and Cc as a whole: nobody has chosen to write to the
+// mailbox's main address. Agents who were copied under an address of their own are not named.
 func (d *Desk) forReaders(org *store.Organisation, m desk.Message) desk.Message {
 	clean := func(list []desk.Address) []desk.Address {
-		list = slices.DeleteFunc(slices.Clone(list), func(a desk.Address) bool { _, agent := org.AgentAt(a.Email); return agent })
+		list = slices.DeleteFunc(slices.Clone(list), func(a desk.Address) bool {
+			_, agent := org.AgentAt(a.Email)
+			return agent || d.keys.WithoutTokens(a.Email, false) != a.Email
+		})
 		for i := range list {
-			list[i].Email, list[i].Name = d.keys.WithoutTokens(list[i].Email, false), d.keys.WithoutTokens(list[i].Name, false)
+			list[i].Name = d.keys.WithoutTokens(list[i].Name, false)
 		}
 		return list
 	}
