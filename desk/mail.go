@@ -65,7 +65,7 @@ type Mail struct {
 	MessageID   MessageID
 	InReplyTo   []MessageID
 	References  []MessageID
-	OriginalIDs []MessageID // X-Microsoft-Original-Message-ID and X-Google-Original-Message-ID
+	OriginalIDs []MessageID // that it says to have had before: X-Microsoft-Original-Message-ID, X-Google-Original-Message-ID, and our own field
 
 	LoopMark string // what X-Postern-Loop says; it means nothing until it is verified
 

@@ -9,6 +9,8 @@ type Policy struct {
 	SaveSent SaveSent `json:"save_sent"`
 	// Signature stands below what agents write outside the mailbox, in plain text; empty: their name alone does.
 	Signature string `json:"signature"`
+	// PutBy says how customers' messages that did not come by mail get into the agents' inbox.
+	PutBy PutBy `json:"put_by"`
 	// Follow says how tickets and the mailbox keep in step.
 	Follow Follow `json:"follow"`
 }
@@ -26,4 +28,24 @@ const (
 // Known tells whether it is one of the choices.
 func (s SaveSent) Known() bool {
 	return s == "" || s == SaveSentAuto || s == SaveSentAlways || s == SaveSentNever
+}
+
+// PutBy is how a mail is put into the agents' inbox. The zero value is PutByAppend.
+type PutBy string
+
+// The choices.
+const (
+	PutByAppend PutBy = "append" // by IMAP, as a mail from the customer
+	PutBySMTP   PutBy = "smtp"   // as a mail to the mailbox's own address, where its provider forbids or hides what is appended
+)
+
+// Known tells whether it is one of the choices.
+func (p PutBy) Known() bool { return p == "" || p == PutByAppend || p == PutBySMTP }
+
+// Check refuses what a mailbox can't do.
+func (m Mailbox) Check() error {
+	if m.Policy.PutBy == PutBySMTP && m.SMTP == "" {
+		return Refuse("put_by", "%s has no SMTP server to put mail into its inbox by; give it one with --smtp, or say --put-by append", m.Address)
+	}
+	return nil
 }

@@ -37,6 +37,14 @@ type Quirks struct {
 	ForbidsAppended bool
 }
 
+// PutBy tells how mail is best put into the inbox there.
+func (q Quirks) PutBy() desk.PutBy {
+	if q.HidesAppended || q.ForbidsAppended {
+		return desk.PutBySMTP
+	}
+	return desk.PutByAppend
+}
+
 // Say gives the quirks in words, as sentences without their full stop.
 func (q Quirks) Say() (out []string) {
 	for _, s := range []struct {
@@ -46,8 +54,8 @@ func (q Quirks) Say() (out []string) {
 		{q.SavesSent, "it saves what is sent in Sent by itself"},
 		{q.RewritesIDs, "it may give what is sent another Message-ID; answers are known by both"},
 		{q.NoAuthServID, "its results on DMARC do not name who writes them; gateway mailbox calibrate finds out whether they can be believed"},
-		{q.HidesAppended, "it does not show appended mail as mail that came; agents may miss what comes from the portal"},
-		{q.ForbidsAppended, "it takes no appended mail; what comes from the portal is not shown in the inbox"},
+		{q.HidesAppended, "it does not show appended mail as mail that came, so what comes from the portal is put into the inbox by SMTP (--put-by)"},
+		{q.ForbidsAppended, "it takes no appended mail, so what comes from the portal is put into the inbox by SMTP (--put-by)"},
 	} {
 		if s.is {
 			out = append(out, s.text)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"postern/desk"
 )
 
 // zone is DNS as a test has it.
@@ -102,6 +104,20 @@ func TestI11_PresetsEncrypt(t *testing.T) {
 				t.Errorf("%s is both %s's and %s's", d, other, p.Name)
 			}
 			seen[d] = p.Name
+		}
+	}
+}
+
+// TestPutByFollowsTheQuirks: what a provider does not show as mail that came, or forbids, comes by SMTP.
+func TestPutByFollowsTheQuirks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		quirks Quirks
+		want   desk.PutBy
+	}{{Quirks{SavesSent: true}, desk.PutByAppend}, {Quirks{HidesAppended: true}, desk.PutBySMTP}, {Quirks{ForbidsAppended: true}, desk.PutBySMTP}} {
+		said := strings.Contains(strings.Join(c.quirks.Say(), "\n"), "--put-by")
+		if got := c.quirks.PutBy(); got != c.want || said != (c.want == desk.PutBySMTP) {
+			t.Errorf("%+v: %s, said: %t", c.quirks, got, said)
 		}
 	}
 }

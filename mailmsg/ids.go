@@ -1,6 +1,7 @@
 package mailmsg
 
 import (
+	"slices"
 	"strings"
 
 	"postern/desk"
@@ -67,9 +68,19 @@ const LoopField = "X-Postern-Loop"
 // LoopMark gives the mark of a mail of ours. It is for this Message-ID alone; that the rest of the mail is ours it does not say.
 func LoopMark(k *Keyring, mid desk.MessageID) string { return k.Token(ForLoop, string(mid)) }
 
-// OurMark tells whether a mail carries the mark that we gave to the mail with its Message-ID.
+// IDField is the header field that says the Message-ID of a mail we send to ourselves once more: there are servers that give what they take
+// another one.
+const IDField = "X-Postern-Message-ID"
+
+// OurMark tells whether a mail carries the mark that we gave to the mail with its Message-ID, or with the one that it had before a server
+// gave it another.
 func OurMark(k *Keyring, m desk.Mail) bool {
-	return m.MessageID != "" && m.LoopMark != "" && k.Verify(m.LoopMark, ForLoop, string(m.MessageID))
+	if m.LoopMark == "" {
+		return false
+	}
+	return slices.ContainsFunc(append([]desk.MessageID{m.MessageID}, m.OriginalIDs...), func(mid desk.MessageID) bool {
+		return mid != "" && k.Verify(m.LoopMark, ForLoop, string(mid))
+	})
 }
 
 // TokenIn finds the token in an address that ReplyAddress made for the mailbox. The token still has to be verified.

@@ -95,7 +95,7 @@ func originalIDs(h header) []desk.MessageID {
 	var out []desk.MessageID
 	for i := range h {
 		switch h[i].name {
-		case "x-microsoft-original-message-id", "x-google-original-message-id":
+		case "x-microsoft-original-message-id", "x-google-original-message-id", strings.ToLower(IDField):
 			if id, ok := ParseMessageID(h[i].value); ok && len(out) < maxIDs {
 				out = append(out, id)
 			}

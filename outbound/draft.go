@@ -55,6 +55,8 @@ type wording struct {
 	Below string `json:"below,omitempty"`
 	// To is whom a copy in Sent names.
 	To []string `json:"to,omitempty"`
+	// Cc are the customers who take part beside the one who wrote.
+	Cc []desk.Address `json:"cc,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
 	Values map[string]string `json:"values,omitempty"`
 	// Signature is the DKIM-Signature field of the mail, which has the time of its making in it; empty: it is not signed.
@@ -87,6 +89,8 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 		if t.Address, err = w.wroteTo(ctx, mb, row); err == nil {
 			t.To, err = w.copiedTo(ctx, row)
 		}
+	case desk.PutInInbox:
+		t.Cc, err = w.others(ctx, org, n, row)
 	case desk.WelcomeMail:
 		t.Values, err = w.snippets(ctx, t, row)
 	case desk.AcknowledgeMail:
@@ -191,6 +195,9 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 		From: desk.Address{Name: t.From, Email: cmp.Or(t.Address, mb.Address)}, Date: row.CreatedAt, MessageID: row.MessageID, Seed: string(row.ID),
 		Headers: []mailmsg.HeaderField{{Name: mailmsg.LoopField, Value: mailmsg.LoopMark(w.Keys, row.MessageID)}},
 	}
+	if putBySMTP(mb, row) {
+		d.Headers = append(d.Headers, mailmsg.HeaderField{Name: mailmsg.IDField, Value: "<" + string(row.MessageID) + ">"})
+	}
 	words := w.Texts.For(t.Language)
 	switch row.Kind {
 	case desk.PutInInbox:
@@ -232,7 +239,27 @@ func (w *Worker) unsubscribe(d *mailmsg.Draft, t wording, row desk.Effect) {
 		mailmsg.HeaderField{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"})
 }
 
-// customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer.
+// others lists the customers who take part in a message's ticket beside its author: "Reply all" in the mail client goes to them too.
+func (w *Worker) others(ctx context.Context, org *store.Organisation, n named, row desk.Effect) ([]desk.Address, error) {
+	m, err := n.message(row)
+	if err != nil {
+		return nil, err
+	}
+	t, err := w.DB.Ticket(ctx, desk.ScopeOfProgram(), row.TicketID)
+	if err != nil {
+		return nil, err
+	}
+	var out []desk.Address
+	for _, p := range t.Participants {
+		if p.Role != desk.Mentioned && p.Email != "" && p.Email != m.Author.Email && (p.ContactID == "" || p.ContactID != m.Author.ContactID) && !org.Inside(p.Email) {
+			out = append(out, desk.Address{Name: p.Name, Email: p.Email})
+		}
+	}
+	return out, nil
+}
+
+// customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer. Where it comes by SMTP it is
+// from the mailbox, under the customer's name: a server that checks senders lets us write as nobody else.
 func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
 	m, err := n.message(row)
 	if err != nil {
@@ -245,7 +272,10 @@ func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wordin
 	} else {
 		d.ReplyTo = []desk.Address{customer}
 	}
-	d.From, d.To = customer, []desk.Address{{Name: t.Mailbox, Email: mb.Address}}
+	d.From, d.To, d.Cc = customer, []desk.Address{{Name: t.Mailbox, Email: mb.Address}}, t.Cc
+	if putBySMTP(mb, row) {
+		d.From.Email = mb.Address
+	}
 	d.Date, d.Text, d.HTML = m.CreatedAt, m.Text, m.HTML
 	w.thread(d, m)
 	w.files(ctx, d, m.Attachments)

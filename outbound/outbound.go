@@ -505,6 +505,9 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 	if j.row.Kind == desk.FollowTicket {
 		return w.follow(ctx, j)
 	}
+	if putBySMTP(j.mb, j.row) {
+		return w.mailToInbox(ctx, j)
+	}
 	if j.row.Kind.Queue() == desk.QueueMailbox {
 		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)
 		return err

@@ -542,44 +542,7 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 		r.pass(time.Minute)
 		r.drain(desk.QueueMailbox)
 		_, saved, _ := strings.Cut(r.server.saved[0], "\n")
-		uid := uint32(0)
-		outcome := func(role desk.FolderRole, raw string) desk.Outcome {
-			r.t.Helper()
-			uid++
-			ctx := r.t.Context()
-			mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			org, err := r.db.FreshOrganisation(ctx)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			var e desk.LedgerEntry
-			err = r.db.Update(ctx, func(tx *store.Tx) error {
-				l, _, err := tx.TakeLease(ctx, r.mb.ID, "me", time.Hour)
-				if err != nil {
-					return err
-				}
-				b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: string(role), Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: uid, InternalDate: time.Now()}}}
-				if err := tx.Keep(ctx, l, b, [][]byte{[]byte("x")}); err != nil {
-					return err
-				}
-				es, err := tx.PendingOf(ctx, r.mb.ID, "", 1)
-				if err != nil {
-					return err
-				}
-				if err := r.desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: es[0], Mail: mail}}); err != nil {
-					return err
-				}
-				e, err = tx.Ledger(ctx, es[0].ID)
-				return err
-			})
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			return e.Outcome
-		}
+		outcome := r.filing()
 		// What is not our copy is read as any other mail: Ann's joins her ticket by its references.
 		for name, c := range map[string]struct {
 			role desk.FolderRole
@@ -622,5 +585,47 @@ func TestF4_MailSentWhileTheDatabaseDiesIsNotSentAgain(t *testing.T) {
 	r.drain(desk.QueueMail)
 	if e := r.row(desk.ReplyMail); e.State != desk.EffectSent || e.Unknowns != 0 || len(r.sent()) != 1 {
 		t.Errorf("%d copies, %+v", len(r.sent()), e)
+	}
+}
+
+// filing gives a function that files what a watcher finds in a folder, and tells what became of it.
+func (r *rig) filing() func(role desk.FolderRole, raw string) desk.Outcome {
+	uid := uint32(0)
+	return func(role desk.FolderRole, raw string) desk.Outcome {
+		r.t.Helper()
+		uid++
+		ctx := r.t.Context()
+		mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		org, err := r.db.FreshOrganisation(ctx)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		var e desk.LedgerEntry
+		err = r.db.Update(ctx, func(tx *store.Tx) error {
+			l, _, err := tx.TakeLease(ctx, r.mb.ID, "me", time.Hour)
+			if err != nil {
+				return err
+			}
+			b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: string(role), Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: uid, InternalDate: time.Now()}}}
+			if err := tx.Keep(ctx, l, b, [][]byte{[]byte("x")}); err != nil {
+				return err
+			}
+			es, err := tx.PendingOf(ctx, r.mb.ID, "", 1)
+			if err != nil {
+				return err
+			}
+			if err := r.desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: es[0], Mail: mail}}); err != nil {
+				return err
+			}
+			e, err = tx.Ledger(ctx, es[0].ID)
+			return err
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return e.Outcome
 	}
 }

@@ -56,7 +56,7 @@ func (w *Worker) saveSent(ctx context.Context, j job) error {
 		if until := left.Add(savesBy(j.mb)); now.Before(until) {
 			return &later{until}
 		}
-		if there, err := w.inSent(ctx, j); err != nil || there {
+		if there, err := w.inFolder(ctx, j, desk.Sent); err != nil || there {
 			return err
 		}
 	}
@@ -88,14 +88,14 @@ func savesBy(mb desk.Mailbox) time.Duration {
 	return savesSlowly
 }
 
-// inSent tells whether Sent has the mail, under any of the ids that it is known by.
-func (w *Worker) inSent(ctx context.Context, j job) (bool, error) {
+// inFolder tells whether a folder has the mail, under any of the ids that it is known by.
+func (w *Worker) inFolder(ctx context.Context, j job, role desk.FolderRole) (bool, error) {
 	mids, err := w.DB.MessageIDsOf(ctx, j.mb.ID, j.row.TicketID, j.row.SubjectID)
 	if err != nil {
 		return false, err
 	}
 	for _, mid := range append([]desk.MessageID{j.row.MessageID}, mids...) {
-		if there, err := w.Depositor.Find(ctx, j.mb, desk.Sent, mid); err != nil || there {
+		if there, err := w.Depositor.Find(ctx, j.mb, role, mid); err != nil || there {
 			return there, err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // sign puts our DKIM signature on top of a mail that leaves us. The first attempt makes it and the row keeps it, for it has the time in it: a repeat
 // sends the same bytes. One that no longer fits, because the mail comes out otherwise since an update of this program, is made again.
 func (j *job) sign(words *wording) error {
-	if j.row.Kind.Queue() == desk.QueueMailbox {
+	if j.row.Kind.Queue() == desk.QueueMailbox && !putBySMTP(j.mb, j.row) {
 		return nil
 	}
 	settled := j.before.Wording != ""

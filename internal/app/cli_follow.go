@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func (p *parts) checkPolicy(ctx context.Context, mb desk.Mailbox) error {
 	if err != nil {
 		return err
 	}
-	return mb.Policy.Follow.Check(s.Pipelines)
+	return errors.Join(mb.Check(), mb.Policy.Follow.Check(s.Pipelines))
 }
 
 // changeLine is an event, on one line.

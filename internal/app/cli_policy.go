@@ -17,6 +17,7 @@ type policyFlags struct {
 	language  string
 	saveSent  string
 	signature string
+	putBy     string
 	follow    followFlags
 }
 
@@ -24,6 +25,7 @@ func (f *policyFlags) define(cmd *cobra.Command) {
 	f.follow.define(cmd)
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
+	cmd.Flags().StringVar(&f.putBy, "put-by", string(desk.PutByAppend), "how what customers write in the portal and in forms gets into the inbox: append (by IMAP), or smtp (as a mail to the mailbox's own address) where the provider forbids or hides appended mail")
 	cmd.Flags().StringVar(&f.saveSent, "save-sent", string(desk.SaveSentAuto), "whether answers written outside the mailbox are put into its Sent folder: auto (where the provider does not do it), always or never")
 }
 
@@ -44,6 +46,11 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 	if given("save-sent") {
 		if p.SaveSent = desk.SaveSent(f.saveSent); f.saveSent == "" || !p.SaveSent.Known() {
 			return fmt.Errorf("--save-sent: %q is none of auto, always and never", f.saveSent)
+		}
+	}
+	if given("put-by") {
+		if p.PutBy = desk.PutBy(f.putBy); f.putBy == "" || !p.PutBy.Known() {
+			return fmt.Errorf("--put-by: %q is neither append nor smtp", f.putBy)
 		}
 	}
 	if given("signature-file") {

@@ -48,6 +48,9 @@ func (c *cli) usePreset(ctx context.Context, cmd *cobra.Command, f *mailboxFlags
 			c.note("%s: sent by %s", p.Name, smtp)
 		}
 	}
+	if !cmd.Flags().Changed("put-by") && f.smtp != "" {
+		f.policy.putBy = string(p.Quirks.PutBy())
+	}
 	for _, quirk := range p.Quirks.Say() {
 		c.note("%s: %s", p.Name, quirk)
 	}

@@ -85,6 +85,9 @@ func (c *Client) Append(ctx context.Context, m desk.Mailbox, folder string, raw 
 		uidValidity, uid, err = appendMail(ctx, s.client, folder, mail, flags, date)
 		return err
 	})
+	if folder == "INBOX" {
+		err = forbidden(m.Address, err)
+	}
 	return uidValidity, uid, err
 }
 
@@ -169,6 +172,24 @@ func refused(err error) error {
 		return &mailconn.Problem{What: "the mail is too large for the mailbox", Do: "Raise the server's limit", Err: e, Permanent: true}
 	}
 	return &mailconn.Problem{What: "the mail server refused", Do: "See what it said", Err: e}
+}
+
+// forbidden tells what to do about a server that lets nobody append to the INBOX. Some give no reason: theirs may be another one, so that
+// is only said beside it.
+func forbidden(address string, err error) error {
+	problem, ok := errors.AsType[*mailconn.Problem](err)
+	e, refused := errors.AsType[*imap.Error](err)
+	if !ok || !refused || e.Type != imap.StatusResponseTypeNo {
+		return err
+	}
+	bySMTP := "have it put there by SMTP: gateway mailbox edit " + address + " --put-by smtp"
+	switch e.Code {
+	case imap.ResponseCodeNoPerm, imap.ResponseCodeCannot:
+		return &mailconn.Problem{What: "the mail server lets us append nothing to the INBOX", Do: strings.ToUpper(bySMTP[:1]) + bySMTP[1:], Err: e, Permanent: true}
+	case "":
+		return &mailconn.Problem{What: problem.What, Do: problem.Do + "; if it takes no appended mail, " + bySMTP, Err: e}
+	}
+	return err
 }
 
 // mail is what is to be appended: APPEND wants the size first.
