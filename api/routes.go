@@ -53,6 +53,8 @@ func (s *server) routes(h huma.API) {
 	handle(s, h, patch("change-ticket", "/tickets/{id}", "Change a ticket"), desk.ScopeWrite, s.changeTicket)
 	handle(s, h, decide("merge-ticket", "/tickets/{id}/merge", "Have another ticket take over all that this one has"), desk.ScopeWrite, s.mergeTicket)
 	handle(s, h, post("split-ticket", "/tickets/{id}/split", "Make some messages a ticket of their own"), desk.ScopeWrite, s.splitTicket)
+	handle(s, h, decide("add-participant", "/tickets/{id}/participants", "Have somebody take part in a ticket"), desk.ScopeWrite, s.addParticipant)
+	handle(s, h, decide("drop-participant", "/tickets/{id}/participants/drop", "Have somebody take no more part in a ticket"), desk.ScopeWrite, s.dropParticipant)
 	handle(s, h, get("list-messages", "/tickets/{id}/messages", "List a ticket's messages"), desk.ScopeRead, s.messages)
 	handle(s, h, post("add-message", "/tickets/{id}/messages", "Answer a ticket, or add an internal note"), desk.ScopeWrite, s.addMessage)
 	handle(s, h, get("get-file", "/files/{id}", "Read an attachment's bytes"), desk.ScopeRead, s.file)
@@ -279,6 +281,40 @@ func (s *server) changeTicket(ctx context.Context, in *ticketPatch) (*output[tic
 		return nil, err
 	}
 	t, err = s.Desk.Change(ctx, desk.ScopeOfProgram(), t.ID, tickets.Change{Status: in.Body.Status, Subject: in.Body.Subject, Assignee: in.Body.AssigneeID, Properties: in.Body.Properties, Billed: in.Body.Billed})
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+type participantAdd struct {
+	IDParam
+	Body struct {
+		Address string `json:"address" minLength:"1" maxLength:"320"`
+		Name    string `json:"name,omitempty" maxLength:"200"`
+		Reads   bool   `json:"reads,omitempty" doc:"They read the ticket in the portal too, all that its customers see. Else they get and write mail alone."`
+	}
+}
+
+func (s *server) addParticipant(ctx context.Context, in *participantAdd) (*output[ticketView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err = s.Desk.AddParticipant(ctx, t.ID, desk.Address{Name: in.Body.Name, Email: in.Body.Address}, in.Body.Reads)
+	return &output[ticketView]{viewTicket(t)}, err
+}
+
+type participantDrop struct {
+	IDParam
+	Body struct {
+		Address string `json:"address" minLength:"1" maxLength:"320" doc:"The requester can't be dropped."`
+	}
+}
+
+func (s *server) dropParticipant(ctx context.Context, in *participantDrop) (*output[ticketView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	t, err = s.Desk.DropParticipant(ctx, t.ID, in.Body.Address)
 	return &output[ticketView]{viewTicket(t)}, err
 }
 

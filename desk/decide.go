@@ -28,6 +28,9 @@ type Facts struct {
 
 	Begins []Address // whom an agent writes to who begins a conversation, by Mailbox.Begins
 
+	Others  []Address // whom it is to beside us, by Mailbox.Others
+	Copying Copying   // the mailbox's policy about them
+
 	Flood int // how many tickets its sender has opened within an hour, if those are too many
 
 	ByToken *Ticket // the ticket of a valid reply token among the addresses it was sent to

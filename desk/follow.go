@@ -263,6 +263,9 @@ const (
 	StatusChanged EventKind = "status-changed" // From and To are statuses
 	MailMoved     EventKind = "mail-moved"     // From and To are folders
 	MailMarked    EventKind = "mail-marked"    // From and To are keywords
+	PersonAdded   EventKind = "person-added"   // To is an address that takes part from now on, From the role
+	PersonNoted   EventKind = "person-noted"   // To is an address that a customer has put in copy, and that gets nothing
+	PersonDropped EventKind = "person-dropped" // From is an address that takes part no more
 )
 
 // Cause says why something was changed. It is an open set.

@@ -66,17 +66,11 @@ func (m Mailbox) Owns(email string) bool {
 // Begins lists whom an agent's mail is to that begins a conversation, those in To first: not the addresses in ours, no machines, and
 // not colleagues, whose addresses are of a domain of the mailbox. It is empty for mail that answers another one, and where the
 // mailbox makes no ticket of such mail.
-func (m Mailbox) Begins(mail Mail, ours func(email string) bool) (out []Address) {
+func (m Mailbox) Begins(mail Mail, ours func(email string) bool) []Address {
 	if !m.SentOpens || mail.Class != Human || len(mail.InReplyTo)+len(mail.References) > 0 {
 		return nil
 	}
-	for _, a := range slices.Concat(mail.To, mail.Cc) {
-		known := slices.ContainsFunc(out, func(o Address) bool { return o.Email == a.Email })
-		if a.Email != "" && !known && !ours(a.Email) && !m.colleague(a.Email) && !MachineAddress(a.Email) && len(out) < mostParticipants {
-			out = append(out, a)
-		}
-	}
-	return out
+	return m.Others(mail, ours)
 }
 
 // colleague tells whether an address is of a domain of the mailbox or its aliases, of one above it or of one below.

@@ -11,6 +11,8 @@ type Policy struct {
 	Signature string `json:"signature"`
 	// PutBy says how customers' messages that did not come by mail get into the agents' inbox.
 	PutBy PutBy `json:"put_by"`
+	// Copying says what becomes of people in copy; empty: CopyAsked.
+	Copying Copying `json:"copying"`
 	// Follow says how tickets and the mailbox keep in step.
 	Follow Follow `json:"follow"`
 }

@@ -53,12 +53,14 @@ func CutSubject(s string) string {
 // Role says what part somebody has in a ticket.
 type Role string
 
-// The roles of a participant. Only a requester and those copied by an agent take part; an address that was merely
-// mentioned in a customer's Cc gets neither mail nor access (REQUIREMENTS M13).
+// The roles of a participant. A requester, and those whom an agent lets take part, read the ticket in the portal and get its mail. A
+// correspondent gets and writes mail alone, for mail never widens who may read. An address that was merely mentioned in a customer's Cc
+// gets neither (REQUIREMENTS M13).
 const (
-	Requester Role = "requester"
-	Copied    Role = "copied"
-	Mentioned Role = "mentioned"
+	Requester     Role = "requester"
+	Copied        Role = "copied"
+	Correspondent Role = "correspondent"
+	Mentioned     Role = "mentioned"
 )
 
 // Participant is somebody with a part in a ticket. ContactID is empty for a mentioned address that is no contact.

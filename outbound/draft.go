@@ -55,8 +55,6 @@ type wording struct {
 	Below string `json:"below,omitempty"`
 	// To is whom a copy in Sent names.
 	To []string `json:"to,omitempty"`
-	// Cc are the customers who take part beside the one who wrote.
-	Cc []desk.Address `json:"cc,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
 	Values map[string]string `json:"values,omitempty"`
 	// Signature is the DKIM-Signature field of the mail, which has the time of its making in it; empty: it is not signed.
@@ -82,15 +80,15 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	}
 	switch row.Kind {
 	case desk.ReplyMail:
-		t.Below = mb.Policy.Signature
+		if n.messages[row.SubjectID].Author.Kind == desk.Agent {
+			t.Below = mb.Policy.Signature
+		}
 		t.Address, err = w.wroteTo(ctx, mb, row)
 	case desk.SentCopy:
 		t.Below = mb.Policy.Signature
 		if t.Address, err = w.wroteTo(ctx, mb, row); err == nil {
 			t.To, err = w.copiedTo(ctx, row)
 		}
-	case desk.PutInInbox:
-		t.Cc, err = w.others(ctx, org, n, row)
 	case desk.WelcomeMail:
 		t.Values, err = w.snippets(ctx, t, row)
 	case desk.AcknowledgeMail:
@@ -239,25 +237,6 @@ func (w *Worker) unsubscribe(d *mailmsg.Draft, t wording, row desk.Effect) {
 		mailmsg.HeaderField{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"})
 }
 
-// others lists the customers who take part in a message's ticket beside its author: "Reply all" in the mail client goes to them too.
-func (w *Worker) others(ctx context.Context, org *store.Organisation, n named, row desk.Effect) ([]desk.Address, error) {
-	m, err := n.message(row)
-	if err != nil {
-		return nil, err
-	}
-	t, err := w.DB.Ticket(ctx, desk.ScopeOfProgram(), row.TicketID)
-	if err != nil {
-		return nil, err
-	}
-	var out []desk.Address
-	for _, p := range t.Participants {
-		if p.Role != desk.Mentioned && p.Email != "" && p.Email != m.Author.Email && (p.ContactID == "" || p.ContactID != m.Author.ContactID) && !org.Inside(p.Email) {
-			out = append(out, desk.Address{Name: p.Name, Email: p.Email})
-		}
-	}
-	return out, nil
-}
-
 // customerMessage is a customer's own message, as it appears in the agents' inbox: "Reply" goes to the customer. Where it comes by SMTP it is
 // from the mailbox, under the customer's name: a server that checks senders lets us write as nobody else.
 func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
@@ -272,7 +251,7 @@ func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wordin
 	} else {
 		d.ReplyTo = []desk.Address{customer}
 	}
-	d.From, d.To, d.Cc = customer, []desk.Address{{Name: t.Mailbox, Email: mb.Address}}, t.Cc
+	d.From, d.To, d.Cc = customer, []desk.Address{{Name: t.Mailbox, Email: mb.Address}}, m.Cc
 	if putBySMTP(mb, row) {
 		d.From.Email = mb.Address
 	}
@@ -313,9 +292,27 @@ func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, as []desk.Attachme
 
 // reply is an agent's answer, to one customer.
 func (w *Worker) reply(ctx context.Context, d *mailmsg.Draft, t wording, mb desk.Mailbox, n named, row desk.Effect) error {
-	d.To = []desk.Address{{Email: row.Recipient}}
+	m, err := n.message(row)
+	if err != nil {
+		return err
+	}
+	addressed(d, m, row.Recipient)
+	if m.Author.Kind == desk.Customer { // written in the portal, for those in copy too
+		d.From.Name = m.Author.Name + " via " + t.From
+	}
 	w.replyTo(d, t, mb, row)
 	return w.answer(ctx, d, t, mb, n, row)
+}
+
+// addressed has each recipient's mail name all of them, so that "Reply all" reaches them. What is addressed to us, or to none of them, goes
+// to its recipient.
+func addressed(d *mailmsg.Draft, m desk.Message, recipient string) {
+	d.To, d.Cc = m.To, m.Cc
+	is := func(a desk.Address) bool { return a.Email == recipient }
+	if m.Author.Kind == desk.Customer || !slices.ContainsFunc(m.To, is) && !slices.ContainsFunc(m.Cc, is) {
+		d.To = []desk.Address{{Email: recipient}}
+		d.Cc = slices.DeleteFunc(slices.Clone(m.Cc), is)
+	}
 }
 
 // answer is what an agent's answer says, to whomever it goes.

@@ -297,7 +297,7 @@ func fileOf(a desk.Attachment) file {
 func peopleOf(t *i18n.Texts, org *store.Organisation, ticket desk.Ticket) ([]person, error) {
 	var out []person
 	for _, q := range ticket.Participants {
-		key := map[desk.Role]string{desk.Requester: "thread.requester", desk.Copied: "thread.copied"}[q.Role]
+		key := map[desk.Role]string{desk.Requester: "thread.requester", desk.Copied: "thread.copied", desk.Correspondent: "thread.copied"}[q.Role]
 		if key == "" {
 			continue
 		}

@@ -142,7 +142,7 @@ func (tx *Tx) MergeTicket(ctx context.Context, from, into desk.ID) error {
 			ON CONFLICT (mailbox_id, mid, ticket_id) DO UPDATE SET seen = TRUE, subject_id = excluded.subject_id, ours = excluded.ours WHERE excluded.seen AND NOT message_ids.seen`,
 		`INSERT INTO participants (ticket_id, email, contact_id, name, role)
 			SELECT $2, email, contact_id, name, CASE WHEN role = 'requester' THEN 'copied' ELSE role END FROM participants WHERE ticket_id = $1
-			ON CONFLICT (ticket_id, email) DO UPDATE SET role = excluded.role, contact_id = excluded.contact_id WHERE participants.role = 'mentioned' AND excluded.role <> 'mentioned'`,
+			ON CONFLICT (ticket_id, email) DO UPDATE SET role = excluded.role, contact_id = excluded.contact_id WHERE participants.role = 'mentioned' AND excluded.role <> 'mentioned' OR participants.role = 'correspondent' AND excluded.role = 'copied'`,
 		`UPDATE tickets SET last_customer = (SELECT f.last_customer FROM tickets f WHERE f.id = $1), last_activity_at = (SELECT f.last_activity_at FROM tickets f WHERE f.id = $1)
 			WHERE id = $2 AND last_activity_at < (SELECT f.last_activity_at FROM tickets f WHERE f.id = $1)`,
 		`UPDATE tickets SET merged_into = $2 WHERE id = $1 OR merged_into = $1`,

@@ -19,7 +19,7 @@ func scoped(s desk.Scope, n int) (string, any) {
 		return fmt.Sprintf(`($%d = '')`, n), ""
 	}
 	return fmt.Sprintf(`($%[1]d <> '' AND (t.contact_id = $%[1]d OR EXISTS
-		(SELECT 1 FROM participants p WHERE p.ticket_id = t.id AND p.contact_id = $%[1]d AND p.role <> 'mentioned')))`, n), s.Contact()
+		(SELECT 1 FROM participants p WHERE p.ticket_id = t.id AND p.contact_id = $%[1]d AND p.role IN ('requester', 'copied'))))`, n), s.Contact()
 }
 
 // seen gives the condition that a message (alias m) may be seen in the scope.
@@ -250,11 +250,20 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 	return nil
 }
 
-// AddParticipant gives somebody a part in a ticket. Who was merely mentioned gets the new role; who has a part keeps it.
+// AddParticipant gives somebody a part in a ticket. Who has a lesser part gets the new role; others keep theirs.
 func (tx *Tx) AddParticipant(ctx context.Context, ticket desk.ID, p desk.Participant) error {
 	return tx.exec(ctx, `INSERT INTO participants (ticket_id, email, contact_id, name, role) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (ticket_id, email) DO UPDATE SET role = $5, contact_id = $3 WHERE participants.role = 'mentioned' AND $5 <> 'mentioned'`,
+		ON CONFLICT (ticket_id, email) DO UPDATE SET role = $5, contact_id = $3 WHERE participants.role = 'mentioned' AND $5 <> 'mentioned' OR participants.role = 'correspondent' AND $5 IN ('requester', 'copied')`,
 		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role)
+}
+
+// DropParticipant has somebody take no more part in a ticket. It fails with NotFound if they have none.
+func (tx *Tx) DropParticipant(ctx context.Context, ticket desk.ID, email string) error {
+	n, err := tx.changed(ctx, `DELETE FROM participants WHERE ticket_id = $1 AND email = $2`, ticket, email)
+	if err == nil && n == 0 {
+		err = desk.Missing("participant " + email)
+	}
+	return err
 }
 
 // ChangeTicket stores a ticket's subject, pipeline, status, mailbox, assignee, properties and times, and whether it was billed.

@@ -62,6 +62,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if facts.Flood, err = flood(ctx, tx, k, org.Settings.Budgets, mb, e, facts); err != nil {
 		return err
 	}
+	facts.Others, facts.Copying = mb.Others(mail, org.Inside), mb.Policy.Copying
 	if facts.At = arrived(e); e.Role == desk.Sent {
 		facts.Begins = mb.Begins(mail, org.Inside)
 	}
@@ -90,12 +91,16 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		}
 	}
 	msg := d.forReaders(org, messageOf(e, mail, decision))
+	copied, mentioned := facts.Copies(decision)
 	switch decision.Outcome {
 	case desk.NewTicket:
 		if decision.Author == desk.Agent {
 			e.TicketID, err = d.fileBegun(ctx, tx, org, k, mb, decision.Adds, msg)
 		} else {
 			e.TicketID, err = d.fileNew(ctx, tx, org, k, mb, e, mail, msg, decision.Follows)
+			if err == nil {
+				err = d.takePart(ctx, tx, &desk.Ticket{ID: e.TicketID}, copied, desk.Correspondent, desk.ByCustomersMessage)
+			}
 		}
 	case desk.Appended:
 		if facts.AtAgent != nil {
@@ -103,6 +108,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			break
 		}
 		if err = k.add(ctx, tx, decision.Ticket, decision.Adds, msg); err == nil {
+			err = d.inCopy(ctx, tx, decision, copied, mentioned)
+		}
+		if err == nil {
 			err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
 		}
 	case desk.Ignored: // until what it answers is there, or somebody answers it

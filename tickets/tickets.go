@@ -5,6 +5,7 @@ package tickets
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -131,11 +132,22 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 			return err
 		}
 	}
-	mailed := false
-	for _, p := range t.Participants {
-		if p.Role == desk.Mentioned || p.Email == "" || org.Inside(p.Email) {
-			continue
-		}
+	to := mb.Policy.Copying.Recipients(t, org.Inside)
+	if err := d.mail(ctx, tx, mb, t, m, to); err != nil {
+		return err
+	}
+	if len(to) == 0 || mb.IMAP == "" || mb.Policy.SaveSent == desk.SaveSentNever {
+		return nil
+	}
+	return tx.AddEffect(ctx, desk.Effect{
+		ID: store.NewID(), Kind: desk.SentCopy, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, Recipient: mb.Address, MessageID: m.MessageID,
+		CreatedAt: m.CreatedAt, NextTry: m.CreatedAt.Add(copiedAfter),
+	})
+}
+
+// mail sends a message to people who take part in its ticket.
+func (d *Desk) mail(ctx context.Context, tx *store.Tx, mb desk.Mailbox, t desk.Ticket, m desk.Message, to []desk.Participant) error {
+	for _, p := range to {
 		if err := d.rememberReplyAddress(ctx, tx, mb, t.ID, p.Email); err != nil {
 			return err
 		}
@@ -145,14 +157,29 @@ func (d *Desk) mailCustomers(ctx context.Context, tx *store.Tx, org *store.Organ
 		}); err != nil {
 			return err
 		}
-		mailed = true
 	}
-	if !mailed || mb.IMAP == "" || mb.Policy.SaveSent == desk.SaveSentNever {
+	return nil
+}
+
+// addressed notes whom an agent's message goes to: each recipient's mail shows all of them, so that "Reply all" reaches them.
+func addressed(org *store.Organisation, mb desk.Mailbox, t desk.Ticket, m *desk.Message) {
+	for i, p := range mb.Policy.Copying.Recipients(t, org.Inside) {
+		a := desk.Address{Name: p.Name, Email: p.Email}
+		if i == 0 {
+			m.To = []desk.Address{a}
+		} else {
+			m.Cc = append(m.Cc, a)
+		}
+	}
+}
+
+// others lists who takes part in a ticket beside the customer who has written a message.
+func others(org *store.Organisation, mb desk.Mailbox, t desk.Ticket, m desk.Message) []desk.Participant {
+	if mb.Policy.Copying == desk.CopyNobody {
 		return nil
 	}
-	return tx.AddEffect(ctx, desk.Effect{
-		ID: store.NewID(), Kind: desk.SentCopy, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, Recipient: mb.Address, MessageID: m.MessageID,
-		CreatedAt: m.CreatedAt, NextTry: m.CreatedAt.Add(copiedAfter),
+	return slices.DeleteFunc(mb.Policy.Copying.Recipients(t, org.Inside), func(p desk.Participant) bool {
+		return p.Is(m.Author.Email) || p.ContactID != "" && p.ContactID == m.Author.ContactID
 	})
 }
 

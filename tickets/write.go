@@ -205,6 +205,11 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromPortal, m.CreatedAt); err != nil {
 			return err
 		}
+		also := others(org, mb, t, m)
+		m.To = []desk.Address{{Name: mb.Name, Email: mb.Address}}
+		for _, p := range also {
+			m.Cc = append(m.Cc, desk.Address{Name: p.Name, Email: p.Email})
+		}
 		if err := d.ours(ctx, tx, mb, &m); err != nil {
 			return err
 		}
@@ -226,6 +231,11 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		}
 		if err := d.notifyAgents(ctx, tx, org, mb, t, m); err != nil {
 			return err
+		}
+		if mb.SMTP != "" {
+			if err := d.mail(ctx, tx, mb, t, m, also); err != nil {
+				return err
+			}
 		}
 		return d.putInInbox(ctx, tx, mb, m)
 	})
@@ -281,6 +291,9 @@ func (d *Desk) ReplyByAgent(ctx context.Context, in AgentReply) (desk.Message, e
 		typed(&m, in.Text)
 		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, in.Source, m.CreatedAt); err != nil {
 			return err
+		}
+		if !in.Internal {
+			addressed(org, mb, t, &m)
 		}
 		if inMailbox {
 			if err := d.ours(ctx, tx, mb, &m); err != nil {
@@ -373,6 +386,9 @@ func (d *Desk) OpenByAgent(ctx context.Context, in AgentTicket) (desk.Ticket, de
 		typed(&m, in.Text)
 		if m.ConversationID, err = d.startConversation(ctx, tx, &t, mb.ID, in.Source, now); err != nil {
 			return err
+		}
+		if in.Mail {
+			addressed(org, mb, t, &m)
 		}
 		if inMailbox {
 			if err := d.ours(ctx, tx, mb, &m); err != nil {

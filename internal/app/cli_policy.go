@@ -19,10 +19,12 @@ type policyFlags struct {
 	signature string
 	putBy     string
 	follow    followFlags
+	copying   string
 }
 
 func (f *policyFlags) define(cmd *cobra.Command) {
 	f.follow.define(cmd)
+	cmd.Flags().StringVar(&f.copying, "copying", string(desk.CopyAsked), "what becomes of people in copy: ask (those whom a customer copies get our mail once an agent copies them too), everybody (at once, if the customer is proved) or requester (our mail goes to the requester alone)")
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
 	cmd.Flags().StringVar(&f.putBy, "put-by", string(desk.PutByAppend), "how what customers write in the portal and in forms gets into the inbox: append (by IMAP), or smtp (as a mail to the mailbox's own address) where the provider forbids or hides appended mail")
@@ -63,6 +65,11 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 			if len(p.Signature) > mostSignature || !utf8.ValidString(p.Signature) {
 				return fmt.Errorf("--signature-file: %s is no text in UTF-8 of at most %d bytes", f.signature, mostSignature)
 			}
+		}
+	}
+	if given("copying") {
+		if p.Copying = desk.Copying(f.copying); f.copying == "" || !p.Copying.Known() {
+			return fmt.Errorf("--copying: %q is none of ask, everybody and requester", f.copying)
 		}
 	}
 	return f.follow.change(&p.Follow, given)

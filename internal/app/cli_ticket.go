@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/mail"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 func (c *cli) ticketCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ticket", Short: "Enter, show, assign, merge and split tickets", Args: cobra.NoArgs, RunE: help}
 	var contact, subject, text, mailbox string
-	var mail bool
+	var mailed bool
 	add := &cobra.Command{
 		Use: "add", Short: "Enter a ticket for a contact, such as a phone call; prints its number", Args: cobra.NoArgs,
 		Example: "  gateway ticket add --contact ann@acme.example --subject \"Printer\" --text \"Ann called: the printer is jammed.\" --mail",
@@ -30,7 +31,7 @@ func (c *cli) ticketCommand() *cobra.Command {
 				if text, err = textFrom(text, c.env.Stdin); err != nil {
 					return err
 				}
-				in := tickets.AgentTicket{Contact: who.ID, Source: desk.FromCLI, Subject: subject, Text: text, Mail: mail}
+				in := tickets.AgentTicket{Contact: who.ID, Source: desk.FromCLI, Subject: subject, Text: text, Mail: mailed}
 				if mailbox != "" {
 					mb, err := p.mailbox(ctx, mailbox)
 					if err != nil {
@@ -50,11 +51,11 @@ func (c *cli) ticketCommand() *cobra.Command {
 	add.Flags().StringVar(&subject, "subject", "", "what it is about (required)")
 	add.Flags().StringVar(&text, "text", "", "what was said; - reads it from standard input (required)")
 	add.Flags().StringVar(&mailbox, "mailbox", "", "the mailbox it goes to; without it none, until the customer answers")
-	add.Flags().BoolVar(&mail, "mail", false, "send the text to the customer")
+	add.Flags().BoolVar(&mailed, "mail", false, "send the text to the customer")
 	for _, name := range []string{"contact", "subject", "text"} {
 		must(add.MarkFlagRequired(name))
 	}
-	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketSetCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
+	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketSetCommand(), c.ticketPeopleCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
 	return cmd
 }
 
@@ -131,6 +132,51 @@ func (c *cli) ticketShow(ctx context.Context, p *parts, number string) error {
 		}
 	}
 	return c.list(items, []string{"id", "written", "by", "trust", "says"}, rows)
+}
+
+func (c *cli) ticketPeopleCommand() *cobra.Command {
+	var add, drop []string
+	var reads bool
+	cmd := c.listFlag(&cobra.Command{
+		Use: "people NUMBER", Short: "Show who takes part in a ticket; add and drop people", Args: cobra.ExactArgs(1),
+		Long: `Roles: the requester and those "copied" read the ticket in the portal and get its mail; a "correspondent" gets and writes mail alone;
+who was "mentioned" was put in copy by a customer, and gets nothing.`,
+		Example: "  gateway ticket people 1042\n  gateway ticket people 1042 --add \"Bea Example <bea@acme.example>\" --reads\n  gateway ticket people 1042 --drop bea@acme.example",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.ticketPeople(ctx, p, args[0], add, drop, reads) })
+		},
+	})
+	cmd.Flags().StringArrayVar(&add, "add", nil, "an address that is to take part; may be given several times")
+	cmd.Flags().StringArrayVar(&drop, "drop", nil, "an address that is to take part no more; may be given several times")
+	cmd.Flags().BoolVar(&reads, "reads", false, "those added read the ticket in the portal too, all that its customers see")
+	return cmd
+}
+
+func (c *cli) ticketPeople(ctx context.Context, p *parts, number string, add, drop []string, reads bool) error {
+	t, err := ticketNumbered(ctx, p, number)
+	if err != nil {
+		return err
+	}
+	for _, raw := range add {
+		a := desk.Address{Email: raw}
+		if parsed, err := mail.ParseAddress(raw); err == nil {
+			a = desk.Address{Name: parsed.Name, Email: parsed.Address}
+		}
+		if t, err = p.desk.AddParticipant(ctx, t.ID, a, reads); err != nil {
+			return err
+		}
+	}
+	for _, email := range drop {
+		if t, err = p.desk.DropParticipant(ctx, t.ID, email); err != nil {
+			return err
+		}
+	}
+	items, rows := []desk.Participant{}, [][]string{}
+	for _, q := range t.Participants {
+		items = append(items, q)
+		rows = append(rows, []string{q.Email, q.Name, string(q.Role)})
+	}
+	return c.list(items, []string{"address", "name", "role"}, rows)
 }
 
 func (c *cli) ticketSetCommand() *cobra.Command {

@@ -1,0 +1,72 @@
+package desk
+
+import "slices"
+
+// Copying says what becomes of people whom somebody puts into To or Cc of a mail about a ticket (FEATURES M11). Whatever it says, mail
+// gives nobody a look into the portal.
+type Copying string
+
+// The policies.
+const (
+	// CopyAsked is the default: people whom a customer copies get our mail once an agent has copied them too.
+	CopyAsked Copying = "ask"
+	// CopyEverybody has people take part whom a proved participant copies.
+	CopyEverybody Copying = "everybody"
+	// CopyNobody has our mail go to the requester alone.
+	CopyNobody Copying = "requester"
+)
+
+// Known tells whether it is one of the policies; "" is CopyAsked.
+func (c Copying) Known() bool {
+	return c == "" || c == CopyAsked || c == CopyEverybody || c == CopyNobody
+}
+
+// Recipients lists who gets our mail about a ticket: the requester first, then those in copy. inside tells whose addresses are our own or
+// an agent's.
+func (c Copying) Recipients(t Ticket, inside func(email string) bool) (out []Participant) {
+	for _, p := range t.Participants {
+		if p.Role == Mentioned || p.Email == "" || inside(p.Email) || c == CopyNobody && p.Role != Requester {
+			continue
+		}
+		if p.Role == Requester {
+			out = slices.Insert(out, 0, p)
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Others lists whom a mail is to beside us: no address that inside knows, no colleagues (their addresses are of a domain of the
+// mailbox), no machines, and not its sender.
+func (m Mailbox) Others(mail Mail, inside func(email string) bool) (out []Address) {
+	for _, a := range slices.Concat(mail.To, mail.Cc) {
+		known := slices.ContainsFunc(out, func(o Address) bool { return o.Email == a.Email })
+		if a.Email != "" && a.Email != mail.From.Email && !known && !inside(a.Email) && !m.colleague(a.Email) && !MachineAddress(a.Email) && len(out) < mostParticipants {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// Copies tells what becomes of the people whom a mail is to beside us, once it is decided that it joins a ticket or opens one: they take
+// part by mail, or are only noted. Who is in the ticket already is left out. That a customer's address is only claimed must not bring
+// anybody our mail (REQUIREMENTS H2).
+func (f Facts) Copies(d Decision) (copied, mentioned []Address) {
+	var in []Participant
+	if d.Ticket != nil {
+		in = d.Ticket.Participants
+	}
+	for _, a := range f.Others {
+		i := slices.IndexFunc(in, func(p Participant) bool { return p.Is(a.Email) })
+		begun := slices.ContainsFunc(d.Adds, func(o Address) bool { return o.Email == a.Email })
+		switch {
+		case d.Internal || begun || i >= 0 && in[i].Role != Mentioned || len(in)+len(copied)+len(mentioned) >= mostParticipants:
+		case f.Copying != CopyNobody && (d.Author == Agent || f.Copying == CopyEverybody && d.Trust >= V1):
+			copied = append(copied, a)
+		case i < 0 && d.Author == Customer:
+			mentioned = append(mentioned, a)
+		}
+	}
+	return copied, mentioned
+}
