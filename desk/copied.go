@@ -64,7 +64,7 @@ func (f Facts) Copies(d Decision) (copied, mentioned []Address) {
 		case d.Internal || begun || i >= 0 && in[i].Role != Mentioned || len(in)+len(copied)+len(mentioned) >= mostParticipants:
 		case f.Copying != CopyNobody && (d.Author == Agent || f.Copying == CopyEverybody && d.Trust >= V1):
 			copied = append(copied, a)
-		case i < 0 && d.Author == Customer:
+		case i < 0 && d.Author == Customer && (d.Ticket == nil || d.Trust >= V1):
 			mentioned = append(mentioned, a)
 		}
 	}

@@ -28,6 +28,7 @@ type Facts struct {
 
 	Begins []Address // whom an agent writes to who begins a conversation, by Mailbox.Begins
 
+	Astray  bool      // it is not to the mailbox, by Mailbox.Reaches, and that matters to it
 	Others  []Address // whom it is to beside us, by Mailbox.Others
 	Copying Copying   // the mailbox's policy about them
 
@@ -60,6 +61,9 @@ type Decision struct {
 
 // LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
 const LiveFor = 30 * time.Minute
+
+// Unaddressed is why mail is ignored that is neither to the mailbox nor from it.
+const Unaddressed = "it is neither to this mailbox nor from it"
 
 // MostHops is through how many servers a mail may have gone; beyond that it is held, for it seems to go round in a loop
 // (REQUIREMENTS L8).
@@ -134,6 +138,8 @@ func decideInbox(f Facts) Decision {
 	case f.FromOurs:
 		// Whoever writes as the support address without being found in Sent may be anybody (REQUIREMENTS H5).
 		return d.as(Held, "it says it comes from our own address, but it is not in the Sent folder")
+	case t == nil && f.Astray: // somebody has put it there: an agent who files private mail, say
+		return settled(Ignored, Unaddressed)
 	case f.Mail.From.Email == "" || f.Mail.FromUnsure:
 		return d.as(Held, "it does not say clearly who it is from")
 	case len(f.Mail.Peers) > MostHops:

@@ -63,6 +63,16 @@ func (m Mailbox) Owns(email string) bool {
 	return base == m.Address || slices.Contains(m.Aliases, base)
 }
 
+// Reaches tells whether a mail is to the mailbox, in its header or by where a server says it has delivered it: a blind copy, or mail to
+// a list of which the mailbox is a member. One that does not say clearly whom it is to counts as such.
+func (m Mailbox) Reaches(mail Mail) bool {
+	to := func(a Address) bool { return m.Owns(a.Email) }
+	if mail.HeaderUnsure || len(mail.To)+len(mail.Cc)+len(mail.DeliveredTo) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(mail.To, to) || slices.ContainsFunc(mail.Cc, to) || slices.ContainsFunc(mail.DeliveredTo, m.Owns)
+}
+
 // Begins lists whom an agent's mail is to that begins a conversation, those in To first: not the addresses in ours, no machines, and
 // not colleagues, whose addresses are of a domain of the mailbox. It is empty for mail that answers another one, and where the
 // mailbox makes no ticket of such mail.

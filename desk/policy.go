@@ -11,6 +11,9 @@ type Policy struct {
 	Signature string `json:"signature"`
 	// PutBy says how customers' messages that did not come by mail get into the agents' inbox.
 	PutBy PutBy `json:"put_by"`
+	// AnyRecipient makes tickets of mail that is neither to the mailbox nor from it, too: where its folders hold what came to other
+	// addresses, and no Delivered-To says that it was delivered here.
+	AnyRecipient bool `json:"any_recipient"`
 	// Copying says what becomes of people in copy; empty: CopyAsked.
 	Copying Copying `json:"copying"`
 	// Follow says how tickets and the mailbox keep in step.

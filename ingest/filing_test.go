@@ -239,8 +239,8 @@ func TestH8_AnotherMailboxsIDsAndTokensMeanNothing(t *testing.T) {
 		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
 		r.agentAnswers(first.TicketID, "try again")
 		it := r.keep(r.other.ID, desk.Inbox, time.Now(),
-			mail(ann, r.replyAddress(first.TicketID, "ann@customer.example"), "2@customer.example", "hello sales", answering("1@customer.example")),
-			mail(ann, support, "1@customer.example", "it is broken")) // M15: the same mail to both
+			"Delivered-To: sales@acme.example\r\n"+mail(ann, r.replyAddress(first.TicketID, "ann@customer.example"), "2@customer.example", "hello sales", answering("1@customer.example")),
+			"Delivered-To: sales@acme.example\r\n"+mail(ann, support, "1@customer.example", "it is broken")) // M15: the same mail to both
 		r.read()
 		for i, want := range []desk.Outcome{desk.NewTicket, desk.Appended} { // there it is the mail that the other one answers
 			e := r.entry(it[i])

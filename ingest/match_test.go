@@ -124,7 +124,7 @@ func TestM11_ASubjectTagIsAHint(t *testing.T) {
 		if e := r.arrives(found("pass", "customer.example", mail(ann, support, "q@customer.example", "the newest counts", both))); e.TicketID != other.TicketID {
 			r.t.Errorf("two tags: %s of %s", e.Outcome, e.TicketID)
 		}
-		it := r.keep(r.other.ID, desk.Inbox, time.Now(), mail(ann, support, "o@customer.example", "elsewhere", tag))[0] // H8
+		it := r.keep(r.other.ID, desk.Inbox, time.Now(), mail(ann, "sales@acme.example", "o@customer.example", "elsewhere", tag))[0] // H8
 		r.read()
 		r.want(r.entry(it), desk.NewTicket)
 		r.wantTexts(first.TicketID, "ann@customer.example", "it is broken", "try again", "by our program")

@@ -412,6 +412,11 @@ func (tx *Tx) Reopen(ctx context.Context, id desk.ID) error {
 	return err
 }
 
+// ReopenUnaddressed has mails read once more that were none of the mailbox's, by the addresses that it had, and tells how many.
+func (tx *Tx) ReopenUnaddressed(ctx context.Context, mailbox desk.ID) (int64, error) {
+	return tx.changed(ctx, `UPDATE ledger SET outcome = 'pending', reason = '', done_at = 0 WHERE mailbox_id = $1 AND outcome = 'ignored' AND reason = $2`, mailbox, desk.Unaddressed)
+}
+
 // Unpark has a quarantined row be held, so that what was decided about it can be carried out in the same transaction. It fails
 // with Conflict if the row is not in quarantine.
 func (tx *Tx) Unpark(ctx context.Context, id desk.ID) error {

@@ -62,6 +62,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if facts.Flood, err = flood(ctx, tx, k, org.Settings.Budgets, mb, e, facts); err != nil {
 		return err
 	}
+	facts.Astray = e.Role == desk.Inbox && mail.Form == "" && !mb.Policy.AnyRecipient && !mb.Reaches(mail)
 	facts.Others, facts.Copying = mb.Others(mail, org.Inside), mb.Policy.Copying
 	if facts.At = arrived(e); e.Role == desk.Sent {
 		facts.Begins = mb.Begins(mail, org.Inside)

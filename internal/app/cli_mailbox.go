@@ -144,6 +144,11 @@ func changeMailbox(ctx context.Context, p *parts, address string, change func(*d
 		if err != nil {
 			return err
 		}
+		if !slices.Equal(before.Aliases, after.Aliases) || before.Policy.AnyRecipient != after.Policy.AnyRecipient {
+			if _, err := tx.ReopenUnaddressed(ctx, mb.ID); err != nil {
+				return err
+			}
+		}
 		return settleGrant(ctx, tx, before, after)
 	})
 }

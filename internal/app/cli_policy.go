@@ -20,11 +20,13 @@ type policyFlags struct {
 	putBy     string
 	follow    followFlags
 	copying   string
+	anyTo     bool
 }
 
 func (f *policyFlags) define(cmd *cobra.Command) {
 	f.follow.define(cmd)
 	cmd.Flags().StringVar(&f.copying, "copying", string(desk.CopyAsked), "what becomes of people in copy: ask (those whom a customer copies get our mail once an agent copies them too), everybody (at once, if the customer is proved) or requester (our mail goes to the requester alone)")
+	cmd.Flags().BoolVar(&f.anyTo, "any-recipient", false, "make tickets of mail that is neither to the mailbox's address nor to an --alias of it, too; else it is ignored (gateway ledger list --outcome ignored)")
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
 	cmd.Flags().StringVar(&f.putBy, "put-by", string(desk.PutByAppend), "how what customers write in the portal and in forms gets into the inbox: append (by IMAP), or smtp (as a mail to the mailbox's own address) where the provider forbids or hides appended mail")
@@ -66,6 +68,9 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 				return fmt.Errorf("--signature-file: %s is no text in UTF-8 of at most %d bytes", f.signature, mostSignature)
 			}
 		}
+	}
+	if given("any-recipient") {
+		p.AnyRecipient = f.anyTo
 	}
 	if given("copying") {
 		if p.Copying = desk.Copying(f.copying); f.copying == "" || !p.Copying.Known() {

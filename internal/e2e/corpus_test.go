@@ -378,6 +378,7 @@ func (c *collection) threads(t *testing.T, order string) {
 	in := installWith(t, modes[0], "all", func(d *mailtest.DovecotServer) {
 		d.SeedMaildir("support", "INBOX", len(mails), func(i int) []byte { return mailtest.Lines(mails[i].raw) }, func(i int) time.Time { return time.Now().Add(-48*time.Hour + time.Duration(i)*time.Second) })
 	})
+	in.gateway("mailbox", "edit", support, "--any-recipient") // they are to lists of others
 	in.run("gateway", "serve")
 	in.until("all mails are filed", func() (bool, error) {
 		out, _, _ := in.try("verify", "--json") // exit status and words are for later
