@@ -265,6 +265,9 @@ func (d *Desk) fileAgent(ctx context.Context, tx *store.Tx, org *store.Organisat
 	if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromMail, m.CreatedAt); err != nil {
 		return err
 	}
+	if !m.Internal {
+		addressed(org, mb, t, &m)
+	}
 	if err := d.ours(ctx, tx, mb, &m); err != nil {
 		return err
 	}
