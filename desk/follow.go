@@ -93,15 +93,31 @@ const (
 	InClosed  Place = "closed"
 )
 
-// PlaceIn tells which place a conversation has whose mail lies in these folders. A mail that lies in INBOX too was copied, not moved.
-func (f Follow) PlaceIn(folders []string) Place {
-	switch {
-	case slices.Contains(folders, "INBOX"):
-		return InInbox
-	case f.ClosedFolder != "" && slices.Contains(folders, f.ClosedFolder):
-		return InClosed
+// Lies is that a copy of a mail lies in a folder; Ours: we have put it there.
+type Lies struct {
+	Folder string
+	Ours   bool
+}
+
+// PlaceIn tells which place a conversation has whose newest mail lies in these folders, the newest copy first, and whether it was us who
+// put it there. A mail that lies in INBOX too was copied, not moved.
+func (f Follow) PlaceIn(copies []Lies) (at Place, ours bool) {
+	for _, in := range []struct {
+		folder string
+		place  Place
+	}{{"INBOX", InInbox}, {f.ClosedFolder, InClosed}} {
+		i := slices.IndexFunc(copies, func(l Lies) bool { return in.folder != "" && l.Folder == in.folder })
+		if i >= 0 {
+			return in.place, copies[i].Ours
+		}
 	}
-	return Elsewhere
+	return Elsewhere, false
+}
+
+// placeOf tells which place a folder is.
+func (f Follow) placeOf(folder string) Place {
+	at, _ := f.PlaceIn([]Lies{{Folder: folder}})
+	return at
 }
 
 // FolderOf names the folder where conversations with a status belong; "": it does not matter.
@@ -154,11 +170,14 @@ func (f Follow) StatusMarked(ps []Pipeline, t Ticket, keyword string, set bool) 
 	return t.Status
 }
 
-// OwnMove is that we have moved a message's mail, and have not seen it arrive yet.
+// OwnMove is that we move a message's mail to a folder, and have not seen it arrive. Its UID there is known once the server has told
+// (COPYUID, RFC 4315); until then, and of a server that does not tell, it is zero.
 type OwnMove struct {
-	Message ID        `json:"message"`
-	To      Place     `json:"to"`
-	At      time.Time `json:"at"`
+	Message     ID        `json:"message"`
+	To          string    `json:"to"`
+	UIDValidity uint32    `json:"uidvalidity"`
+	UID         uint32    `json:"uid"`
+	At          time.Time `json:"at"`
 }
 
 // ownMovesLast is how long a move of ours is waited for that was never seen to arrive.
@@ -173,56 +192,55 @@ type Seen struct {
 	Moves     []OwnMove // ours that were not seen yet, oldest first
 }
 
-// Expect takes down that we are about to move the newest message's mail to a place, and tells whether it was seen there: then it is
+// Expect takes down that we are about to move the newest message's mail to a folder, and tells whether it was seen there: then it is
 // left alone, for should it lie elsewhere by now, an agent has just moved it, and that is still to be heard.
-func (s *Seen) Expect(newest ID, to Place, now time.Time) (there bool) {
-	s.forget(newest, now)
+func (s *Seen) Expect(f Follow, newest ID, to string, now time.Time) (there bool) {
+	s.Moves = slices.DeleteFunc(s.Moves, func(m OwnMove) bool { return m.Message != newest || now.Sub(m.At) > ownMovesLast })
 	n := len(s.Moves)
 	switch {
-	case n == 0 && s.Place == to:
+	case n == 0 && s.Place == f.placeOf(to):
 		return true
-	case n == 0 || s.Moves[n-1].To != to:
-		s.Moves = append(s.Moves, OwnMove{newest, to, now})
+	case n == 0 || s.Moves[n-1].UID != 0 || s.Moves[n-1].To != to: // else an attempt at it broke off
+		s.Moves = append(s.Moves, OwnMove{Message: newest, To: to, At: now})
 	}
 	return false
 }
 
-// Failed takes back the last Expect: nothing was moved.
-func (s *Seen) Failed(newest ID, to Place) {
-	if n := len(s.Moves); n > 0 && s.Moves[n-1].Message == newest && s.Moves[n-1].To == to {
-		s.Moves = s.Moves[:n-1]
+// Moved takes down where the mail of the last Expect has gone, as the server tells; with moved false, that it was not there to be
+// moved. Who has seen it arrive before that knows already.
+func (s *Seen) Moved(newest ID, to string, moved bool, uidValidity, uid uint32) {
+	n := len(s.Moves) - 1
+	switch {
+	case n < 0 || s.Moves[n].Message != newest || s.Moves[n].To != to || s.Moves[n].UID != 0:
+	case !moved:
+		s.Moves = s.Moves[:n]
+	default:
+		s.Moves[n].UIDValidity, s.Moves[n].UID = uidValidity, uid
 	}
 }
 
-// forget drops what is not waited for any more: only the newest mail says where a conversation is.
-func (s *Seen) forget(newest ID, now time.Time) {
-	s.Moves = slices.DeleteFunc(s.Moves, func(m OwnMove) bool { return m.Message != newest || now.Sub(m.At) > ownMovesLast })
+// Arrived takes down that a copy of a message's mail was found in a folder, and tells whether we have put it there: what we have done
+// ourselves is not news, or the two sides would answer each other for ever.
+func (s *Seen) Arrived(message ID, folder string, uidValidity, uid uint32) (ours bool) {
+	i := slices.IndexFunc(s.Moves, func(m OwnMove) bool {
+		return m.Message == message && m.To == folder && (m.UID == 0 || m.UIDValidity == uidValidity && m.UID == uid)
+	})
+	if i < 0 {
+		return false
+	}
+	s.Moves = slices.Delete(s.Moves, 0, i+1) // those before it are over, seen or not
+	return true
 }
 
-// Arrive takes down that the newest message's mail was seen in a place, and tells whether an agent has put it there. What we have done
-// ourselves is not news, or the two sides would answer each other for ever; nor is that a mail has just come to INBOX (new).
-func (s *Seen) Arrive(newest ID, at Place, isNew bool, now time.Time) (byAgent bool) {
-	s.forget(newest, now)
+// See takes down where the conversation is, and tells whether an agent has put it there: we have not, nor has its newest mail just come
+// to INBOX (isNew).
+func (s *Seen) See(at Place, ours, isNew bool) (byAgent bool) {
 	former := s.Place
-	if at == Elsewhere {
+	if at == Elsewhere || at == former {
 		return false
 	}
 	s.Place = at
-	own := slices.IndexFunc(s.Moves, func(m OwnMove) bool { return m.To == at })
-	switch {
-	case isNew && at == InInbox:
-		return false
-	case at == former:
-		if own >= 0 && own == len(s.Moves)-1 {
-			s.Moves = nil // it is where the last one was to bring it
-		}
-		return false
-	case own >= 0:
-		s.Moves = s.Moves[own+1:]
-		return false
-	}
-	s.Moves = nil
-	return former != Elsewhere || at == InClosed
+	return !ours && (former != Elsewhere || at == InClosed) && (!isNew || at == InClosed)
 }
 
 // Located is a mail of a ticket in a mailbox: by its Message-ID, and by where it was seen last.

@@ -8,62 +8,167 @@ import (
 	"postern/desk"
 )
 
+// box is a mailbox in which agents and we move mails, and what a watcher tells of it, in its own time.
+type box struct {
+	t      *testing.T
+	f      desk.Follow
+	seen   desk.Seen
+	now    time.Time
+	uid    uint32
+	tells  bool         // the server tells UIDs
+	copies []placedCopy // of the newest mail, as far as the watcher has seen them
+}
+
+type placedCopy struct {
+	uid  uint32
+	lies desk.Lies
+	gone bool
+}
+
+const newest = desk.ID("newest")
+
+// put has a copy lie in a folder; nobody has seen it yet.
+func (b *box) put() uint32 { b.uid++; return b.uid }
+
+// sees has the watcher find a copy, and then that another one is gone (0: none), and tells whether an agent's doing is seen in it.
+func (b *box) sees(folder string, uid, gone uint32, isNew bool) (byAgent bool) {
+	ours := b.seen.Arrived(newest, folder, 7, uid)
+	b.copies = append([]placedCopy{{uid, desk.Lies{Folder: folder, Ours: ours}, false}}, b.copies...)
+	byAgent = b.look(isNew)
+	for i := range b.copies {
+		if b.copies[i].uid == gone {
+			b.copies[i].gone = true
+		}
+	}
+	return b.look(false) || byAgent
+}
+
+func (b *box) look(isNew bool) bool {
+	var lies []desk.Lies
+	for _, c := range b.copies {
+		if !c.gone {
+			lies = append(lies, c.lies)
+		}
+	}
+	at, ours := b.f.PlaceIn(lies)
+	return b.seen.See(at, ours, isNew)
+}
+
+// move has us move the mail: it gets a UID there.
+func (b *box) move(to string) uint32 {
+	b.t.Helper()
+	if b.seen.Expect(b.f, newest, to, b.now) {
+		return 0
+	}
+	uid := b.put()
+	if b.tells {
+		b.seen.Moved(newest, to, true, 7, uid)
+	} else {
+		b.seen.Moved(newest, to, true, 0, 0)
+	}
+	return uid
+}
+
 func TestI5_AnAgentsMoveIsToldFromOurs(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
-	const first, second = desk.ID("first"), desk.ID("second")
-	arrive := func(message desk.ID, at desk.Place, isNew, byAgent bool) func(*testing.T, *desk.Seen) {
-		return func(t *testing.T, s *desk.Seen) {
-			t.Helper()
-			if got := s.Arrive(message, at, isNew, now); got != byAgent {
-				t.Errorf("%s arrives at %q: by an agent %t, want %t; %+v", message, at, got, byAgent, s)
+	const inbox, done = "INBOX", "Done"
+	for name, check := range map[string]func(b *box, agent, ours func(bool)){
+		"an agent closes and opens": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			second := b.put()
+			agent(b.sees(done, second, first, false))
+			agent(b.sees(inbox, b.put(), second, false))
+		},
+		"it was closed before anybody saw it": func(b *box, agent, _ func(bool)) { agent(b.sees(done, b.put(), 0, true)) },
+		"it lay there when following began":   func(b *box, _, ours func(bool)) { ours(b.sees(inbox, b.put(), 0, false)) },
+		"we close it": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			second := b.move(done)
+			ours(b.sees(done, second, first, false))
+			agent(b.sees(inbox, b.put(), second, false))
+		},
+		"we move it to and fro, and all is seen late": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			second, third := b.move(done), b.move(inbox)
+			ours(b.sees(done, second, first, false)) // at this moment it lies there alone, as far as is known
+			ours(b.sees(inbox, third, second, false))
+			agent(b.sees(done, b.put(), third, false))
+		},
+		"we move it to and fro, and half of it is seen": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			b.move(done)
+			third := b.move(inbox)
+			ours(b.sees(inbox, third, first, false))
+			agent(b.sees(done, b.put(), third, false))
+		},
+		"an attempt broke off": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			if b.seen.Expect(b.f, newest, done, b.now) {
+				b.t.Error("it is there")
 			}
-		}
-	}
-	comes := func(message desk.ID) func(*testing.T, *desk.Seen) {
-		return arrive(message, desk.InInbox, true, false)
-	}
-	expect := func(message desk.ID, to desk.Place, there bool) func(*testing.T, *desk.Seen) {
-		return func(t *testing.T, s *desk.Seen) {
-			t.Helper()
-			if got := s.Expect(message, to, now); got != there {
-				t.Errorf("%s is to go to %q: there %t, want %t; %+v", message, to, got, there, s)
+			second := b.move(done)
+			ours(b.sees(done, second, first, false))
+			agent(b.sees(inbox, b.put(), second, false))
+		},
+		"it was not there to be moved": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			b.seen.Expect(b.f, newest, done, b.now)
+			b.seen.Moved(newest, done, false, 0, 0)
+			agent(b.sees(done, b.put(), first, false))
+		},
+		"it is seen before the server has told us": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			b.seen.Expect(b.f, newest, done, b.now)
+			second := b.put()
+			ours(b.sees(done, second, first, false))
+			b.seen.Moved(newest, done, true, 7, second)
+			third := b.put()
+			agent(b.sees(inbox, third, second, false))
+			agent(b.sees(done, b.put(), third, false))
+		},
+		"where it was seen, it is left alone": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			agent(b.sees(done, b.put(), first, false))
+			if uid := b.move(done); uid != 0 {
+				b.t.Error("it was moved to where it is")
 			}
-		}
-	}
-	for name, steps := range map[string][]func(*testing.T, *desk.Seen){
-		"comes, is closed, is opened":              {comes(first), arrive(first, desk.InClosed, false, true), arrive(first, desk.InInbox, false, true)},
-		"closed before it was seen":                {arrive(first, desk.InClosed, true, true)},
-		"was there when following began":           {arrive(first, desk.InInbox, false, false), arrive(first, desk.InClosed, false, true)},
-		"deleted":                                  {comes(first), arrive(first, desk.Elsewhere, false, false), arrive(first, desk.InInbox, false, false)},
-		"deleted and brought to the closed folder": {comes(first), arrive(first, desk.Elsewhere, false, false), arrive(first, desk.InClosed, false, true)},
-		"moved by us":                              {comes(first), expect(first, desk.InClosed, false), arrive(first, desk.InClosed, false, false), arrive(first, desk.InInbox, false, true)},
-		"moved to and fro by us, seen late": {
-			comes(first), expect(first, desk.InClosed, false), expect(first, desk.InInbox, false), arrive(first, desk.InClosed, false, false),
-			arrive(first, desk.InInbox, false, false), arrive(first, desk.InClosed, false, true),
 		},
-		"moved to and fro by us, half of it seen": {
-			comes(first), expect(first, desk.InClosed, false), expect(first, desk.InInbox, false), arrive(first, desk.InInbox, false, false), arrive(first, desk.InClosed, false, true),
+		"an older mail's move says nothing of a newer one": func(b *box, agent, ours func(bool)) {
+			b.seen.Expect(b.f, "older", done, b.now)
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			agent(b.sees(done, b.put(), first, false))
 		},
-		"moving is tried again": {comes(first), expect(first, desk.InClosed, false), expect(first, desk.InClosed, false), arrive(first, desk.InClosed, false, false), arrive(first, desk.InInbox, false, true)},
-		"nothing was moved": {
-			comes(first), expect(first, desk.InClosed, false), func(_ *testing.T, s *desk.Seen) { s.Failed(first, desk.InClosed) }, arrive(first, desk.InClosed, false, true),
-		},
-		"it is there, as far as anybody knows": {comes(first), arrive(first, desk.InClosed, false, true), expect(first, desk.InClosed, true)},
-		"a newer mail comes while the older is moved": {
-			comes(first), expect(first, desk.InClosed, false), comes(second), arrive(second, desk.InClosed, false, true),
-		},
-		"a newer mail comes to a closed conversation": {comes(first), arrive(first, desk.InClosed, false, true), comes(second), expect(second, desk.InInbox, true), arrive(second, desk.InClosed, false, true)},
-		"a move that never arrived is forgotten": {
-			comes(first), expect(first, desk.InClosed, false), func(_ *testing.T, _ *desk.Seen) { now = now.Add(25 * time.Hour) }, arrive(first, desk.InClosed, false, true),
+		"deleted, and brought back": func(b *box, _, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, first, true))
+			ours(b.sees(inbox, b.put(), 0, false))
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var s desk.Seen
-			for _, step := range steps {
-				step(t, &s)
-			}
-		})
+		for _, tells := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				b := &box{t: t, f: desk.Follow{ClosedFolder: done}, now: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC), tells: tells}
+				check(b, func(byAgent bool) {
+					t.Helper()
+					if !byAgent {
+						t.Errorf("an agent's move was not heard: %+v", b.seen)
+					}
+				}, func(byAgent bool) {
+					t.Helper()
+					if byAgent {
+						t.Errorf("what nobody moved, or we, counts as an agent's: %+v", b.seen)
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -101,11 +206,15 @@ func TestI5_PlacesAndKeywordsStandForStatuses(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		folders []string
-		want    desk.Place
-	}{{[]string{"INBOX"}, desk.InInbox}, {[]string{"Archive", "INBOX"}, desk.InInbox}, {[]string{"Archive"}, desk.InClosed}, {[]string{"Ann"}, desk.Elsewhere}, {nil, desk.Elsewhere}} {
-		if got := f.PlaceIn(c.folders); got != c.want {
-			t.Errorf("%v: %q, want %q", c.folders, got, c.want)
+		copies []desk.Lies
+		want   desk.Place
+		ours   bool
+	}{
+		{[]desk.Lies{{Folder: "INBOX"}}, desk.InInbox, false}, {[]desk.Lies{{"Archive", false}, {"INBOX", true}}, desk.InInbox, true},
+		{[]desk.Lies{{"Archive", true}, {"Archive", false}}, desk.InClosed, true}, {[]desk.Lies{{Folder: "Ann"}}, desk.Elsewhere, false}, {nil, desk.Elsewhere, false},
+	} {
+		if got, ours := f.PlaceIn(c.copies); got != c.want || ours != c.ours {
+			t.Errorf("%v: %q %t, want %q", c.copies, got, ours, c.want)
 		}
 	}
 	if got := f.Marks([]string{`\Seen`, "$closed", `\FLAGGED`, "other"}); !slices.Equal(got, []string{"$Closed", `\Flagged`}) {

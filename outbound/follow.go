@@ -14,9 +14,16 @@ import (
 type Arranger interface {
 	// Move moves those of the mails that lie in a folder to another one and tells which it has moved. It may be repeated after any
 	// error: a mail is never there twice for it.
-	Move(ctx context.Context, mb desk.Mailbox, from, to string, mails []desk.Located) (moved []desk.ID, err error)
+	Move(ctx context.Context, mb desk.Mailbox, from, to string, mails []desk.Located) (moved []Moved, err error)
 	// Mark gives the newest of the mails that lie in a folder a keyword ("": none) and takes others from all of them.
 	Mark(ctx context.Context, mb desk.Mailbox, folder string, mails []desk.Located, add string, remove []string) error
+}
+
+// Moved is a message's mail that was moved, with its UIDVALIDITY and UID where it lies now; zero where the server does not tell.
+type Moved struct {
+	Message     desk.ID
+	UIDValidity uint32
+	UID         uint32
 }
 
 // mostFollowing is how many mails of a ticket are moved with it, the newest of them.
@@ -75,11 +82,10 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 	if to == from {
 		from = f.ClosedFolder
 	}
-	place := f.PlaceIn([]string{to})
 	newest := slices.IndexFunc(mails, func(l desk.Located) bool { return l.Newest })
 	if newest >= 0 {
 		message, there := mails[newest].Message, false
-		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, now time.Time) { there = seen.Expect(message, place, now) }); err != nil {
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, now time.Time) { there = seen.Expect(f, message, to, now) }); err != nil {
 			return err
 		}
 		if there {
@@ -91,8 +97,14 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 	if err != nil {
 		return fmt.Errorf("move the conversation to %s: %w", to, err)
 	}
-	if newest >= 0 && !slices.Contains(moved, mails[newest].Message) { // then it will not arrive
-		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { seen.Failed(mails[newest].Message, place) }); err != nil {
+	if newest >= 0 {
+		message := mails[newest].Message
+		i := slices.IndexFunc(moved, func(m Moved) bool { return m.Message == message })
+		gone := Moved{}
+		if i >= 0 {
+			gone = moved[i]
+		}
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { seen.Moved(message, to, i >= 0, gone.UIDValidity, gone.UID) }); err != nil {
 			return err
 		}
 	}
@@ -107,6 +119,9 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 // note changes what is known of a ticket's conversation.
 func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, change func(*desk.Seen, time.Time)) error {
 	return w.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.LockTicket(ctx, t.ID); err != nil {
+			return err
+		}
 		seen, err := tx.SeenOf(ctx, t.ID, mb.ID)
 		if err != nil {
 			return err

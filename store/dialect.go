@@ -23,6 +23,7 @@ type dialect struct {
 	goose        goose.Dialect
 	skipLocked   string // ends a SELECT that claims rows
 	shareLock    string // ends a SELECT whose rows must not change until the commit
+	updateLock   string // the same, where another one who asks for it must wait
 	nextNumber   string // takes the next ticket number; empty: the table ticket_number has the last one
 	isUnique     func(error) bool
 	isRetry      func(error) bool // the transaction lost a race and may run again
@@ -77,6 +78,7 @@ func postgresDialect() dialect {
 		name: "postgres", goose: goose.DialectPostgres,
 		skipLocked: ` FOR UPDATE SKIP LOCKED`,
 		shareLock:  ` FOR SHARE`,
+		updateLock: ` FOR NO KEY UPDATE`,
 		nextNumber: `SELECT nextval('ticket_number')`,
 		isUnique:   func(err error) bool { return code(err) == "23505" },
 		isRetry: func(err error) bool {

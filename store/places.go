@@ -10,22 +10,31 @@ import (
 	"postern/desk"
 )
 
-// AddPlace notes that a mail of a ticket's message lies where a ledger row says, and tells whether it is the first place of it that is
-// known in the mailbox.
-func (tx *Tx) AddPlace(ctx context.Context, e desk.LedgerEntry, message desk.ID) (first bool, err error) {
+// AddPlace notes that a mail of a ticket's message lies where a ledger row says, by our doing or not, and tells whether it is the first
+// place of it that is known in the mailbox.
+func (tx *Tx) AddPlace(ctx context.Context, e desk.LedgerEntry, message desk.ID, ours bool) (first bool, err error) {
 	err = tx.x.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM places WHERE message_id = $1 AND mailbox_id = $2 AND ledger_id <> $3)`, message, e.MailboxID, e.ID).Scan(&first)
 	if err != nil {
 		return false, err
 	}
-	return first, tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, gone) VALUES ($1, $2, $3, $4, $5, $6, $7, '', FALSE)
-		ON CONFLICT (ledger_id) DO UPDATE SET message_id = $2`, e.ID, message, e.MailboxID, e.Folder, e.Generation, e.UIDValidity, e.UID)
+	return first, tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, ours, gone) VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, FALSE)
+		ON CONFLICT (ledger_id) DO UPDATE SET message_id = $2`, e.ID, message, e.MailboxID, e.Folder, e.Generation, e.UIDValidity, e.UID, ours)
+}
+
+// LockTicket has others who look where a ticket's mails lie wait for the commit: each of two who see a half of a move would miss
+// the whole.
+func (tx *Tx) LockTicket(ctx context.Context, ticket desk.ID) error {
+	var id desk.ID
+	err := tx.x.QueryRowContext(ctx, `SELECT id FROM tickets WHERE id = $1`+tx.d.updateLock, ticket).Scan(&id)
+	_, err = one("ticket", id, err)
+	return err
 }
 
 // PlaceKnown notes where the mails of a mailbox's tickets lie that were read before anybody asked, as far as their first places are
 // known.
 func (tx *Tx) PlaceKnown(ctx context.Context, mailbox desk.ID) error {
-	return tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, gone)
-		SELECT l.id, m.id, l.mailbox_id, l.folder, l.generation, l.uidvalidity, l.uid, '', FALSE FROM ledger l JOIN messages m ON m.ledger_id = l.id
+	return tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, ours, gone)
+		SELECT l.id, m.id, l.mailbox_id, l.folder, l.generation, l.uidvalidity, l.uid, '', FALSE, FALSE FROM ledger l JOIN messages m ON m.ledger_id = l.id
 		WHERE l.mailbox_id = $1 AND l.role = 'inbox' AND l.form_id = '' ON CONFLICT DO NOTHING`, mailbox)
 }
 
@@ -88,9 +97,9 @@ func (tx *Tx) FormerPlaces(ctx context.Context, f desk.Folder) error {
 	return tx.exec(ctx, `UPDATE places SET gone = TRUE WHERE mailbox_id = $1 AND folder = $2 AND NOT gone AND (generation <> $3 OR uidvalidity <> $4)`, f.MailboxID, f.Name, f.Generation, f.UIDValidity)
 }
 
-// NewestPlaced names the newest of a ticket's messages by customers that is known to lie, or to have lain, in the mailbox, and the
-// folders in which it lies. It is empty if there is none.
-func (r reads) NewestPlaced(ctx context.Context, ticket, mailbox desk.ID) (message desk.ID, folders []string, err error) {
+// NewestPlaced names the newest of a ticket's messages by customers that is known to lie, or to have lain, in the mailbox, and where it
+// lies, the newest copy first. It is empty if there is none.
+func (r reads) NewestPlaced(ctx context.Context, ticket, mailbox desk.ID) (message desk.ID, copies []desk.Lies, err error) {
 	err = r.x.QueryRowContext(ctx, `SELECT m.id FROM messages m WHERE m.ticket_id = $1 AND m.author_kind = 'customer' AND NOT m.internal
 		AND EXISTS (SELECT 1 FROM places p WHERE p.message_id = m.id AND p.mailbox_id = $2) ORDER BY m.created_at DESC, m.id DESC LIMIT 1`, ticket, mailbox).Scan(&message)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -99,8 +108,11 @@ func (r reads) NewestPlaced(ctx context.Context, ticket, mailbox desk.ID) (messa
 	if err != nil {
 		return "", nil, err
 	}
-	folders, err = collect(ctx, r.x, scanString, `SELECT folder FROM places WHERE message_id = $1 AND mailbox_id = $2 AND NOT gone`, message, mailbox)
-	return message, folders, err
+	copies, err = collect(ctx, r.x, func(row scanner) (l desk.Lies, err error) {
+		err = row.Scan(&l.Folder, &l.Ours)
+		return l, err
+	}, `SELECT folder, ours FROM places WHERE message_id = $1 AND mailbox_id = $2 AND NOT gone ORDER BY ledger_id DESC`, message, mailbox)
+	return message, copies, err
 }
 
 // MarkedIn tells whether a mail of the ticket that lies in the mailbox has a keyword.

@@ -74,7 +74,20 @@ func (d *Desk) placed(ctx context.Context, tx *store.Tx, org *store.Organisation
 	if !mb.Policy.Follow.Used() || e.Role != desk.Inbox || ticket == "" || message == "" {
 		return nil
 	}
-	isFirst, err := tx.AddPlace(ctx, e, message)
+	if err := tx.LockTicket(ctx, ticket); err != nil {
+		return err
+	}
+	seen, err := tx.SeenOf(ctx, ticket, mb.ID)
+	if err != nil {
+		return err
+	}
+	ours := seen.Arrived(message, e.Folder, e.UIDValidity, e.UID)
+	if ours {
+		if err := tx.PutSeen(ctx, seen); err != nil {
+			return err
+		}
+	}
+	isFirst, err := tx.AddPlace(ctx, e, message, ours)
 	if err != nil {
 		return err
 	}
@@ -88,7 +101,10 @@ func (d *Desk) placed(ctx context.Context, tx *store.Tx, org *store.Organisation
 // see looks where a ticket's conversation lies now, and does what it means if an agent has put it there. fresh is a message that has
 // just come.
 func (d *Desk) see(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, ticket, fresh desk.ID) error {
-	newest, folders, err := tx.NewestPlaced(ctx, ticket, mb.ID)
+	if err := tx.LockTicket(ctx, ticket); err != nil {
+		return err
+	}
+	newest, copies, err := tx.NewestPlaced(ctx, ticket, mb.ID)
 	if err != nil || newest == "" {
 		return err
 	}
@@ -96,7 +112,8 @@ func (d *Desk) see(ctx context.Context, tx *store.Tx, org *store.Organisation, m
 	if err != nil {
 		return err
 	}
-	byAgent := seen.Arrive(newest, mb.Policy.Follow.PlaceIn(folders), newest == fresh, tx.Now())
+	at, ours := mb.Policy.Follow.PlaceIn(copies)
+	byAgent := seen.See(at, ours, newest == fresh)
 	if err := tx.PutSeen(ctx, seen); err != nil || !byAgent {
 		return err
 	}

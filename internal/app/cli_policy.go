@@ -48,7 +48,7 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 		}
 	}
 	if given("save-sent") {
-		if p.SaveSent = desk.SaveSent(f.saveSent); f.saveSent == "" || !p.SaveSent.Known() {
+		if p.SaveSent = desk.SaveSent(f.saveSent); !p.SaveSent.Known() {
 			return fmt.Errorf("--save-sent: %q is none of auto, always and never", f.saveSent)
 		}
 	}
@@ -73,7 +73,7 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 		p.AnyRecipient = f.anyTo
 	}
 	if given("copying") {
-		if p.Copying = desk.Copying(f.copying); f.copying == "" || !p.Copying.Known() {
+		if p.Copying = desk.Copying(f.copying); !p.Copying.Known() {
 			return fmt.Errorf("--copying: %q is none of ask, everybody and requester", f.copying)
 		}
 	}

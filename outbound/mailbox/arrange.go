@@ -19,44 +19,72 @@ var _ outbound.Arranger = (*Client)(nil)
 // Move moves those of the mails that lie in a folder to another one and tells which it has moved. A server without MOVE (RFC 6851) is
 // asked to copy them and to expunge these alone (RFC 4315); one that can't do that either is left alone, for it would expunge what
 // agents have marked as deleted.
-func (c *Client) Move(ctx context.Context, m desk.Mailbox, from, to string, mails []desk.Located) (moved []desk.ID, err error) {
+func (c *Client) Move(ctx context.Context, m desk.Mailbox, from, to string, mails []desk.Located) (moved []outbound.Moved, err error) {
 	err = c.with(ctx, m, c.options.Timeout, func(ctx context.Context, s *seat) error {
 		_, there, err := locate(ctx, s.client, from, mails)
 		if err != nil || len(there) == 0 {
 			return err
 		}
-		if err := move(ctx, s.client, from, to, mails, there); err != nil {
+		went, err := move(ctx, s.client, from, to, mails, there)
+		if err != nil {
 			return err
 		}
-		for _, l := range there {
-			if !slices.Contains(moved, l.Message) {
-				moved = append(moved, l.Message)
-			}
+		for uid, l := range there {
+			moved = append(moved, outbound.Moved{Message: l.Message, UIDValidity: went.validity, UID: uint32(went.uids[uid])})
 		}
 		return nil
 	})
 	return moved, err
 }
 
-func move(ctx context.Context, client *imapclient.Client, from, to string, mails []desk.Located, there map[imap.UID]desk.Located) error {
+// went is where mails have gone, by their former UIDs, as far as the server tells.
+type went struct {
+	validity uint32
+	uids     map[imap.UID]imap.UID
+}
+
+// told reads a COPYUID: the UIDs in both sets correspond, in order (RFC 4315 section 3).
+func told(validity uint32, from, to imap.NumSet) (w went) {
+	former, ok1 := from.(imap.UIDSet)
+	now, ok2 := to.(imap.UIDSet)
+	if !ok1 || !ok2 {
+		return w
+	}
+	a, ok1 := former.Nums()
+	b, ok2 := now.Nums()
+	if !ok1 || !ok2 || len(a) != len(b) {
+		return w
+	}
+	w = went{validity, map[imap.UID]imap.UID{}}
+	for i := range a {
+		w.uids[a[i]] = b[i]
+	}
+	return w
+}
+
+func move(ctx context.Context, client *imapclient.Client, from, to string, mails []desk.Located, there map[imap.UID]desk.Located) (w went, err error) {
 	caps := client.Caps()
 	if !caps.Has(imap.CapMove) {
 		if !caps.Has(imap.CapUIDPlus) {
-			return &mailconn.Problem{What: "the mail server can't move mails safely (it has neither MOVE nor UIDPLUS)", Do: "Keep tickets and mailbox apart: --status-to-mailbox off", Err: errors.ErrUnsupported, Permanent: true}
+			return w, &mailconn.Problem{What: "the mail server can't move mails safely (it has neither MOVE nor UIDPLUS)", Do: "Keep tickets and mailbox apart: --status-to-mailbox off", Err: errors.ErrUnsupported, Permanent: true}
 		}
 		return copyAndExpunge(ctx, client, from, to, mails, there)
 	}
-	return mailconn.Do(ctx, client, func() error {
-		_, err := client.Move(uidSet(there), to).Wait()
+	err = mailconn.Do(ctx, client, func() error {
+		data, err := client.Move(uidSet(there), to).Wait()
+		if err == nil {
+			w = told(data.UIDValidity, data.SourceUIDs, data.DestUIDs)
+		}
 		return err
 	})
+	return w, err
 }
 
 // copyAndExpunge moves mails in steps, each of which may have been done before: what lies in the target is not copied again.
-func copyAndExpunge(ctx context.Context, client *imapclient.Client, from, to string, mails []desk.Located, there map[imap.UID]desk.Located) error {
+func copyAndExpunge(ctx context.Context, client *imapclient.Client, from, to string, mails []desk.Located, there map[imap.UID]desk.Located) (w went, err error) {
 	_, copies, err := locate(ctx, client, to, mails)
 	if err != nil {
-		return err
+		return w, err
 	}
 	copied := map[desk.ID]bool{}
 	for _, l := range copies {
@@ -68,20 +96,23 @@ func copyAndExpunge(ctx context.Context, client *imapclient.Client, from, to str
 			missing[uid] = l
 		}
 	}
-	return mailconn.Do(ctx, client, func() error {
+	err = mailconn.Do(ctx, client, func() error {
 		if _, err := client.Select(from, nil).Wait(); err != nil {
 			return err
 		}
 		if len(missing) > 0 {
-			if _, err := client.Copy(uidSet(missing), to).Wait(); err != nil {
+			data, err := client.Copy(uidSet(missing), to).Wait()
+			if err != nil {
 				return err
 			}
+			w = told(data.UIDValidity, data.SourceUIDs, data.DestUIDs)
 		}
 		if err := client.Store(uidSet(there), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close(); err != nil {
 			return err
 		}
 		return client.UIDExpunge(uidSet(there)).Close()
 	})
+	return w, err
 }
 
 // Mark gives the newest of the mails that lie in a folder a keyword ("": none) and takes others from all of them. A server that keeps no

@@ -306,6 +306,7 @@ CREATE TABLE places (
     uidvalidity BIGINT NOT NULL,
     uid         BIGINT NOT NULL,
     marks       TEXT NOT NULL, -- the keywords that stand for a status, as it was last seen with them
+    ours        BOOLEAN NOT NULL, -- we have moved it there
     gone        BOOLEAN NOT NULL -- it is not there any more
 );
 CREATE INDEX places_message ON places (message_id);
