@@ -108,7 +108,7 @@ func installWith(t testing.TB, m mode, since string, seed func(*mailtest.Dovecot
 	t.Helper()
 	in := &installation{t: t, running: map[string]*program{}}
 	in.dovecot = mailtest.DovecotWith(t, mailtest.DovecotOptions{LMTP: true, Delimiter: "+", Config: "auth_username_format = %Ln"},
-		mailtest.User{Name: "support", Password: "secret"}, mailtest.User{Name: "sales", Password: "secret"})
+		mailtest.User{Name: "support", Password: "secret"}, mailtest.User{Name: "sales", Password: "secret"}, mailtest.User{Name: "service", Password: "secret"})
 	seed(in.dovecot)
 	in.smtp = mailtest.SMTP(t)
 	addr := freeAddr(t)
