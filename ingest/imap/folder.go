@@ -188,6 +188,7 @@ func (f *folder) report(s Status) {
 
 // session signs in, reads what is new, and waits for more, until something fails or ctx ends.
 func (f *folder) session(ctx context.Context) error {
+	defer f.looks.end()
 	news := make(chan struct{}, 1)
 	// These run in go-imap's reading goroutine: they only signal.
 	tell := func() {
@@ -216,7 +217,6 @@ func (f *folder) session(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	defer f.looks.end()
 	f.signedIn()
 	f.looked, f.probed, f.patience = false, false, firstPatience
 	f.stale.Store(true)

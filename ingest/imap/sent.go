@@ -11,6 +11,7 @@ type looks struct {
 	nudge chan struct{} // gets a value when there is one
 
 	mu      sync.Mutex // guards what follows
+	tried   bool       // a session has begun or failed: before that, whoever asks waits for the first one
 	watched bool       // the folder is, in a session
 	waiting []chan error
 	asked   []chan error // those whom the look that is under way answers
@@ -38,7 +39,7 @@ func (w *Watcher) LookAtSent(ctx context.Context) error {
 func (l *looks) ask(done chan error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.watched {
+	if !l.watched && l.tried {
 		return false
 	}
 	l.waiting = append(l.waiting, done)
@@ -55,7 +56,7 @@ func (l *looks) look(catchUp func() error) error {
 		return catchUp()
 	}
 	l.mu.Lock()
-	l.watched, l.asked, l.waiting = true, append(l.asked, l.waiting...), nil
+	l.tried, l.watched, l.asked, l.waiting = true, true, append(l.asked, l.waiting...), nil
 	l.mu.Unlock()
 	err := catchUp()
 	l.mu.Lock()
@@ -73,7 +74,7 @@ func (l *looks) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	answer(append(l.asked, l.waiting...), errNotWatched)
-	l.watched, l.asked, l.waiting = false, nil, nil
+	l.tried, l.watched, l.asked, l.waiting = true, false, nil, nil
 }
 
 // news gets a value when somebody asks.

@@ -24,12 +24,20 @@ func TestM7_TheSentFolderIsLookedAtWhenSomebodyAsks(t *testing.T) {
 			o.Poll, o.Idle = time.Hour, time.Hour
 			m := mailbox(d.Addr())
 			w := New(m, desk.Lease{MailboxID: m.ID, Epoch: 7}, k, k, o)
-			if err := w.LookAtSent(t.Context()); !errors.Is(err, errNotWatched) {
+			over, end := context.WithCancel(t.Context())
+			end()
+			if err := w.LookAtSent(over); !errors.Is(err, context.Canceled) {
 				t.Errorf("before it is watched: %v", err)
 			}
+			d.Append(user, "Sent", numbered(99), []imap.Flag{imap.FlagSeen}, time.Time{})
+			first := make(chan error, 1)
+			go func() { first <- w.LookAtSent(t.Context()) }()
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- w.Run(ctx) }()
+			if err := <-first; err != nil {
+				t.Errorf("asked before it is watched: %v", err)
+			}
 			k.waitWatching(t, desk.Sent)
 			for i := range 3 {
 				d.Append(user, "Sent", numbered(i), []imap.Flag{imap.FlagSeen}, time.Time{})
@@ -39,8 +47,8 @@ func TestM7_TheSentFolderIsLookedAtWhenSomebodyAsks(t *testing.T) {
 				k.mu.Lock()
 				n := len(k.kept("Sent"))
 				k.mu.Unlock()
-				if n != i+1 {
-					t.Errorf("after it answered, %d mails are kept, not %d", n, i+1)
+				if n != i+2 {
+					t.Errorf("after it answered, %d mails are kept, not %d", n, i+2)
 				}
 			}
 			cancel()
