@@ -203,7 +203,7 @@ func viewReceiver(r desk.Receiver) receiverView {
 
 type folderView struct {
 	Name       string          `json:"name"`
-	Role       desk.FolderRole `json:"role" enum:"inbox,sent,former-sent" doc:"former-sent: it was the Sent folder until another one became it."`
+	Role       desk.FolderRole `json:"role" enum:"inbox,sent,also-sent,former-sent" doc:"also-sent: a further folder that is read like Sent. former-sent: it was the Sent folder until another one became it."`
 	Read       bool            `json:"read" doc:"false: it was read once, and is no longer among those that are."`
 	Seen       int64           `json:"seen" doc:"How many mails the server has shown so far."`
 	PassedOver int64           `json:"passed_over" doc:"How many of them it did not show in their turn."`
@@ -212,6 +212,7 @@ type folderView struct {
 }
 
 func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
+	m.Policy.AlsoSent = orEmpty(m.Policy.AlsoSent)
 	v := mailboxView{m.ID, m.Address, orEmpty(m.Aliases), m.Name, m.Paused, m.CreatedAt, m.SubAddress, m.SubjectTag, m.SentOpens, m.Policy, orEmpty(m.FormSenders), viewReceiver(m.Receiver), []folderView{}}
 	for _, f := range folders {
 		if f.MailboxID == m.ID {

@@ -95,7 +95,7 @@ const mostParticipants = 50
 
 // Reads tells whether the mail of a folder that was read once still is.
 func (m Mailbox) Reads(f Folder) bool {
-	return f.Role == Sent || f.Name == "INBOX" || slices.Contains(m.ReadLikeInbox(), f.Name)
+	return f.Role == Sent || f.Name == "INBOX" || slices.Contains(m.ReadLikeInbox(), f.Name) || slices.Contains(m.Policy.AlsoSent, f.Name)
 }
 
 // ReadLikeInbox lists the folders beside INBOX whose mail is read like that of INBOX: where agents move it to.
@@ -145,9 +145,19 @@ type FolderRole string
 const (
 	Inbox FolderRole = "inbox"
 	Sent  FolderRole = "sent"
+	// AlsoSent is a further folder into which mail clients save what agents send. Its mails count as those of Sent.
+	AlsoSent FolderRole = "also-sent"
 	// FormerSent was the Sent folder until another one became it, and is not read any more.
 	FormerSent FolderRole = "former-sent"
 )
+
+// OfMails is the role of the mails in such a folder.
+func (r FolderRole) OfMails() FolderRole {
+	if r == AlsoSent {
+		return Sent
+	}
+	return r
+}
 
 // Folder is a watched folder and how far it is read. A cursor counts within one UIDVALIDITY (RFC 9051 section 2.3.1.1) of
 // one generation: servers give a UIDVALIDITY and its UIDs twice, when a mailbox is restored from a backup or moves to

@@ -16,6 +16,8 @@ type Policy struct {
 	AnyRecipient bool `json:"any_recipient"`
 	// Copying says what becomes of people in copy; empty: CopyAsked.
 	Copying Copying `json:"copying"`
+	// AlsoSent names further folders into which agents' mail clients save what they send. The Sent folder itself may be among them.
+	AlsoSent []string `json:"also_sent"`
 	// Follow says how tickets and the mailbox keep in step.
 	Follow Follow `json:"follow"`
 }

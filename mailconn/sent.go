@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -71,16 +72,45 @@ func SentFolder(folders []Folder, configured string) (string, SentBy) {
 	}
 	for _, name := range sentNames() {
 		for _, f := range folders {
-			last := f.Name
-			if f.delimiter != 0 {
-				last = last[strings.LastIndex(last, string(f.delimiter))+1:]
-			}
-			if f.Selectable && strings.EqualFold(last, name) {
+			if _, last := f.split(); f.Selectable && strings.EqualFold(last, name) {
 				return f.Name, SentByName
 			}
 		}
 	}
 	return "", SentNotFound
+}
+
+// split gives the folder above and the folder's own name.
+func (f Folder) split() (above, name string) {
+	at := -1
+	if f.delimiter != 0 {
+		at = strings.LastIndex(f.Name, string(f.delimiter))
+	}
+	if at < 0 {
+		return "", f.Name
+	}
+	return f.Name[:at], f.Name[at+utf8.RuneLen(f.delimiter):]
+}
+
+// AlsoSent lists the folders beside the Sent folder that mail clients may use as theirs: those the server marks, and those with a
+// usual name at the top, below INBOX or beside the Sent folder. Deeper ones are somebody's archive.
+func AlsoSent(folders []Folder, sent string) (out []string) {
+	beside := ""
+	for _, f := range folders {
+		if f.Name == sent {
+			beside, _ = f.split()
+		}
+	}
+	usual := sentNames()
+	for _, f := range folders {
+		above, last := f.split()
+		near := above == "" || strings.EqualFold(above, "INBOX") || above == beside
+		named := slices.ContainsFunc(usual, func(name string) bool { return strings.EqualFold(last, name) })
+		if f.Selectable && f.Name != sent && (f.Sent || near && named) {
+			out = append(out, f.Name)
+		}
+	}
+	return out
 }
 
 // sentNames are what mail programs call the folder, in the languages of Europe first.

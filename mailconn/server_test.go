@@ -328,6 +328,32 @@ func TestSentFolder(t *testing.T) {
 	}
 }
 
+func TestAlsoSent(t *testing.T) {
+	t.Parallel()
+	folder := func(name string, delimiter rune) Folder {
+		return Folder{Name: name, Selectable: true, delimiter: delimiter}
+	}
+	marked := folder("Out", '/')
+	marked.Sent = true
+	none := folder("Gesendet", '/')
+	none.Selectable = false
+	for _, c := range []struct {
+		folders []Folder
+		sent    string
+		want    []string
+	}{
+		{[]Folder{folder("INBOX", '/'), folder("Sent", '/'), folder("Presents", '/')}, "Sent", nil},
+		{[]Folder{folder("Sent", '/'), folder("Sent Items", '/'), folder("INBOX/Gesendete Objekte", '/'), folder("ENVOYÉS", '/'), marked}, "Sent", []string{"Sent Items", "INBOX/Gesendete Objekte", "ENVOYÉS", "Out"}},
+		{[]Folder{folder("INBOX.Sent", '.'), folder("INBOX.Sent Items", '.'), folder("INBOX.Archive.Sent", '.')}, "INBOX.Sent", []string{"INBOX.Sent Items"}},
+		{[]Folder{folder("[Gmail]/Sent Mail", '/'), folder("[Gmail]/Sent", '/'), folder("Old/Sent", '/'), none}, "[Gmail]/Sent Mail", []string{"[Gmail]/Sent"}},
+		{[]Folder{folder("Sent", 0), folder("送信済み", 0)}, "Sent", []string{"送信済み"}},
+	} {
+		if got := AlsoSent(c.folders, c.sent); !slices.Equal(got, c.want) {
+			t.Errorf("%v: %q", c.folders, got)
+		}
+	}
+}
+
 func smtpConfig(t *testing.T, s *mailtest.SMTPServer, scheme, query string) SMTPConfig {
 	t.Helper()
 	c, err := ParseSMTP(scheme + "://u:p@" + s.Addr() + query)

@@ -549,16 +549,20 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 			raw  string
 			want desk.Outcome
 		}{
-			"the put mail in the inbox":      {desk.Inbox, put, desk.OwnCopy},
-			"the copy in Sent":               {desk.Sent, ours, desk.OwnCopy},
-			"the copy that we put there":     {desk.Sent, saved, desk.OwnCopy},
-			"a copy with other line folding": {desk.Sent, "X-Provider: x\r\n" + ours, desk.OwnCopy},
-			"our id with other words":        {desk.Inbox, strings.Replace(put, "it is broken", "pay me", 1), desk.Appended},
-			"our mark on a stranger's mail":  {desk.Inbox, "X-Postern-Loop: " + header(r.t, ours)["x-postern-loop"] + "\r\nFrom: eve@evil.example\r\nMessage-ID: <1@evil.example>\r\n\r\nhello", desk.NewTicket},
-			"ours, with a list's footer":     {desk.Inbox, strings.Replace(ours, "try again\r\n", "try again\r\n-- \r\nlist footer\r\n", 1), desk.OwnCopy},
-			"the mark under another id":      {desk.Inbox, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <x", 1), "try again", "pay me", 1), desk.Held},
-			"ours, as if from a customer":    {desk.Inbox, "From: eve@evil.example\r\n" + strings.Replace(strings.Replace(ours, "From: ", "X-From: ", 1), "try again", "pay me", 1), desk.Held},
-			"our words under another id":     {desk.Inbox, strings.Replace(put, "Message-ID: <", "Message-ID: <x", 1), desk.Appended},
+			"the put mail in the inbox":              {desk.Inbox, put, desk.OwnCopy},
+			"the copy in Sent":                       {desk.Sent, ours, desk.OwnCopy},
+			"the copy that we put there":             {desk.Sent, saved, desk.OwnCopy},
+			"a copy with other line folding":         {desk.Sent, "X-Provider: x\r\n" + ours, desk.OwnCopy},
+			"our id with other words":                {desk.Inbox, strings.Replace(put, "it is broken", "pay me", 1), desk.Appended},
+			"our mark on a stranger's mail":          {desk.Inbox, "X-Postern-Loop: " + header(r.t, ours)["x-postern-loop"] + "\r\nFrom: eve@evil.example\r\nMessage-ID: <1@evil.example>\r\n\r\nhello", desk.NewTicket},
+			"ours, with a list's footer":             {desk.Inbox, strings.Replace(ours, "try again\r\n", "try again\r\n-- \r\nlist footer\r\n", 1), desk.OwnCopy},
+			"the mark under another id":              {desk.Inbox, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <x", 1), "try again", "pay me", 1), desk.Held},
+			"ours, as if from a customer":            {desk.Inbox, "From: eve@evil.example\r\n" + strings.Replace(strings.Replace(ours, "From: ", "X-From: ", 1), "try again", "pay me", 1), desk.Held},
+			"renamed in Sent, with our mark":         {desk.Sent, strings.Replace(ours, "Message-ID: <", "Message-ID: <y", 1), desk.OwnCopy},
+			"renamed in Sent, with other words":      {desk.Sent, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <z", 1), "try again", "pay me", 1), desk.Appended},
+			"our words in Sent, without our mark":    {desk.Sent, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <w", 1), "X-Postern-Loop:", "X-Other:", 1), desk.Appended},
+			"our words in Sent, with another's mark": {desk.Sent, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <v", 1), "X-Postern-Loop: ", "X-Postern-Loop: "+header(r.t, put)["x-postern-loop"]+"\r\nX-Other: ", 1), desk.Appended},
+			"our words under another id":             {desk.Inbox, strings.Replace(put, "Message-ID: <", "Message-ID: <x", 1), desk.Appended},
 		} {
 			if got := outcome(c.role, c.raw); got != c.want {
 				r.t.Errorf("%s: %s, want %s", name, got, c.want)

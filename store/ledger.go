@@ -140,10 +140,13 @@ func (tx *Tx) Keep(ctx context.Context, l desk.Lease, b desk.FolderBatch, raws [
 		return err
 	}
 	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, passed_over, problem) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '')
-		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = $3, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET role = `+roleNow+`, account = $4, generation = $5, uidvalidity = $6, seen = folders.seen + $8,
 			last_uid = CASE WHEN folders.generation = $5 AND folders.uidvalidity = $6 AND folders.last_uid > $7 THEN folders.last_uid ELSE $7 END`,
 		b.MailboxID, b.Folder, b.Role, b.Account, b.Generation, b.UIDValidity, last, added)
 }
+
+// roleNow has a folder that is the Sent folder stay that, whoever reads it as a further one too.
+const roleNow = `CASE WHEN folders.role = 'sent' AND $3 = 'also-sent' THEN folders.role ELSE $3 END`
 
 // SetProblem notes why a folder can't be read now, or with "" that it can. There is one Sent folder: what is said of one
 // makes those that were it before no longer so.
@@ -157,10 +160,10 @@ func (tx *Tx) SetProblem(ctx context.Context, l desk.Lease, folder string, role 
 		}
 	}
 	if problem == "" {
-		return tx.exec(ctx, `UPDATE folders SET problem = '', role = $3 WHERE mailbox_id = $1 AND name = $2 AND (problem <> '' OR role <> $3)`, l.MailboxID, folder, role)
+		return tx.exec(ctx, `UPDATE folders SET problem = '', role = `+roleNow+` WHERE mailbox_id = $1 AND name = $2 AND (problem <> '' OR role <> $3)`, l.MailboxID, folder, role)
 	}
 	return tx.exec(ctx, `INSERT INTO folders (mailbox_id, name, role, account, generation, uidvalidity, last_uid, seen, passed_over, problem) VALUES ($1, $2, $3, '', 0, 0, 0, 0, 0, $4)
-		ON CONFLICT (mailbox_id, name) DO UPDATE SET problem = $4, role = $3`, l.MailboxID, folder, role, clip(problem, 1000))
+		ON CONFLICT (mailbox_id, name) DO UPDATE SET problem = $4, role = `+roleNow, l.MailboxID, folder, role, clip(problem, 1000))
 }
 
 // noSentBut has no other folder of a mailbox be its Sent folder. What was wrong with one that is so no longer is nobody's trouble.
@@ -188,7 +191,7 @@ func (tx *Tx) keepPassedOver(ctx context.Context, b desk.FolderBatch, raws [][]b
 // entryOf makes the ledger row of an item.
 func (tx *Tx) entryOf(b desk.FolderBatch, it desk.FolderItem) desk.LedgerEntry {
 	e := desk.LedgerEntry{
-		ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role, Generation: b.Generation, UIDValidity: b.UIDValidity, UID: it.UID,
+		ID: cmp.Or(it.ID, NewID()), MailboxID: b.MailboxID, Folder: b.Folder, Role: b.Role.OfMails(), Generation: b.Generation, UIDValidity: b.UIDValidity, UID: it.UID,
 		InternalDate: it.InternalDate, ReceivedAt: tx.Now(), Size: it.Size, RawSHA256: it.RawSHA256, HeaderOnly: it.HeaderOnly, Outcome: it.Outcome, Reason: it.Reason,
 	}
 	if e.Outcome == "" {

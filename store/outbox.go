@@ -188,6 +188,30 @@ func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.Message
 	return own, err == nil, err
 }
 
+// OwnByContent gives what we wrote for a mailbox with this content since a time, by Message-ID: for those who can prove a copy
+// ours that was given another one.
+func (r reads) OwnByContent(ctx context.Context, mailbox desk.ID, fingerprint string, since time.Time) (map[desk.MessageID]Own, error) {
+	out := map[desk.MessageID]Own{}
+	if fingerprint == "" {
+		return out, nil
+	}
+	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var mid desk.MessageID
+		var own Own
+		err := row.Scan(&mid, &own.TicketID, &own.SubjectID)
+		out[mid] = own
+		return struct{}{}, err
+	}, `SELECT message_id, ticket_id, subject_id FROM outbox WHERE id >= $3 AND mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id <> ''`,
+		mailbox, fingerprint, firstID(since))
+	return out, err
+}
+
+// firstID stands before all ids that are made from a time on (RFC 9562 section 5.7).
+func firstID(from time.Time) string {
+	at := from.UnixMilli()
+	return fmt.Sprintf("%08x-%04x", at>>16, at&0xffff)
+}
+
 // Effects lists outbox rows, newest first; an empty state lists all.
 func (r reads) Effects(ctx context.Context, state desk.EffectState, p Page) ([]desk.Effect, error) {
 	return collect(ctx, r.x, scanEffect, `SELECT `+effectColumns+` FROM outbox WHERE ($1 = '' OR state = $1) AND id < $2 ORDER BY id DESC LIMIT $3`, state, p.before(), p.limit())

@@ -170,6 +170,9 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if th.own, f.OwnCopy, err = tx.OwnMail(ctx, mb.ID, maybeOurs(mb, mail), mail.Fingerprint); err != nil || f.OwnCopy {
 		return f, th, err
 	}
+	if th.own, f.OwnCopy, err = d.ownRenamed(ctx, tx, mb, e, mail); err != nil || f.OwnCopy {
+		return f, th, err
+	}
 	if th.copyOf, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || th.copyOf != "" {
 		f.Duplicate = th.copyOf != ""
 		return f, th, err
@@ -221,6 +224,25 @@ func seenBefore(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry,
 		return first, sameID, err
 	}
 	return "", sameID, tx.Supersede(ctx, first, "the Sent folder has the same mail")
+}
+
+// renamedFor is how long after we wrote a mail its copy in Sent is known under an id that we did not give it.
+const renamedFor = 14 * 24 * time.Hour
+
+// ownRenamed finds what we wrote in a copy in Sent to which the server gave another Message-ID, keeping ours nowhere: it has the content
+// of a mail of ours, and the mark of that very mail.
+func (d *Desk) ownRenamed(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) (store.Own, bool, error) {
+	if e.Role != desk.Sent || mail.LoopMark == "" {
+		return store.Own{}, false, nil
+	}
+	written, err := tx.OwnByContent(ctx, mb.ID, mail.Fingerprint, tx.Now().Add(-renamedFor))
+	for mid, own := range written {
+		mail.MessageID = mid
+		if mailmsg.OurMark(d.keys, mail) {
+			return own, true, err
+		}
+	}
+	return store.Own{}, false, err
 }
 
 // maybeOurs lists the ids of a mail that we may have given it: those of our own domain.

@@ -67,6 +67,7 @@ const maxAttempts = 3
 var (
 	errNoFolder = errors.New("there is no such folder")
 	errSilent   = errors.New("the server fell silent")
+	errIsSent   = errors.New("the folder is the Sent folder, and read as that")
 )
 
 // run watches the folder, session by session.
@@ -85,6 +86,12 @@ func (f *folder) run(ctx context.Context) error {
 		if f.progress || time.Since(start) > time.Minute {
 			failures = 0
 		}
+		if errors.Is(err, errIsSent) {
+			if err := f.rest(ctx); err != nil || ctx.Err() != nil {
+				return err
+			}
+			continue
+		}
 		failures++
 		pause := f.pause(failures, err)
 		if err := f.tell(ctx, err, failures, pause); leaseOver(err) {
@@ -96,6 +103,16 @@ func (f *folder) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// rest lets somebody else read the folder, for a while.
+func (f *folder) rest(ctx context.Context) error {
+	f.report(Status{State: Watching})
+	select {
+	case <-time.After(f.w.options.Poll):
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // guarded runs a session in which a panic is an error like others.
@@ -189,6 +206,9 @@ func (f *folder) report(s Status) {
 // session signs in, reads what is new, and waits for more, until something fails or ctx ends.
 func (f *folder) session(ctx context.Context) error {
 	defer f.looks.end()
+	if f.role == desk.AlsoSent && f.w.isSent(f.name) {
+		return errIsSent
+	}
 	news := make(chan struct{}, 1)
 	// These run in go-imap's reading goroutine: they only signal.
 	tell := func() {
@@ -241,7 +261,13 @@ func (f *folder) session(ctx context.Context) error {
 			return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Name the others alone: gateway mailbox edit " + f.w.mailbox.Address + " --folder NAME", Permanent: true}
 		}
 	}
+	if f.role == desk.Sent {
+		f.w.setSent(f.name)
+	}
 	for first := true; ; first = false {
+		if f.role == desk.AlsoSent && f.w.isSent(f.name) {
+			return errIsSent
+		}
 		select {
 		case <-news: // what it tells of is read now
 		default:

@@ -86,6 +86,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 func (f *folder) gone(ctx context.Context, client *imapclient.Client, refusal error) error {
 	if f.role == desk.Sent { // it may have another name by now
 		f.name, f.former = "", f.name
+		f.w.setSent("")
 		return fmt.Errorf("look at the folder: %w", refusal)
 	}
 	var folders []mailconn.Folder
@@ -99,9 +100,13 @@ func (f *folder) gone(ctx context.Context, client *imapclient.Client, refusal er
 	if slices.ContainsFunc(folders, func(there mailconn.Folder) bool { return there.Name == f.name && there.Selectable }) || f.name == "INBOX" {
 		return fmt.Errorf("look at the folder: %w", refusal)
 	}
+	flag := "--folder"
+	if f.role == desk.AlsoSent {
+		flag = "--also-sent"
+	}
 	p := &mailconn.Problem{
 		What: fmt.Sprintf("The folder %q is not on the server any more, so its mail is not read", f.name),
-		Do:   fmt.Sprintf("Bring it back, or name those that are to be read: gateway mailbox edit %s --folder NAME", f.w.mailbox.Address), Err: errNoFolder, Permanent: true,
+		Do:   fmt.Sprintf("Bring it back, or name those that are to be read: gateway mailbox edit %s %s NAME", f.w.mailbox.Address, flag), Err: errNoFolder, Permanent: true,
 	}
 	renamed, err := f.renamed(ctx, client, folders)
 	if err != nil {

@@ -21,19 +21,28 @@ func newLooks() *looks { return &looks{nudge: make(chan struct{}, 1)} }
 
 var errNotWatched = errors.New("the Sent folder is not watched now")
 
-// LookAtSent has the Sent folder looked at now, and answers nil when all that lies in it is kept. It fails when the folder is not
-// watched, when looking at it fails, and when ctx ends. It may be called from any goroutine.
+// LookAtSent has the Sent folder and the further ones looked at now, and answers nil when all that lies in them is kept. It fails
+// when the Sent folder is not watched, when looking at one of them fails, and when ctx ends. Further ones that are not watched now are
+// passed over. It may be called from any goroutine.
 func (w *Watcher) LookAtSent(ctx context.Context) error {
-	done := make(chan error, 1)
-	if !w.sent.ask(done) {
-		return errNotWatched
+	answers := make([]chan error, len(w.sent))
+	for i, l := range w.sent {
+		if answers[i] = make(chan error, 1); !l.ask(answers[i]) {
+			answers[i] <- errNotWatched
+		}
 	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	var failed error
+	for i, done := range answers {
+		select {
+		case err := <-done:
+			if i == 0 || !errors.Is(err, errNotWatched) {
+				failed = errors.Join(failed, err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	return failed
 }
 
 func (l *looks) ask(done chan error) bool {

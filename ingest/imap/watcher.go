@@ -1,4 +1,4 @@
-// Package imap watches a mailbox: it reads INBOX, the Sent folder and those that are named by UID, from where the last
+// Package imap watches a mailbox: it reads INBOX, the Sent folders and those that are named by UID, from where the last
 // reading ended, and hands every mail over once, in order. It never changes a flag and never deletes. It uses IDLE where the
 // server has it (RFC 2177) and asks from time to time where it has not. Once an hour it looks whether it passed a mail over.
 package imap
@@ -122,7 +122,10 @@ type Watcher struct {
 	blobs   Blobs
 	options Options
 	log     *slog.Logger
-	sent    *looks
+	sent    []*looks // at the Sent folder, and at the further ones
+
+	mu       sync.Mutex // guards mainSent
+	mainSent string     // the folder that is the Sent folder now; "": none is known
 }
 
 // New gives a Watcher that does nothing until Run.
@@ -145,7 +148,11 @@ func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options
 		o.Report = func(Status) {}
 	}
 	log := o.Log.With(slog.String("component", "ingest/imap"), slog.String("mailbox", m.Address), slog.String("mailbox_id", string(m.ID)))
-	return &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log, sent: newLooks()}
+	w := &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log, sent: []*looks{newLooks()}}
+	for range m.Policy.AlsoSent {
+		w.sent = append(w.sent, newLooks())
+	}
+	return w
 }
 
 func fallback[T int | int64 | time.Duration](v *T, d T) {
@@ -170,7 +177,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	account := config.User + " at " + config.Host
 	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
 	group.Go(func() error { return inbox.run(inner) })
-	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}, looks: w.sent}}
+	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}, looks: w.sent[0]}}
+	for i, name := range w.mailbox.Policy.AlsoSent {
+		others = append(others, &folder{w: w, config: config, account: account, role: desk.AlsoSent, name: name, signedIn: func() {}, looks: w.sent[i+1]})
+	}
 	for _, name := range w.mailbox.ReadLikeInbox() {
 		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
 	}
@@ -193,6 +203,19 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// isSent tells whether a folder is the one that is read as the Sent folder.
+func (w *Watcher) isSent(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return name != "" && name == w.mainSent
+}
+
+func (w *Watcher) setSent(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mainSent = name
 }
 
 func leaseOver(err error) bool {

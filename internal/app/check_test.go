@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,4 +121,55 @@ func TestI11_WhatIsKnownOfAProviderIsTold(t *testing.T) {
 			t.Errorf("%s", s)
 		}
 	})
+}
+
+// TestM1_FurtherSentFoldersAreFoundAndWarnedOf: a new mailbox reads those that look like it, unless somebody said which.
+func TestM1_FurtherSentFoldersAreFoundAndWarnedOf(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	dovecot := mailtest.Dovecot(t, mailtest.User{Name: "support", Password: "hunter2"})
+	for _, name := range []string{"Éléments envoyés", "Gesendet", "Old"} {
+		d.ok(dovecot.Dial("support").Create(name, nil).Wait())
+	}
+	also := func(address string) (names []string) {
+		d.with(func(p *parts) {
+			mb, err := p.mailbox(t.Context(), address)
+			d.ok(err)
+			names = mb.Policy.AlsoSent
+		})
+		slices.Sort(names)
+		return names
+	}
+	add := func(address string, more ...string) string {
+		t.Helper()
+		_, told, code := d.gateway(append([]string{"mailbox", "add", address, "--imap", dovecot.IMAPURL("support")}, more...)...)
+		if code != 0 {
+			t.Fatal(told)
+		}
+		return told
+	}
+	if told := add("one@desk.example"); !strings.Contains(told, `"Éléments envoyés" is read like Sent`) || !slices.Equal(also("one@desk.example"), []string{"Gesendet", "Éléments envoyés"}) {
+		t.Errorf("%q: %s", also("one@desk.example"), told)
+	}
+	if told := add("two@desk.example", "--also-sent", "Gesendet"); !strings.Contains(told, `--also-sent "Gesendet" --also-sent "Éléments envoyés"`) || !slices.Equal(also("two@desk.example"), []string{"Gesendet"}) {
+		t.Errorf("%q: %s", also("two@desk.example"), told)
+	}
+	add("three@desk.example", "--also-sent", "")
+	out, _, _ := d.gateway("mailbox", "test", "three@desk.example")
+	if len(also("three@desk.example")) != 0 || !strings.Contains(out, `warning: folder "Gesendet" looks as if`) || strings.Contains(out, `"Old"`) {
+		t.Errorf("%s", out)
+	}
+	d.want(0, "", "mailbox", "edit", "three@desk.example", "--also-sent", "Gesendet")
+	for _, bad := range [][]string{{"--also-sent", "Nowhere"}, {"--also-sent", "INBOX"}, {"--also-sent", "Old", "--also-sent", "Old"}, {"--folder", "Gesendet"}, {"--closed-folder", "Gesendet"}} {
+		if _, told, code := d.gateway(append([]string{"mailbox", "edit", "three@desk.example"}, bad...)...); code != 1 || !strings.Contains(told, "--also-sent") {
+			t.Errorf("%q: exit status %d: %s", bad, code, told)
+		}
+	}
+	if got := also("three@desk.example"); !slices.Equal(got, []string{"Gesendet"}) {
+		t.Errorf("%q", got)
+	}
+	d.want(0, "", "mailbox", "edit", "three@desk.example", "--also-sent", "")
+	if got := also("three@desk.example"); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
 }

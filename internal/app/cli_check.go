@@ -90,7 +90,7 @@ func (c *cli) mailboxTest(ctx context.Context, p *parts, address string) error {
 	if err != nil {
 		return err
 	}
-	found := c.examine(ctx, p, mb, true)
+	found := c.examine(ctx, p, &mb, true, false)
 	if err := c.stored(ctx, p, mb, &found); err != nil {
 		return err
 	}
@@ -116,9 +116,10 @@ func (c *cli) mailboxTest(ctx context.Context, p *parts, address string) error {
 }
 
 // checkMailbox signs in to both servers and tells what it saw. A further folder that is not there is a problem, unless the
-// folders are those that were stored before: a new password must not have to wait for them.
-func (c *cli) checkMailbox(ctx context.Context, p *parts, mb desk.Mailbox, storedFolders bool) error {
-	found := c.examine(ctx, p, mb, storedFolders)
+// folders are those that were stored before: a new password must not have to wait for them. Where nobody has said which folders are
+// read like Sent, adopt has the mailbox read those that look like it.
+func (c *cli) checkMailbox(ctx context.Context, p *parts, mb *desk.Mailbox, storedFolders, adopt bool) error {
+	found := c.examine(ctx, p, mb, storedFolders, adopt)
 	for _, f := range found {
 		if f.Result != problem {
 			c.note("%s", f)
@@ -128,13 +129,13 @@ func (c *cli) checkMailbox(ctx context.Context, p *parts, mb desk.Mailbox, store
 }
 
 // examine tries the servers.
-func (c *cli) examine(ctx context.Context, p *parts, mb desk.Mailbox, storedFolders bool) (fs findings) {
-	c.examineIMAP(ctx, p, mb, storedFolders, &fs)
+func (c *cli) examine(ctx context.Context, p *parts, mb *desk.Mailbox, storedFolders, adopt bool) (fs findings) {
+	c.examineIMAP(ctx, p, mb, storedFolders, adopt, &fs)
 	if mb.SMTP == "" {
 		fs.add("smtp", warned, "Give it a server: gateway mailbox edit "+mb.Address+" --smtp URL", "no --smtp, so nothing can be sent")
 		return fs
 	}
-	smtp, err := mailconn.SMTPOf(mb, p.tokens)
+	smtp, err := mailconn.SMTPOf(*mb, p.tokens)
 	if err == nil {
 		_, err = mailconn.CheckSMTP(ctx, smtp)
 	}
@@ -147,8 +148,8 @@ func (c *cli) examine(ctx context.Context, p *parts, mb desk.Mailbox, storedFold
 	return fs
 }
 
-func (c *cli) examineIMAP(ctx context.Context, p *parts, mb desk.Mailbox, storedFolders bool, fs *findings) {
-	imap, err := mailconn.IMAPOf(mb, p.tokens)
+func (c *cli) examineIMAP(ctx context.Context, p *parts, mb *desk.Mailbox, storedFolders, adopt bool, fs *findings) {
+	imap, err := mailconn.IMAPOf(*mb, p.tokens)
 	if err == nil && mb.Secrets.IMAPPassword == "" && !mb.OAuth.Used() {
 		err = &mailconn.Problem{What: "no password was given", Do: "Put it into a file and name that with --imap-password-file", Permanent: true}
 	}
@@ -191,7 +192,10 @@ func (c *cli) examineIMAP(ctx context.Context, p *parts, mb desk.Mailbox, stored
 		fs.fail(string(at), "reading (IMAP)", err)
 		return
 	}
-	fs.folders(mb, found, storedFolders)
+	if adopt && mb.Policy.AlsoSent == nil {
+		mb.Policy.AlsoSent = furtherSent(*mb, found)
+	}
+	fs.folders(*mb, found, storedFolders)
 }
 
 // unencrypted warns of a connection that others could read or forge, and tells whether it is one.
@@ -223,6 +227,7 @@ func (fs *findings) folders(mb desk.Mailbox, found mailconn.IMAPFindings, stored
 	if mb.Sent != "" && found.SentBy != mailconn.SentByChoice {
 		fs.add("sent-folder", warned, "Name the Sent folder with --sent, or leave it to the server with --sent \"\"", "the server has no folder %q; it has %s", mb.Sent, folderNames(found.Folders))
 	}
+	fs.alsoSent(mb, found, storedFolders)
 	if len(mb.ReadLikeInbox()) == 0 {
 		fs.add("folders", good, "", "INBOX is read, of %d folders", len(found.Folders))
 	}
@@ -253,6 +258,42 @@ func (fs *findings) folders(mb desk.Mailbox, found mailconn.IMAPFindings, stored
 	if !found.Idle {
 		fs.add("idle", warned, "", "the server does not tell of new mail by itself (IDLE); it is asked every minute")
 	}
+}
+
+// alsoSent tells of the further folders with what agents send: those that are read, and those that seem to be and are not.
+func (fs *findings) alsoSent(mb desk.Mailbox, found mailconn.IMAPFindings, storedFolders bool) {
+	edit := "gateway mailbox edit " + mb.Address
+	for _, name := range mb.Policy.AlsoSent {
+		switch {
+		case slices.ContainsFunc(found.Folders, func(f mailconn.Folder) bool { return f.Name == name && f.Selectable }):
+			fs.add("also-sent", good, "", "folder %q is read like Sent", name)
+		case storedFolders:
+			fs.add("also-sent", warned, "Name those that are to be read with --also-sent, or none with --also-sent \"\"", "the server has no folder %q any more, so answers in it are not seen", name)
+		default:
+			fs.fail("also-sent", "--also-sent", fmt.Errorf("the server has no folder %q; it has %s", name, folderNames(found.Folders)))
+		}
+	}
+	missed := furtherSent(mb, found)
+	if len(missed) == 0 {
+		return
+	}
+	flags := ""
+	for _, name := range slices.Concat(mb.Policy.AlsoSent, missed) {
+		flags += fmt.Sprintf(" --also-sent %q", name)
+	}
+	for _, name := range missed {
+		fs.add("also-sent", warned, "If they do, have it read: "+edit+flags, "folder %q looks as if mail clients saved answers in it, and is not read", name)
+	}
+}
+
+// furtherSent lists folders that look like Sent folders and are not read.
+func furtherSent(mb desk.Mailbox, found mailconn.IMAPFindings) []string {
+	if found.Sent == "" {
+		return nil
+	}
+	return slices.DeleteFunc(mailconn.AlsoSent(found.Folders, found.Sent), func(name string) bool {
+		return slices.Contains(mb.Policy.AlsoSent, name) || slices.Contains(mb.ReadLikeInbox(), name)
+	})
 }
 
 // sentLookedAt is of how many mails in Sent, the newest, the ledger is asked about.

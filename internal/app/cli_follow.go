@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,11 @@ func (p *parts) checkPolicy(ctx context.Context, mb desk.Mailbox) error {
 	s, err := p.db.Settings(ctx)
 	if err != nil {
 		return err
+	}
+	for _, name := range mb.ReadLikeInbox() {
+		if slices.Contains(mb.Policy.AlsoSent, name) {
+			return fmt.Errorf("%q can't be read both like INBOX and like Sent: name it with --also-sent, or with --folder or --closed-folder", name)
+		}
 	}
 	return errors.Join(mb.Check(), mb.Policy.Follow.Check(s.Pipelines))
 }

@@ -166,7 +166,7 @@ func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) er
 			case err != nil && desk.KindOf(err) != desk.NotFound:
 				return err
 			}
-			if err := c.checkMailbox(ctx, p, mb, !cmd.Flags().Changed("folder")); err != nil {
+			if err := c.checkMailbox(ctx, p, &mb, !cmd.Flags().Changed("folder") && !cmd.Flags().Changed("also-sent"), false); err != nil {
 				return fmt.Errorf("%w\nnothing was changed; --no-check changes it all the same", err)
 			}
 			return nil
@@ -211,12 +211,15 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 	if err != nil {
 		return err
 	}
+	if !cmd.Flags().Changed("also-sent") {
+		mb.Policy.AlsoSent = nil // nobody has said: looked for
+	}
 	return c.with(cmd, func(ctx context.Context, p *parts) error {
 		if err := p.checkPolicy(ctx, mb); err != nil {
 			return err
 		}
 		if !f.noCheck && !mb.OAuth.Used() {
-			if err := c.checkMailbox(ctx, p, mb, false); err != nil {
+			if err := c.checkMailbox(ctx, p, &mb, false, true); err != nil {
 				return fmt.Errorf("%w\nnothing was stored; --no-check stores it all the same", err)
 			}
 		}
@@ -521,6 +524,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
+		m.Policy.AlsoSent = append([]string{}, m.Policy.AlsoSent...)
 		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, Policy: m.Policy, Signing: m.Signing, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		var signIn string
 		l.SignIn, signIn = lineOfSignIn(m, grants)

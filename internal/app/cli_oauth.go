@@ -135,10 +135,16 @@ func (c *cli) authorise(ctx context.Context, p *parts, address string, device bo
 		return err
 	}
 	c.say("Postern may open %s now, and renews that by itself.", mb.Address)
-	if err := c.checkMailbox(ctx, p, mb, true); err != nil {
+	unsaid := mb.Policy.AlsoSent == nil
+	if err := c.checkMailbox(ctx, p, &mb, true, true); err != nil {
 		return fmt.Errorf("%w\nconsent is given and stored, but the mailbox can't be used so; whoever consented must be allowed to open it", err)
 	}
-	return nil
+	if !unsaid || len(mb.Policy.AlsoSent) == 0 {
+		return nil
+	}
+	return p.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.ChangeMailbox(ctx, mb.ID, func(now *desk.Mailbox) error { now.Policy.AlsoSent = mb.Policy.AlsoSent; return nil })
+	})
 }
 
 // signInLine tells how a mailbox signs in.

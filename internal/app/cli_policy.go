@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ type policyFlags struct {
 	saveSent  string
 	signature string
 	putBy     string
+	alsoSent  []string
 	follow    followFlags
 	copying   string
 	anyTo     bool
@@ -27,6 +29,7 @@ func (f *policyFlags) define(cmd *cobra.Command) {
 	f.follow.define(cmd)
 	cmd.Flags().StringVar(&f.copying, "copying", string(desk.CopyAsked), "what becomes of people in copy: ask (those whom a customer copies get our mail once an agent copies them too), everybody (at once, if the customer is proved) or requester (our mail goes to the requester alone)")
 	cmd.Flags().BoolVar(&f.anyTo, "any-recipient", false, "make tickets of mail that is neither to the mailbox's address nor to an --alias of it, too; else it is ignored (gateway ledger list --outcome ignored)")
+	cmd.Flags().StringArrayVar(&f.alsoSent, "also-sent", nil, "a further folder into which agents' mail clients save what they send, beside the Sent folder; may be given several times; \"\" gives up all of them (for a new mailbox: found by the usual names)")
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
 	cmd.Flags().StringVar(&f.putBy, "put-by", string(desk.PutByAppend), "how what customers write in the portal and in forms gets into the inbox: append (by IMAP), or smtp (as a mail to the mailbox's own address) where the provider forbids or hides appended mail")
@@ -55,6 +58,18 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 	if given("put-by") {
 		if p.PutBy = desk.PutBy(f.putBy); f.putBy == "" || !p.PutBy.Known() {
 			return fmt.Errorf("--put-by: %q is neither append nor smtp", f.putBy)
+		}
+	}
+	if given("also-sent") {
+		p.AlsoSent = []string{}
+		for _, name := range f.alsoSent {
+			switch {
+			case name == "" && len(f.alsoSent) == 1: // there is no other way to name none
+			case name == "" || strings.EqualFold(name, "INBOX") || slices.Contains(p.AlsoSent, name):
+				return fmt.Errorf("--also-sent: %q: name other folders than INBOX, each once", name)
+			default:
+				p.AlsoSent = append(p.AlsoSent, name)
+			}
 		}
 	}
 	if given("signature-file") {

@@ -89,7 +89,7 @@ func (s *services) adjust(ctx context.Context, org *store.Organisation, running 
 
 // sameConnection tells whether the mailbox needs no new watch: nobody has changed how it is reached, nor wants it tried at once.
 func sameConnection(a, b desk.Mailbox) bool {
-	return a.IMAP == b.IMAP && a.Secrets == b.Secrets && a.OAuth == b.OAuth && a.Sent == b.Sent && slices.Equal(a.ReadLikeInbox(), b.ReadLikeInbox()) && reflect.DeepEqual(a.Policy.Follow, b.Policy.Follow) && a.Since.Equal(b.Since) && a.TriedAt.Equal(b.TriedAt)
+	return a.IMAP == b.IMAP && a.Secrets == b.Secrets && a.OAuth == b.OAuth && a.Sent == b.Sent && slices.Equal(a.ReadLikeInbox(), b.ReadLikeInbox()) && slices.Equal(a.Policy.AlsoSent, b.Policy.AlsoSent) && reflect.DeepEqual(a.Policy.Follow, b.Policy.Follow) && a.Since.Equal(b.Since) && a.TriedAt.Equal(b.TriedAt)
 }
 
 func (s *services) lease(ctx context.Context, mailbox desk.ID) (l desk.Lease, ok bool, err error) {

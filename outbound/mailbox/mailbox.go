@@ -95,25 +95,40 @@ func (c *Client) Append(ctx context.Context, m desk.Mailbox, folder string, raw 
 func (c *Client) Find(ctx context.Context, m desk.Mailbox, role desk.FolderRole, id desk.MessageID) (bool, error) {
 	found := false
 	err := c.with(ctx, m, c.options.Timeout, func(ctx context.Context, s *seat) error {
-		folder := "INBOX"
+		in := []string{"INBOX"}
 		if role == desk.Sent {
-			if s.sent == nil {
-				folders, err := mailconn.Folders(ctx, s.client)
-				if err != nil {
-					return err
-				}
-				name, _ := mailconn.SentFolder(folders, m.Sent)
-				s.sent = &name
-			}
-			if folder = *s.sent; folder == "" {
-				return nil
+			var err error
+			if in, err = s.sentFolders(ctx, m); err != nil {
+				return err
 			}
 		}
-		_, uid, err := search(ctx, s.client, folder, id)
-		found = uid != 0
-		return err
+		for _, folder := range in {
+			_, uid, err := search(ctx, s.client, folder, id)
+			if found = uid != 0; err != nil || found {
+				return err
+			}
+		}
+		return nil
 	})
 	return found, err
+}
+
+// sentFolders lists the folders with what agents send, those that are there.
+func (s *seat) sentFolders(ctx context.Context, m desk.Mailbox) (names []string, err error) {
+	if s.folders == nil {
+		if s.folders, err = mailconn.Folders(ctx, s.client); err != nil {
+			return nil, err
+		}
+	}
+	if name, _ := mailconn.SentFolder(s.folders, m.Sent); name != "" {
+		names = append(names, name)
+	}
+	for _, f := range s.folders {
+		if f.Selectable && slices.Contains(m.Policy.AlsoSent, f.Name) && !slices.Contains(names, f.Name) {
+			names = append(names, f.Name)
+		}
+	}
+	return names, nil
 }
 
 // Header gives the header of the mail in the INBOX that has a Message-ID, or nothing if it is not there (yet).

@@ -127,6 +127,30 @@ func TestI12_MessageIDsAndFoldersAreNoCommands(t *testing.T) {
 	}
 }
 
+// TestM1_FindLooksIntoAllSentFolders, and leaves out those that are not there.
+func TestM1_FindLooksIntoAllSentFolders(t *testing.T) {
+	t.Parallel()
+	d, m := start(t)
+	c := client(t, Options{})
+	also := []string{"Nowhere", "Éléments envoyés", "Sent"}
+	if err := d.Dial(user).Create(also[1], nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	d.Append(user, "Sent", []byte("Message-ID: <a@example.com>\r\n\r\n"), nil, time.Time{})
+	d.Append(user, also[1], []byte("Message-ID: <b@example.com>\r\n\r\n"), nil, time.Time{})
+	find := func(id desk.MessageID, want bool) {
+		t.Helper()
+		if found, err := c.Find(t.Context(), m, desk.Sent, id); err != nil || found != want {
+			t.Errorf("%s: %v, %v", id, found, err)
+		}
+	}
+	find("b@example.com", false)
+	m.Policy.AlsoSent = also
+	find("a@example.com", true)
+	find("b@example.com", true)
+	find("c@example.com", false)
+}
+
 func TestFindLooksInTheSentFolder(t *testing.T) {
 	t.Parallel()
 	d := mailtest.DovecotWith(t, mailtest.DovecotOptions{NoSpecialUse: true}, mailtest.User{Name: user, Password: "secret", SentFolder: "Gesendet"})

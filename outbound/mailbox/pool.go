@@ -20,12 +20,12 @@ var errClosed = errors.New("the mailbox client is closed")
 // key is what makes a kept connection the right one.
 type key struct{ url, password string }
 
-// seat holds the one connection to a mailbox. Whoever put a token into turn owns client, sent and timer.
+// seat holds the one connection to a mailbox. Whoever put a token into turn owns client, folders and timer.
 type seat struct {
-	turn   chan struct{}
-	client *imapclient.Client // nil: none
-	sent   *string            // the Sent folder, once looked up on this connection
-	timer  *time.Timer        // ends the connection's time without use
+	turn    chan struct{}
+	client  *imapclient.Client // nil: none
+	folders []mailconn.Folder  // of the mailbox, once looked up on this connection
+	timer   *time.Timer        // ends the connection's time without use
 
 	users int // guarded by the pool's mutex: how many own turn or want it
 }
@@ -149,7 +149,7 @@ func (s *seat) drop() {
 	if s.client != nil {
 		_ = s.client.Close() // what is wrong with it is known or of no interest
 	}
-	s.client, s.sent = nil, nil
+	s.client, s.folders = nil, nil
 }
 
 func (s *seat) logout() {
