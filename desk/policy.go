@@ -18,6 +18,8 @@ type Policy struct {
 	Copying Copying `json:"copying"`
 	// AlsoSent names further folders into which agents' mail clients save what they send. The Sent folder itself may be among them.
 	AlsoSent []string `json:"also_sent"`
+	// MaxAttached is how many bytes of files go along with a mail of ours; zero: DefaultMaxAttached. The others stay in the portal, and are named.
+	MaxAttached int64 `json:"max_attached"`
 	// Follow says how tickets and the mailbox keep in step.
 	Follow Follow `json:"follow"`
 }
@@ -35,6 +37,17 @@ const (
 // Known tells whether it is one of the choices.
 func (s SaveSent) Known() bool {
 	return s == "" || s == SaveSentAuto || s == SaveSentAlways || s == SaveSentNever
+}
+
+// DefaultMaxAttached is what most mail servers take.
+const DefaultMaxAttached = 20 << 20
+
+// AttachLimit is how many bytes of files go along with a mail.
+func (p Policy) AttachLimit() int64 {
+	if p.MaxAttached > 0 {
+		return p.MaxAttached
+	}
+	return DefaultMaxAttached
 }
 
 // PutBy is how a mail is put into the agents' inbox. The zero value is PutByAppend.

@@ -32,6 +32,10 @@ type MailTexts struct {
 		Button string `toml:"button"`
 		Hint   string `toml:"hint"` // beside the button
 	} `toml:"answer"`
+	Files struct { // those that are too large for a mail; their names follow
+		Portal string `toml:"portal"`
+		Inbox  string `toml:"inbox"` // to agents
+	} `toml:"files"`
 	Late   NoticeTexts `toml:"late"`
 	Failed NoticeTexts `toml:"failed"`
 	Reason struct {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -55,6 +54,8 @@ type wording struct {
 	Below string `json:"below,omitempty"`
 	// To is whom a copy in Sent names.
 	To []string `json:"to,omitempty"`
+	// MaxAttached is how many bytes of files go along; zero: all.
+	MaxAttached int64 `json:"max_attached,omitempty"`
 	// Values are the snippets of a template, but for the link, which is a secret.
 	Values map[string]string `json:"values,omitempty"`
 	// Signature is the DKIM-Signature field of the mail, which has the time of its making in it; empty: it is not signed.
@@ -71,7 +72,7 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	if row.Wording != "" {
 		return t, json.Unmarshal([]byte(row.Wording), &t)
 	}
-	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: cmp.Or(mb.Policy.Language, org.Settings.DefaultLanguage), BaseURL: w.BaseURL, SubAddress: mb.SubAddress, SubjectTag: mb.SubjectTag}
+	t = wording{From: mb.Name, Mailbox: mb.Name, Portal: org.Settings.PortalTitle, Language: cmp.Or(mb.Policy.Language, org.Settings.DefaultLanguage), BaseURL: w.BaseURL, SubAddress: mb.SubAddress, SubjectTag: mb.SubjectTag, MaxAttached: mb.Policy.AttachLimit()}
 	if t.From == "" {
 		t.From = t.Portal
 	}
@@ -89,6 +90,8 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 		if t.Address, err = w.wroteTo(ctx, mb, row); err == nil {
 			t.To, err = w.copiedTo(ctx, row)
 		}
+	case desk.PutInInbox:
+		t.Language = w.Texts.For(mb.Policy.Language, org.Settings.DefaultLanguage).Lang // agents read it
 	case desk.WelcomeMail:
 		t.Values, err = w.snippets(ctx, t, row)
 	case desk.AcknowledgeMail:
@@ -257,7 +260,10 @@ func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wordin
 	}
 	d.Date, d.Text, d.HTML = m.CreatedAt, m.Text, m.HTML
 	w.thread(d, m)
-	w.files(ctx, d, m.Attachments)
+	if left := w.files(ctx, d, t, m.Attachments); len(left) > 0 {
+		number := strconv.FormatInt(n.numbers[row.TicketID], 10)
+		w.name(d, left, desk.Expand(w.Texts.For(t.Language).Files.Inbox, map[string]string{"ticket.number": number}), "")
+	}
 	return nil
 }
 
@@ -278,15 +284,6 @@ func withoutRe(subject string) string {
 			return rest
 		}
 		subject = rest[3:]
-	}
-}
-
-func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, as []desk.Attachment) {
-	for _, a := range as {
-		d.Attachments = append(d.Attachments, mailmsg.DraftFile{
-			Name: a.Name, Type: a.Type, ContentID: a.ContentID, Inline: a.Inline,
-			Open: func() (io.ReadCloser, error) { return w.Blobs.Open(ctx, a.SHA256) },
-		})
 	}
 }
 
@@ -332,7 +329,6 @@ func (w *Worker) answer(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 	if t.SubjectTag {
 		d.Subject += " " + mailmsg.SubjectTag(w.Keys.Token(mailmsg.ForSubject, string(mb.ID), string(row.TicketID)))
 	}
-	w.files(ctx, d, m.Attachments)
 	link := t.ticket(number)
 	words := w.Texts.For(t.Language).Answer
 	body, below := m.HTML, m.Author.Name
@@ -340,9 +336,13 @@ func (w *Worker) answer(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 		below += "\n" + t.Below + "\n"
 		body += safehtml.FromText(t.Below)
 	}
-	d.Text = m.Text + "\n\n--\n" + below + "\n" + words.Footer + "\n" + link + "\n"
+	said := mailmsg.Draft{Text: m.Text, HTML: body}
+	if left := w.files(ctx, d, t, m.Attachments); len(left) > 0 {
+		w.name(&said, left, w.Texts.For(t.Language).Files.Portal, link)
+	}
+	d.Text = said.Text + "\n\n--\n" + below + "\n" + words.Footer + "\n" + link + "\n"
 	d.HTML, err = render(t, page{
-		Title: m.Subject, Body: template.HTML(body), //nolint:gosec // stored HTML is safehtml's, and so is the signature
+		Title: m.Subject, Body: template.HTML(said.HTML), //nolint:gosec // stored HTML is safehtml's, and so is the signature
 		Button: words.Button, Link: link, Footer: m.Author.Name + " · " + words.Hint,
 	})
 	return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +21,7 @@ type policyFlags struct {
 	signature string
 	putBy     string
 	alsoSent  []string
+	attached  string
 	follow    followFlags
 	copying   string
 	anyTo     bool
@@ -33,6 +35,7 @@ func (f *policyFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
 	cmd.Flags().StringVar(&f.putBy, "put-by", string(desk.PutByAppend), "how what customers write in the portal and in forms gets into the inbox: append (by IMAP), or smtp (as a mail to the mailbox's own address) where the provider forbids or hides appended mail")
+	cmd.Flags().StringVar(&f.attached, "max-attached", "20MB", "how large all files of a mail may be together, such as 500KB or 20MB; what is beyond stays in the portal, and the mail names it")
 	cmd.Flags().StringVar(&f.saveSent, "save-sent", string(desk.SaveSentAuto), "whether answers written outside the mailbox are put into its Sent folder: auto (where the provider does not do it), always or never")
 }
 
@@ -72,6 +75,13 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 			}
 		}
 	}
+	if given("max-attached") {
+		n, err := parseSize(f.attached)
+		if err != nil {
+			return fmt.Errorf("--max-attached: %w", err)
+		}
+		p.MaxAttached = n
+	}
 	if given("signature-file") {
 		if p.Signature = ""; f.signature != "" {
 			text, err := os.ReadFile(f.signature)
@@ -93,4 +103,18 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 		}
 	}
 	return f.follow.change(&p.Follow, given)
+}
+
+// parseSize reads a number of bytes with a unit, such as 20MB.
+func parseSize(s string) (int64, error) {
+	for _, unit := range []struct {
+		name  string
+		bytes int64
+	}{{"KB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}} {
+		digits, ok := strings.CutSuffix(strings.ToUpper(strings.ReplaceAll(s, " ", "")), unit.name)
+		if n, err := strconv.ParseInt(digits, 10, 32); ok && err == nil && n > 0 {
+			return n * unit.bytes, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no size such as 500KB, 20MB or 1GB", s)
 }

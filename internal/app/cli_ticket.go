@@ -55,7 +55,7 @@ func (c *cli) ticketCommand() *cobra.Command {
 	for _, name := range []string{"contact", "subject", "text"} {
 		must(add.MarkFlagRequired(name))
 	}
-	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketSetCommand(), c.ticketPeopleCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
+	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketFilesCommand(), c.ticketSetCommand(), c.ticketPeopleCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
 	return cmd
 }
 
