@@ -67,6 +67,8 @@ type Mail struct {
 	References  []MessageID
 	OriginalIDs []MessageID // that it says to have had before: X-Microsoft-Original-Message-ID, X-Google-Original-Message-ID, and our own field
 
+	ThreadIndex string // Outlook's Thread-Index, in base64; kept for our answers, and never used to find a ticket (REQUIREMENTS M10)
+
 	LoopMark string // what X-Postern-Loop says; it means nothing until it is verified
 
 	List string // the mailing list it came by, as List-Id names it (RFC 2919), in lower case

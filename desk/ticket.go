@@ -143,6 +143,7 @@ type Message struct {
 	To, Cc         []Address
 	MessageID      MessageID
 	References     []MessageID // References and In-Reply-To, oldest first
+	ThreadIndex    string      // what Outlook groups it by, as Mail describes it; empty if it came without
 	Class          Class
 	Trust          Trust
 	Reasons        []string // why it is in this ticket, and why with this trust

@@ -30,6 +30,7 @@ func (p *parser) envelope(h header) {
 	m.OriginalIDs = originalIDs(h)
 	m.Peers = peers(h.all("received"))
 	m.LoopMark = clipValue(strings.TrimSpace(h.get(strings.ToLower(LoopField))))
+	m.ThreadIndex = ThreadIndex(h.get("thread-index"))
 	m.List = listID(h.get("list-id"))
 	switch from := len(h.all("from")); {
 	case from == 0:

@@ -275,6 +275,7 @@ func (w *Worker) thread(d *mailmsg.Draft, m desk.Message) {
 		d.InReplyTo = m.References[len(m.References)-1]
 		d.Subject = "Re: " + withoutRe(m.Subject)
 	}
+	d.Headers = append(d.Headers, mailmsg.ThreadFields(m.Subject, m.ThreadIndex)...)
 }
 
 func withoutRe(subject string) string {

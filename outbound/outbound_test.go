@@ -113,6 +113,7 @@ type rig struct {
 	mb     desk.Mailbox
 	ann    desk.Contact
 	ticket desk.Ticket
+	uid    uint32 // of the mail that was filed last
 
 	mu    sync.Mutex // guards ahead
 	ahead time.Duration
@@ -594,10 +595,9 @@ func TestF4_MailSentWhileTheDatabaseDiesIsNotSentAgain(t *testing.T) {
 
 // filing gives a function that files what a watcher finds in a folder, and tells what became of it.
 func (r *rig) filing() func(role desk.FolderRole, raw string) desk.Outcome {
-	uid := uint32(0)
 	return func(role desk.FolderRole, raw string) desk.Outcome {
 		r.t.Helper()
-		uid++
+		r.uid++
 		ctx := r.t.Context()
 		mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
 		if err != nil {
@@ -613,7 +613,7 @@ func (r *rig) filing() func(role desk.FolderRole, raw string) desk.Outcome {
 			if err != nil {
 				return err
 			}
-			b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: string(role), Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: uid, InternalDate: time.Now()}}}
+			b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: string(role), Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: r.uid, InternalDate: time.Now()}}}
 			if err := tx.Keep(ctx, l, b, [][]byte{[]byte("x")}); err != nil {
 				return err
 			}

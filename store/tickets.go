@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -290,14 +292,14 @@ func (r reads) Conversations(ctx context.Context, ticket desk.ID) ([]desk.Conver
 }
 
 const messageColumns = `m.id, m.ticket_id, m.conversation_id, m.mailbox_id, m.author_kind, m.author_name, m.author_email, m.contact_id, m.source, m.internal,
-	m.subject, m.text, m.reply, m.html, m.recipients, m.message_id, m.refs, m.class, m.trust, m.reasons, COALESCE(m.ledger_id, ''), m.created_at`
+	m.subject, m.text, m.reply, m.html, m.recipients, m.message_id, m.refs, m.thread_index, m.class, m.trust, m.reasons, COALESCE(m.ledger_id, ''), m.created_at`
 
 type recipients struct{ To, Cc []desk.Address }
 
 func scanMessage(row scanner) (m desk.Message, err error) {
 	var rs recipients
 	err = row.Scan(&m.ID, &m.TicketID, &m.ConversationID, &m.MailboxID, &m.Author.Kind, &m.Author.Name, &m.Author.Email, &m.Author.ContactID, &m.Source, &m.Internal,
-		&m.Subject, &m.Text, &m.Reply, &m.HTML, packed[recipients]{&rs}, &m.MessageID, packed[[]desk.MessageID]{&m.References}, &m.Class, &m.Trust,
+		&m.Subject, &m.Text, &m.Reply, &m.HTML, packed[recipients]{&rs}, &m.MessageID, packed[[]desk.MessageID]{&m.References}, &m.ThreadIndex, &m.Class, &m.Trust,
 		packed[[]string]{&m.Reasons}, &m.LedgerID, millis{&m.CreatedAt})
 	m.To, m.Cc = rs.To, rs.Cc
 	return m, err
@@ -492,11 +494,11 @@ func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 		return nil
 	}
 	err := tx.x.later(ctx, inserted, `INSERT INTO messages (id, ticket_id, conversation_id, mailbox_id, author_kind, author_name, author_email, contact_id, source, internal,
-		subject, text, reply, html, recipients, message_id, refs, class, trust, reasons, ledger_id, nonce, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING`,
+		subject, text, reply, html, recipients, message_id, refs, thread_index, class, trust, reasons, ledger_id, nonce, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT DO NOTHING`,
 		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
 		clip(m.Subject, maxSubject), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
-		pack(m.References), m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), nullable(string(m.Nonce)), ms(m.CreatedAt))
+		pack(m.References), m.ThreadIndex, m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), nullable(string(m.Nonce)), ms(m.CreatedAt))
 	if m.Nonce != "" { // the caller goes on if it is there
 		err = cmp.Or(err, tx.x.flush(ctx))
 	}
@@ -527,6 +529,15 @@ func (r reads) ThreadIDs(ctx context.Context, conversation desk.ID, most int) ([
 	}, `SELECT m.message_id FROM messages m WHERE m.conversation_id = $1 AND m.message_id <> '' AND NOT m.internal ORDER BY m.created_at DESC, m.id DESC LIMIT $2`, conversation, most)
 	slices.Reverse(mids)
 	return mids, err
+}
+
+// ThreadIndexOf gives the Thread-Index of the newest public message of a conversation that has one; "" if none has.
+func (r reads) ThreadIndexOf(ctx context.Context, conversation desk.ID) (index string, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT m.thread_index FROM messages m WHERE m.conversation_id = $1 AND m.thread_index <> '' AND NOT m.internal ORDER BY m.created_at DESC, m.id DESC LIMIT 1`, conversation).Scan(&index)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return index, err
 }
 
 // ReplyToken is a signed reply address that we gave out, or a subject tag: then Email is "".

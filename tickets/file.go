@@ -309,7 +309,7 @@ func messageOf(e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) desk.
 	m := desk.Message{
 		ID: store.NewID(), MailboxID: e.MailboxID, Source: desk.FromMail, Internal: decision.Internal, Subject: mail.Subject,
 		Author: desk.Author{Kind: decision.Author, Name: mail.From.Name, Email: mail.From.Email},
-		Text:   mail.Text, Reply: mail.Reply, HTML: mail.HTML, To: mail.To, Cc: mail.Cc, MessageID: mail.MessageID,
+		Text:   mail.Text, Reply: mail.Reply, HTML: mail.HTML, To: mail.To, Cc: mail.Cc, MessageID: mail.MessageID, ThreadIndex: mail.ThreadIndex,
 		Class: mail.Class, Trust: decision.Trust, Reasons: decision.Reasons, Attachments: mail.Attachments, LedgerID: e.ID, CreatedAt: arrived(e),
 	}
 	m.References = append(append(m.References, mail.References...), mail.InReplyTo...)

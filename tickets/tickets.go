@@ -112,7 +112,28 @@ func (d *Desk) ours(ctx context.Context, tx *store.Tx, mb desk.Mailbox, m *desk.
 	}
 	root := mailmsg.RootID(d.keys, mb.ID, m.TicketID, mb.MIDDomain)
 	m.References = append([]desk.MessageID{root}, chain...)
+	if err := d.threadIndex(ctx, tx, root, m); err != nil {
+		return err
+	}
 	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, "", true, root)
+}
+
+// threadIndex gives a message of ours its place in the conversation as Outlook sees it: below the newest mail that has one, else below one that
+// begins with the ticket's root. An internal note is mailed to nobody.
+func (d *Desk) threadIndex(ctx context.Context, tx *store.Tx, root desk.MessageID, m *desk.Message) error {
+	if m.Internal {
+		return nil
+	}
+	parent, err := tx.ThreadIndexOf(ctx, m.ConversationID)
+	if err != nil {
+		return err
+	}
+	if m.ThreadIndex = mailmsg.ThreadIndexChild(parent, string(m.ID), m.CreatedAt); m.ThreadIndex == "" {
+		if m.ThreadIndex = mailmsg.NewThreadIndex(string(root), m.CreatedAt); len(m.References) > 1 {
+			m.ThreadIndex = mailmsg.ThreadIndexChild(m.ThreadIndex, string(m.ID), m.CreatedAt)
+		}
+	}
+	return nil
 }
 
 // putInInbox has a customer's message appear in the agents' mailbox.

@@ -242,6 +242,7 @@ CREATE TABLE messages (
     recipients      TEXT NOT NULL,
     message_id      TEXT NOT NULL,
     refs            TEXT NOT NULL,
+    thread_index    TEXT NOT NULL,
     class           TEXT NOT NULL,
     trust           BIGINT NOT NULL,
     reasons         TEXT NOT NULL,
