@@ -159,7 +159,7 @@ func (d *demonstration) setUp(ctx context.Context, cfg config.Config, log *slog.
 	mb, err := mailboxFlags{
 		address: demoDesk, name: "Desk Support", since: "all",
 		imap: "imap://" + user + "@" + d.mail.IMAPAddr(), smtp: "smtp://" + user + "@" + d.mail.SMTPAddr(),
-	}.mailbox(time.Now())
+	}.mailbox(time.Now(), func(flag string) bool { return flag == "name" || flag == "imap" || flag == "smtp" })
 	if err != nil {
 		return err
 	}

@@ -207,7 +207,7 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 			return err
 		}
 	}
-	mb, err := f.mailbox(time.Now())
+	mb, err := f.mailbox(time.Now(), func(string) bool { return true })
 	if err != nil {
 		return err
 	}
@@ -242,8 +242,8 @@ func (c *cli) mailboxAdd(cmd *cobra.Command, f mailboxFlags) error {
 	})
 }
 
-// mailbox checks the flags and makes a mailbox of them.
-func (f mailboxFlags) mailbox(now time.Time) (mb desk.Mailbox, err error) {
+// mailbox checks the flags that are given and makes a mailbox of them.
+func (f mailboxFlags) mailbox(now time.Time, given func(flag string) bool) (mb desk.Mailbox, err error) {
 	mb = desk.Mailbox{ID: store.NewID(), CreatedAt: now, Aliases: []string{}}
 	var ok bool
 	if mb.Address, ok = desk.NormalizeEmail(f.address); !ok {
@@ -253,7 +253,7 @@ func (f mailboxFlags) mailbox(now time.Time) (mb desk.Mailbox, err error) {
 	if mb.Since, err = since(f.since, now); err != nil {
 		return mb, err
 	}
-	return mb, f.change(&mb, func(string) bool { return true })
+	return mb, f.change(&mb, given)
 }
 
 // change puts the given flags into a mailbox. A URL or a user without a password keeps the one that is stored.
