@@ -181,8 +181,14 @@ func (c *cli) mailboxEdit(cmd *cobra.Command, address string, f mailboxFlags) er
 			changed = *mb
 			return err
 		}, check)
-		if err != nil || !changed.OAuth.Used() {
+		if err != nil {
 			return err
+		}
+		if f := changed.Policy.Follow; f.FromMailbox == desk.Report && f.ToMailbox == desk.Report && !former.Policy.Follow.Used() {
+			c.note("It begins with a dry run: gateway mailbox changes %s shows what would be done. Then: gateway mailbox edit %s --status-from-mailbox on --status-to-mailbox on", changed.Address, changed.Address)
+		}
+		if !changed.OAuth.Used() {
+			return nil
 		}
 		if _, err := p.db.Grant(ctx, changed.ID); desk.KindOf(err) != desk.NotFound {
 			return err
@@ -525,7 +531,7 @@ func (c *cli) mailboxList(ctx context.Context, p *parts) error {
 	items, rows := []mailboxLine{}, [][]string{}
 	for _, m := range org.Mailboxes {
 		m.Policy.AlsoSent = append([]string{}, m.Policy.AlsoSent...)
-		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.Folders...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, Policy: m.Policy, Signing: m.Signing, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
+		l := mailboxLine{ID: m.ID, Address: m.Address, Aliases: m.Aliases, Watched: append([]string{}, m.ReadLikeInbox()...), IMAP: m.IMAP, SMTP: m.SMTP, Paused: m.Paused, SubAddress: m.SubAddress, SubjectTag: m.SubjectTag, SentOpens: m.SentOpens, Policy: m.Policy, Signing: m.Signing, FormSenders: append([]string{}, m.FormSenders...), receiverLine: lineOfReceiver(m.Receiver), Folders: []folderLine{}}
 		var signIn string
 		l.SignIn, signIn = lineOfSignIn(m, grants)
 		from := "all"
