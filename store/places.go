@@ -11,14 +11,14 @@ import (
 )
 
 // AddPlace notes that a mail of a ticket's message lies where a ledger row says, by our doing or not, and tells whether it is the first
-// place of it that is known in the mailbox.
+// place of it that is known in the mailbox. Of a message that is gone nothing is noted: a mail must not wait for it.
 func (tx *Tx) AddPlace(ctx context.Context, e desk.LedgerEntry, message desk.ID, ours bool) (first bool, err error) {
 	err = tx.x.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM places WHERE message_id = $1 AND mailbox_id = $2 AND ledger_id <> $3)`, message, e.MailboxID, e.ID).Scan(&first)
 	if err != nil {
 		return false, err
 	}
-	return first, tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, ours, gone) VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, FALSE)
-		ON CONFLICT (ledger_id) DO UPDATE SET message_id = $2`, e.ID, message, e.MailboxID, e.Folder, e.Generation, e.UIDValidity, e.UID, ours)
+	return first, tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, ours, gone)
+		SELECT $1, m.id, $3, $4, $5, $6, $7, '', $8, FALSE FROM messages m WHERE m.id = $2 ON CONFLICT (ledger_id) DO UPDATE SET message_id = $2`, e.ID, message, e.MailboxID, e.Folder, e.Generation, e.UIDValidity, e.UID, ours)
 }
 
 // LockTicket has others who look where a ticket's mails lie wait for the commit: each of two who see a half of a move would miss

@@ -74,7 +74,10 @@ func (d *Desk) placed(ctx context.Context, tx *store.Tx, org *store.Organisation
 	if !mb.Policy.Follow.Used() || e.Role != desk.Inbox || ticket == "" || message == "" {
 		return nil
 	}
-	if err := tx.LockTicket(ctx, ticket); err != nil {
+	switch err := tx.LockTicket(ctx, ticket); {
+	case desk.KindOf(err) == desk.NotFound: // it was taken apart: a mail must not wait for it
+		return nil
+	case err != nil:
 		return err
 	}
 	seen, err := tx.SeenOf(ctx, ticket, mb.ID)
