@@ -44,6 +44,10 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close leaves the body open, as what a handler left of it is still to be read: net/http closes it
+// after the answer.
+func (b *body) Close() error { return nil }
+
 // afterBody is the writer of an answer that waits for the body.
 type afterBody struct {
 	http.ResponseWriter

@@ -21,17 +21,21 @@ func TestBodiesAreReadBeforeTheAnswer(t *testing.T) {
 		h              http.HandlerFunc
 		left           int // when the answer has gone
 	}{
-		"a refusal":         {"POST", "", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 0},
-		"a page":            {"POST", "", 1000, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, 0},
-		"nothing":           {"PATCH", "", 1000, func(http.ResponseWriter, *http.Request) {}, 0},
-		"half of it read":   {"POST", "", 1000, func(w http.ResponseWriter, r *http.Request) { _, _ = io.CopyN(w, r.Body, 500) }, 0},
-		"over the limit":    {"POST", "", 3000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 1000},
-		"nobody asked":      {"POST", "100-continue", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 1000},
+		"a refusal":       {"POST", "", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 0},
+		"a page":          {"POST", "", 1000, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, 0},
+		"nothing":         {"PATCH", "", 1000, func(http.ResponseWriter, *http.Request) {}, 0},
+		"half of it read": {"POST", "", 1000, func(w http.ResponseWriter, r *http.Request) { _, _ = io.CopyN(w, r.Body, 500) }, 0},
+		"over the limit":  {"POST", "", 3000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 1000},
+		"nobody asked":    {"POST", "100-continue", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, 1000},
+		"closed by it": {"POST", "", 1000, func(w http.ResponseWriter, r *http.Request) {
+			_ = r.Body.Close()
+			w.WriteHeader(http.StatusForbidden)
+		}, 0},
 		"asked and refused": {"POST", "100-continue", 1000, func(w http.ResponseWriter, r *http.Request) { _, _ = io.CopyN(w, r.Body, 1) }, 0},
 		"a GET":             {"GET", "", 1000, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }, 1000},
 	} {
 		body := strings.NewReader(strings.Repeat("x", tc.size))
-		req := httptest.NewRequest(tc.method, "/", io.NopCloser(body))
+		req := httptest.NewRequest(tc.method, "/", &closing{Reader: body})
 		req.Header.Set("Expect", tc.expect)
 		left := -1
 		w := &desktest.Timed{ResponseRecorder: httptest.NewRecorder()}
@@ -43,6 +47,24 @@ func TestBodiesAreReadBeforeTheAnswer(t *testing.T) {
 			t.Errorf("%s: %d bytes are left when the answer goes, want %d", name, left, tc.left)
 		}
 	}
+}
+
+// closing is a body that can't be read after it has been closed, as net/http's.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (b *closing) Read(p []byte) (int, error) {
+	if b.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.Reader.Read(p)
+}
+
+func (b *closing) Close() error {
+	b.closed = true
+	return nil
 }
 
 // noting calls a function when the first byte of an answer leaves.
