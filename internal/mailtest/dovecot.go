@@ -41,6 +41,7 @@ type DovecotServer struct {
 	greeting        string
 	plainPort, port int
 	lmtpPort        int
+	authPort        int
 }
 
 // Dovecot starts a server for the users. It is stopped with the test, and its mail removed.
@@ -59,7 +60,7 @@ type DovecotOptions struct {
 	NoTLS bool
 	// NoSpecialUse leaves out the SPECIAL-USE attribute of the Sent folder.
 	NoSpecialUse bool
-	// LMTP has the server take mail for its users (RFC 2033), by Deliver. Delimiter parts a user's name from a sub-address (RFC
+	// LMTP has the server take mail for its users (RFC 2033), by Deliver, and tell a Postfix who they are. Delimiter parts a user's name from a sub-address (RFC
 	// 5233); empty: there are none.
 	LMTP      bool
 	Delimiter string
@@ -109,8 +110,8 @@ func DovecotWith(t testing.TB, o DovecotOptions, users ...User) *DovecotServer {
 	if o.OAuth != nil {
 		d.write("oauth2.conf.ext", "tokeninfo_url = "+o.OAuth.URL()+"/tokeninfo?access_token=\nintrospection_mode = auth\nusername_attribute = email\nactive_attribute = active\nactive_value = true\n")
 	}
-	err = retryPorts(3, func(ports []int) error {
-		d.plainPort, d.port, d.lmtpPort = ports[0], ports[1], ports[2]
+	err = retryPorts(4, func(ports []int) error {
+		d.plainPort, d.port, d.lmtpPort, d.authPort = ports[0], ports[1], ports[2], ports[3]
 		d.write("dovecot.conf", d.config(o))
 		if err := id.own(d.dir); err != nil {
 			return err
@@ -223,7 +224,12 @@ service lmtp {
     port = %d
   }
 }
-`, o.Delimiter, d.lmtpPort)
+service auth {
+  inet_listener {
+    port = %d
+  }
+}
+`, o.Delimiter, d.lmtpPort, d.authPort)
 	}
 	if o.OAuth != nil {
 		conf += fmt.Sprintf(`auth_mechanisms = plain login %s

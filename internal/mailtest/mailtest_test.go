@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/smtp"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,4 +161,42 @@ func TestRedisForgets(t *testing.T) {
 	if s := size(); s != ":0\r\n" {
 		t.Errorf("after a restart: %q", s)
 	}
+}
+
+// TestPostfixDelivers: between users, with the sender's copy, once after a crash, and back to who wrote to nobody.
+func TestPostfixDelivers(t *testing.T) {
+	t.Parallel()
+	d := DovecotWith(t, DovecotOptions{LMTP: true, Delimiter: "+", Config: "auth_username_format = %Ln\nprotocol lmtp {\n  lmtp_save_to_detail_mailbox = yes\n}"},
+		User{Name: "ann", Password: "secret"}, User{Name: "bob", Password: "secret"})
+	p := Postfix(t, d, PostfixOptions{RewriteIDs: true, SaveSent: "Sent"})
+	mail := func(n int) []byte {
+		return Lines(fmt.Appendf(nil, "From: ann@one.example\nTo: bob@two.example\nSubject: %d\nMessage-ID: <%d@one.example>\n\nhello\n", n, n))
+	}
+	p.Submit("ann", "ann@one.example", []string{"bob@two.example"}, mail(1))
+	d.Kill()
+	p.Deliver("ann@one.example", []string{"bob@two.example"}, mail(2))
+	p.Kill()
+	d.Start()
+	p.Start()
+	p.Deliver("ann@one.example", []string{"nobody@two.example"}, mail(3))
+	lies := func(user, folder string, want ...string) func() bool {
+		return func() bool {
+			got := d.Messages(user, folder)
+			for _, w := range want {
+				if !slices.ContainsFunc(got, func(m StoredMessage) bool { return bytes.Contains(m.Raw, []byte(w)) }) {
+					return false
+				}
+			}
+			return len(got) == len(want)
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(p.Log())
+		}
+	})
+	Until(t, "Bob has both", lies("bob", "INBOX", "Message-ID: <rewritten.1@one.example>", "Message-ID: <2@one.example>"))
+	Until(t, "Ann has her copy", lies("ann", "Sent", "Message-ID: <rewritten.1@one.example>"))
+	Until(t, "Ann is told", lies("ann", "INBOX", "5.1.1"))
+	Until(t, "nothing waits", func() bool { return p.Waiting() == 0 })
 }

@@ -1,8 +1,8 @@
-// Package mailtest starts real servers for tests: Dovecot, PostgreSQL, Redis and an SMTP sink. Each listens on a free
+// Package mailtest starts real servers for tests: Dovecot, Postfix, PostgreSQL, Redis and an SMTP sink. Each listens on a free
 // port of the loopback interface, is ready when the constructor returns, and is stopped with the test. A program that is
 // missing fails the test; script/setup installs all of them.
 //
-// Dovecot, SMTP, Redis and PostgresProcess belong to one test. Postgres gives a fresh database of a server that the
+// Dovecot, Postfix, SMTP, Redis and PostgresProcess belong to one test. Postgres gives a fresh database of a server that the
 // whole test binary shares; it needs
 //
 //	func TestMain(m *testing.M) { os.Exit(mailtest.Main(m)) }
@@ -118,6 +118,7 @@ func findProgram(name string, patterns ...string) (string, error) {
 type process struct {
 	path   string
 	args   []string
+	env    []string // beside the usual
 	dir    string
 	id     identity
 	dead   syscall.Signal // ends it at once, its children included
@@ -136,6 +137,7 @@ func (p *process) start(ready func() error) error {
 	cmd.Dir = p.dir
 	cmd.Stdout, cmd.Stderr = p.output, p.output
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir, "LC_ALL=C.UTF-8", "TMPDIR=" + os.TempDir()}
+	cmd.Env = append(cmd.Env, p.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.id.credential, Pdeathsig: p.dead}
 	if err := cmd.Start(); err != nil {
 		return err
