@@ -375,9 +375,9 @@ func (c *collection) threads(t *testing.T, order string) {
 		r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same order each time
 		r.Shuffle(len(mails), func(i, k int) { mails[i], mails[k] = mails[k], mails[i] })
 	}
-	in := installWith(t, modes[0], "all", func(d *mailtest.DovecotServer) {
+	in := installWith(t, modes[0], surroundings{since: "all", seed: func(d *mailtest.DovecotServer) {
 		d.SeedMaildir("support", "INBOX", len(mails), func(i int) []byte { return mailtest.Lines(mails[i].raw) }, func(i int) time.Time { return time.Now().Add(-48*time.Hour + time.Duration(i)*time.Second) })
-	})
+	}})
 	in.gateway("mailbox", "edit", support, "--any-recipient") // they are to lists of others
 	in.run("gateway", "serve")
 	in.until("all mails are filed", func() (bool, error) {

@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"net/mail"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,11 +36,11 @@ func TestDay(t *testing.T) {
 	}
 }
 
-// TestDayWithKills is TestDay, while the programs are killed and started again in every hour of it.
+// TestDayWithKills is TestDay, while the programs, Dovecot, Postfix, PostgreSQL and Redis are killed and started again in its hours.
 func TestDayWithKills(t *testing.T) {
 	n := 12
 	if long {
-		n = 150
+		n = 300
 	}
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
@@ -52,42 +55,52 @@ type dayMailbox struct{ user, address string }
 
 // matter is a conversation, and what is expected of it.
 type matter struct {
-	n                     int
-	box                   dayMailbox
-	customer              int
-	subject               string
-	ticket                ticket
-	public, internal      []string // what was said, in order
-	chain                 []string // Message-IDs so far, oldest first
-	newest                string   // that of the customer's newest mail
-	inMailbox             []string // those of the mails that lie in INBOX or Archive
-	closed                bool
-	supplier, apiAnswered bool
+	n                int
+	box              dayMailbox
+	customer         int
+	subject          string
+	ticket           ticket
+	public, internal []string // what was said, in order
+	chain            []string // Message-IDs so far, oldest first
+	newest           string   // that of the customer's newest mail
+	inMailbox        []string // those of the mails that lie in INBOX or Archive
+	closed           bool
+	supplier         bool
+	desk             []string // Message-IDs of what the desk answered
 }
 
 type day struct {
 	*installation
 	r       *rand.Rand
 	kills   bool
+	hours   int
 	boxes   []dayMailbox
 	matters []*matter
 	form    []string
-	people  map[int]*visitor    // customers who use the portal
-	answers map[string][]string // what the API was told to answer: texts by customer's address
+	people  map[int]*visitor // customers who use the portal
+}
+
+// dayPeople are those outside who have a mailbox: customers, a supplier, and who gets blind copies.
+func dayPeople(n int) []string {
+	people := []string{"supplier", "bcc-secret"}
+	for i := range (n + 3) / 4 {
+		people = append(people, fmt.Sprintf("c%d", i))
+	}
+	return people
 }
 
 func runDay(t *testing.T, m mode, n int, kills bool) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	in := install(t, m)
+	in := installWith(t, m, surroundings{people: dayPeople(n), postfix: &mailtest.PostfixOptions{}, killPG: kills})
 	d := &day{
-		installation: in, r: rand.New(rand.NewPCG(seed, 1)), kills: kills, people: map[int]*visitor{}, answers: map[string][]string{}, //nolint:gosec // a test's plan
+		installation: in, r: rand.New(rand.NewPCG(seed, 1)), kills: kills, people: map[int]*visitor{}, //nolint:gosec // a test's plan
 		boxes: []dayMailbox{{"support", support}, {"sales", "sales@desk.example"}, {"service", "service@desk.example"}},
 	}
 	for i, b := range d.boxes {
 		if i > 0 {
-			in.gateway("mailbox", "add", "--address", b.address, "--imap", in.dovecot.IMAPURL(b.user), "--smtp", in.smtp.URL(), "--since", "now")
+			in.gateway("mailbox", "add", "--address", b.address, "--imap", in.dovecot.IMAPURL(b.user), "--smtp", in.submission(b.user), "--since", "now")
 		}
 		c := in.dovecot.Dial(b.user)
 		ok(t, c.Create("Archive", nil).Wait())
@@ -117,10 +130,9 @@ func (d *day) hour(what string, happens func(*matter)) {
 		happens(c)
 	}
 	if d.kills {
-		wait(50*time.Millisecond + rand.N(700*time.Millisecond))
-		d.stopAll(syscall.SIGKILL)
-		d.start()
+		d.harm()
 	}
+	d.hours++
 	d.within(3*time.Minute, what, func() (bool, error) {
 		for _, c := range d.matters {
 			if err := d.agrees(c); err != nil {
@@ -129,6 +141,49 @@ func (d *day) hour(what string, happens func(*matter)) {
 		}
 		return true, nil
 	})
+}
+
+// harm kills what the desk runs on and starts it again: in every hour one thing in its turn, and at random others with it.
+func (d *day) harm() {
+	d.t.Helper()
+	servers := []struct {
+		name        string
+		kill, start func()
+	}{ // in the order in which they can start
+		{"the programs", func() { d.stopAll(syscall.SIGKILL) }, d.start},
+		{"Dovecot", d.dovecot.Kill, d.dovecot.Start},
+		{"Postfix", d.postfix.Kill, d.postfix.Start},
+	}
+	if d.pg != nil {
+		servers = append(servers, struct {
+			name        string
+			kill, start func()
+		}{"PostgreSQL", func() { d.pg.Kill(d.t) }, func() { d.pg.Start(d.t) }})
+	}
+	if d.redis != nil {
+		servers = append(servers, struct {
+			name        string
+			kill, start func()
+		}{"Redis", d.redis.Kill, d.redis.Start})
+	}
+	down := make([]bool, len(servers))
+	for _, i := range d.r.Perm(len(servers)) {
+		if i == d.hours%len(servers) || d.r.IntN(3) == 0 {
+			wait(50*time.Millisecond + time.Duration(d.r.IntN(600))*time.Millisecond)
+			servers[i].kill()
+			d.t.Logf("hour %d: %s is killed", d.hours, servers[i].name)
+			down[i] = true
+		}
+	}
+	wait(time.Duration(d.r.IntN(1000)) * time.Millisecond)
+	for i, s := range servers[1:] {
+		if down[i+1] {
+			s.start()
+		}
+	}
+	if down[0] {
+		d.start()
+	}
 }
 
 // agrees compares a ticket with what is expected of it, as the API tells it.
@@ -221,7 +276,7 @@ func (d *day) arrives(c *matter, id, text, quoted string) {
 	if parent != "" {
 		subject = "Re: " + subject
 	}
-	d.dovecot.Append(c.box.user, "INBOX", mailFrom(fmt.Sprintf("Customer %d <%s>", c.customer, c.email()), c.box.address, subject, id, parent, text+quoted), nil, time.Now())
+	d.postfix.Deliver(c.email(), []string{c.box.address}, mailFrom(fmt.Sprintf("Customer %d <%s>", c.customer, c.email()), c.box.address, subject, id, parent, text+quoted))
 	c.chain, c.inMailbox, c.newest = append(c.chain, id), append(c.inMailbox, id), id
 	d.says(c, text)
 }
@@ -258,10 +313,10 @@ func (d *day) customersSignIn() {
 	}
 }
 
-// sends has an agent's mail client save a mail in Sent, in the way of one of four programs.
+// sends has an agent's mail client send a mail and save it in Sent, in the way of one of four programs.
 func (d *day) sends(c *matter, id, to, text, forward string) {
 	parent := c.chain[len(c.chain)-1]
-	h := fmt.Sprintf("From: Desk <%s>\nTo: %s\nDate: %s\nMessage-ID: <%s>\nBcc: bcc-secret-%d@hidden.example\n", c.box.address, to, time.Now().Format(time.RFC1123Z), id, c.n)
+	h := fmt.Sprintf("From: Desk <%s>\nTo: %s\nDate: %s\nMessage-ID: <%s>\n", c.box.address, to, time.Now().Format(time.RFC1123Z), id)
 	all := "<" + strings.Join(c.chain, ">\n <") + ">"
 	subject, quote := "Re: "+c.subject, ""
 	switch c.n % 4 {
@@ -282,13 +337,16 @@ func (d *day) sends(c *matter, id, to, text, forward string) {
 	if forward != "" {
 		subject, quote = "Fwd: "+c.subject, forward
 	}
-	d.dovecot.Append(c.box.user, "Sent", mailtest.Lines([]byte(h+"MIME-Version: 1.0\nSubject: "+subject+"\n\n"+text+quote)), []imap.Flag{imap.FlagSeen}, time.Now())
+	rest := "MIME-Version: 1.0\nSubject: " + subject + "\n\n" + text + quote
+	const blind = "bcc-secret@hidden.example"
+	d.postfix.Submit(c.box.user, c.box.address, []string{to, blind}, mailtest.Lines([]byte(h+rest)))
+	d.dovecot.Append(c.box.user, "Sent", mailtest.Lines([]byte(h+"Bcc: "+blind+"\n"+rest)), []imap.Flag{imap.FlagSeen}, time.Now())
 }
 
 func (d *day) agentAnswers(c *matter) {
 	text, id := fmt.Sprintf("We look into matter %d.", c.n), fmt.Sprintf("a%d.1@desk.example", c.n)
 	d.sends(c, id, c.email(), text, "")
-	c.chain = append(c.chain, id)
+	c.chain, c.desk = append(c.chain, id), append(c.desk, id)
 	d.says(c, text)
 }
 
@@ -300,7 +358,7 @@ func (d *day) agentForwards(c *matter) {
 	text, id := fmt.Sprintf("Can you help? forward-secret-%d", c.n), fmt.Sprintf("f%d@desk.example", c.n)
 	d.sends(c, id, "supplier@supplier.example", text, "\n")
 	c.internal = append(c.internal, text)
-	d.dovecot.Append(c.box.user, "INBOX", mailFrom("Supplier <supplier@supplier.example>", c.box.address, "Re: Fwd: "+c.subject, fmt.Sprintf("s%d@supplier.example", c.n), id, fmt.Sprintf("Yes, supplier-secret-%d", c.n)), nil, time.Now())
+	d.postfix.Deliver("supplier@supplier.example", []string{c.box.address}, mailFrom("Supplier <supplier@supplier.example>", c.box.address, "Re: Fwd: "+c.subject, fmt.Sprintf("s%d@supplier.example", c.n), id, fmt.Sprintf("Yes, supplier-secret-%d", c.n)))
 }
 
 func (d *day) customerGoesOn(c *matter) {
@@ -328,9 +386,9 @@ func (d *day) programAnswers(c *matter) {
 	switch d.r.IntN(3) {
 	case 0:
 		text := fmt.Sprintf("A new part for matter %d is on its way.", c.n)
-		d.call("POST", "/tickets/"+c.ticket.ID+"/messages", map[string]any{"text": text}, nil)
-		d.answers[c.email()] = append(d.answers[c.email()], text)
-		c.apiAnswered = true
+		var said message
+		d.call("POST", "/tickets/"+c.ticket.ID+"/messages", map[string]any{"text": text}, &said)
+		c.desk = append(c.desk, said.MessageID)
 		d.says(c, text)
 	case 1:
 		text := fmt.Sprintf("note-secret-%d", c.n)
@@ -366,10 +424,10 @@ func (d *day) customerComesBack(c *matter) {
 	c.closed = false
 }
 
-// evening compares all of it once more, and what has left the house.
+// evening compares all of it once more, and what has left the house. What was tried twice while a server was down waits for two minutes.
 func (d *day) evening() {
 	d.t.Helper()
-	d.within(2*time.Minute, "nothing is left to be done", func() (bool, error) {
+	d.within(5*time.Minute, "nothing is left to be done", func() (bool, error) {
 		v, err := d.verify()
 		for state, n := range v.Outbox {
 			if n > 0 && state != "sent" {
@@ -400,32 +458,12 @@ func (d *day) evening() {
 			d.t.Errorf("%s: the portal shows %q", c.subject, page[max(0, i-40):i+40])
 		}
 	}
-	got := map[string]map[string]int{} // by customer and answer: how often
-	for _, r := range d.smtp.Received() {
-		raw := string(r.Raw)
-		for _, secret := range []string{"secret", "supplier@"} {
-			if strings.Contains(raw, secret) {
-				d.t.Errorf("a mail to %v holds %q", r.To, secret)
-			}
-		}
-		for _, to := range r.To {
-			for _, text := range d.answers[to] {
-				if strings.Contains(strings.ReplaceAll(raw, "=\r\n", ""), text) {
-					if got[to] == nil {
-						got[to] = map[string]int{}
-					}
-					got[to][text]++
-				}
-			}
-		}
-	}
-	for to, texts := range d.answers {
-		for _, text := range texts {
-			if n := got[to][text]; n < 1 || n > 1 && !d.kills {
-				d.t.Errorf("%q reached %s %d times", text, to, n)
-			}
-		}
-	}
+	d.until("Postfix has delivered all", func() (bool, error) {
+		n := d.postfix.Waiting()
+		return n == 0, fmt.Errorf("%d mails wait", n)
+	})
+	d.outside()
+	d.folders()
 	var held list[struct {
 		From string `json:"from"`
 	}]
@@ -440,6 +478,103 @@ func (d *day) evening() {
 		d.t.Errorf("%d mails are held, want those of %d suppliers", len(held.Items), asked)
 	}
 	d.gateway("verify", "--against-server")
+}
+
+// outside compares what has left the house with what should have: every answer reached the customer once, what was for suppliers
+// and blind copies nobody else, and all other mail was written by Postern.
+func (d *day) outside() {
+	d.t.Helper()
+	answers := map[string]bool{}
+	for i := range (len(d.matters) + 3) / 4 {
+		want := map[string]int{}
+		for _, c := range d.matters {
+			if c.customer == i {
+				for _, id := range c.desk {
+					want[id] = 1
+					answers[id] = true
+				}
+			}
+		}
+		address := fmt.Sprintf("c%d@customer.example", i)
+		d.compare(address, d.got(address), want, func(m *mail.Message) bool { return m.Header.Get("Auto-Submitted") != "" })
+		for _, raw := range d.got(address) {
+			for _, secret := range []string{"secret", "supplier@"} {
+				if bytes.Contains(raw, []byte(secret)) {
+					d.t.Errorf("a mail to %s holds %q:\n%s", address, secret, raw)
+				}
+			}
+		}
+	}
+	forwards, all := map[string]int{}, map[string]int{}
+	for _, c := range d.matters {
+		all[fmt.Sprintf("a%d.1@desk.example", c.n)] = 1
+		if c.supplier {
+			forwards[fmt.Sprintf("f%d@desk.example", c.n)] = 1
+		}
+	}
+	maps.Copy(all, forwards)
+	none := func(*mail.Message) bool { return false }
+	d.compare("the supplier", d.got("supplier@supplier.example"), forwards, none)
+	d.compare("who gets blind copies", d.got("bcc-secret@hidden.example"), all, none)
+}
+
+// folders compares the desk's folders with what should lie there.
+func (d *day) folders() {
+	d.t.Helper()
+	for _, b := range d.boxes {
+		in, sent := map[string]int{}, map[string]int{}
+		for _, c := range d.matters {
+			if c.box != b {
+				continue
+			}
+			for _, id := range c.inMailbox {
+				in[id] = 1
+			}
+			for _, id := range c.desk {
+				sent[id] = 1
+			}
+			if c.supplier {
+				in[fmt.Sprintf("s%d@supplier.example", c.n)], sent[fmt.Sprintf("f%d@desk.example", c.n)] = 1, 1
+			}
+		}
+		none := func(*mail.Message) bool { return false }
+		for what, f := range map[string]struct {
+			folders []string
+			want    map[string]int
+		}{"what came": {[]string{"INBOX", "Archive"}, in}, "what was sent": {[]string{"Sent"}, sent}} {
+			var lie [][]byte
+			for _, folder := range f.folders {
+				for _, m := range d.dovecot.Messages(b.user, folder) {
+					lie = append(lie, m.Raw)
+				}
+			}
+			d.compare(what+" of "+b.user, lie, f.want, none)
+		}
+	}
+}
+
+// compare counts mails by their Message-ID. Others than those that are wanted may be there if allowed says so. While servers are
+// killed, one may be transmitted twice.
+func (d *day) compare(what string, mails [][]byte, want map[string]int, allowed func(*mail.Message) bool) {
+	d.t.Helper()
+	got := map[string]int{}
+	for _, raw := range mails {
+		m, err := mail.ReadMessage(bytes.NewReader(raw))
+		d.must(err)
+		id := strings.Trim(m.Header.Get("Message-ID"), "<> ")
+		if want[id] == 0 {
+			if !allowed(m) {
+				d.t.Errorf("%s: nobody expects\n%s", what, raw)
+			}
+			continue
+		}
+		got[id]++
+	}
+	for id, n := range want {
+		if got[id] < n || got[id] > n && !d.kills {
+			d.t.Errorf("%s: %s is there %d times, want %d\n%s", what, id, got[id], n, d.postfix.Log())
+		}
+	}
 }
 
 func (d *day) must(err error) {

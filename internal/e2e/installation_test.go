@@ -3,6 +3,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -64,7 +65,9 @@ type installation struct {
 	env     []string
 	url     string
 	dovecot *mailtest.DovecotServer
-	smtp    *mailtest.SMTPServer
+	smtp    *mailtest.SMTPServer    // takes what is sent, or
+	postfix *mailtest.PostfixServer // brings it to whom it is for
+	pg      *mailtest.PostgresServer
 	redis   *mailtest.RedisServer
 	token   string
 
@@ -100,26 +103,53 @@ const support = "support@desk.example"
 // install sets Postern up by its own commands, for mail from now on. Nothing runs yet.
 func install(t testing.TB, m mode) *installation {
 	t.Helper()
-	return installWith(t, m, "now", func(*mailtest.DovecotServer) {})
+	return installWith(t, m, surroundings{})
 }
 
-// installWith is install for mail since some time; seed fills the mailbox before it is looked at.
-func installWith(t testing.TB, m mode, since string, seed func(*mailtest.DovecotServer)) *installation {
+// surroundings are what an installation differs in from the usual one.
+type surroundings struct {
+	since   string                        // from when on mail is read; empty: now
+	seed    func(*mailtest.DovecotServer) // fills the mailbox before it is looked at
+	people  []string                      // have a mailbox on the Dovecot beside the desk's
+	postfix *mailtest.PostfixOptions      // there is a Postfix, and no sink
+	killPG  bool                          // the PostgreSQL is the test's own
+}
+
+// installWith is install in other surroundings.
+func installWith(t testing.TB, m mode, s surroundings) *installation {
 	t.Helper()
 	in := &installation{t: t, running: map[string]*program{}}
-	in.dovecot = mailtest.DovecotWith(t, mailtest.DovecotOptions{LMTP: true, Delimiter: "+", Config: "auth_username_format = %Ln"},
-		mailtest.User{Name: "support", Password: "secret"}, mailtest.User{Name: "sales", Password: "secret"}, mailtest.User{Name: "service", Password: "secret"})
-	seed(in.dovecot)
-	in.smtp = mailtest.SMTP(t)
+	users := []mailtest.User{}
+	for _, name := range append([]string{"support", "sales", "service"}, s.people...) {
+		users = append(users, mailtest.User{Name: name, Password: "secret"})
+	}
+	in.dovecot = mailtest.DovecotWith(t, mailtest.DovecotOptions{
+		LMTP: true, Delimiter: "+", Config: "auth_username_format = %Ln\nprotocol lmtp {\n  lmtp_save_to_detail_mailbox = yes\n}",
+	}, users...)
+	if s.seed != nil {
+		s.seed(in.dovecot)
+	}
+	if s.postfix != nil {
+		in.postfix = mailtest.Postfix(t, in.dovecot, *s.postfix)
+	} else {
+		in.smtp = mailtest.SMTP(t)
+	}
 	addr := freeAddr(t)
 	in.url = "http://" + addr
 	in.env = append(withoutPostern(os.Environ()), "POSTERN_DATA="+t.TempDir(), "POSTERN_LISTEN="+addr, "POSTERN_BASE_URL="+in.url)
 	if m.many {
 		in.redis = mailtest.Redis(t)
-		in.env = append(in.env, "POSTERN_DATABASE_URL="+mailtest.Postgres(t), "POSTERN_REDIS_URL="+in.redis.URL(), "POSTERN_SECRET_KEY="+strings.Repeat("5a", 32))
+		var database string
+		if s.killPG {
+			in.pg = mailtest.PostgresProcess(t)
+			database = in.pg.Database(t)
+		} else {
+			database = mailtest.Postgres(t)
+		}
+		in.env = append(in.env, "POSTERN_DATABASE_URL="+database, "POSTERN_REDIS_URL="+in.redis.URL(), "POSTERN_SECRET_KEY="+strings.Repeat("5a", 32))
 	}
 	in.token = strings.TrimSpace(in.gateway("token", "create", "--name", "test"))
-	in.gateway("mailbox", "add", "--address", support, "--name", "Desk Support", "--imap", in.dovecot.IMAPURL("support"), "--smtp", in.smtp.URL(), "--since", since)
+	in.gateway("mailbox", "add", "--address", support, "--name", "Desk Support", "--imap", in.dovecot.IMAPURL("support"), "--smtp", in.submission("support"), "--since", cmp.Or(s.since, "now"))
 	t.Cleanup(func() {
 		in.stopAll(syscall.SIGTERM)
 		if t.Failed() {
@@ -129,6 +159,14 @@ func installWith(t testing.TB, m mode, since string, seed func(*mailtest.Dovecot
 		}
 	})
 	return in
+}
+
+// submission is the URL on which a user of the Dovecot sends mail.
+func (in *installation) submission(user string) string {
+	if in.postfix != nil {
+		return in.postfix.URL(user)
+	}
+	return in.smtp.URL()
 }
 
 func withoutPostern(environ []string) []string {

@@ -60,7 +60,7 @@ func TestF1_F2_KillsWhileIngesting(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			in := installWith(t, m, "all", func(d *mailtest.DovecotServer) {
+			in := installWith(t, m, surroundings{since: "all", seed: func(d *mailtest.DovecotServer) {
 				d.SeedMaildir("support", "INBOX", mails, func(i int) []byte {
 					answers := ""
 					if i%3 == 2 { // every third answers the one before, of the same customer
@@ -69,7 +69,7 @@ func TestF1_F2_KillsWhileIngesting(t *testing.T) {
 					who := fmt.Sprintf("c%d@customer.example", i/3%97)
 					return mailFrom(who, support, fmt.Sprintf("Matter %d", i), fmt.Sprintf("m%d@customer.example", i), answers, fmt.Sprintf("Text %d.", i))
 				}, func(i int) time.Time { return time.Now().Add(-48*time.Hour + time.Duration(i)*time.Second) })
-			})
+			}})
 			in.killAndRestart(kills, 1200*time.Millisecond, func() {
 				if in.redis != nil {
 					in.redis.FlushAll()
@@ -224,14 +224,14 @@ func TestF6_RedisKilled(t *testing.T) {
 // listed with its reason. What ends the reader itself is ingest's test: no bytes are known that do.
 func TestI7_OneBrokenMailStopsNothing(t *testing.T) {
 	t.Parallel()
-	in := installWith(t, mode{}, "all", func(d *mailtest.DovecotServer) {
+	in := installWith(t, mode{}, surroundings{since: "all", seed: func(d *mailtest.DovecotServer) {
 		d.SeedMaildir("support", "INBOX", 20, func(i int) []byte {
 			if i == 7 {
 				return []byte("\x00\x01\x02 this is no mail at all")
 			}
 			return mailFrom(fmt.Sprintf("c%d@customer.example", i), support, fmt.Sprintf("Matter %d", i), fmt.Sprintf("m%d@customer.example", i), "", "Text.")
 		}, nil)
-	})
+	}})
 	in.start()
 	in.within(15*time.Second, "the others are filed", func() (bool, error) {
 		v, err := in.verify()

@@ -21,7 +21,7 @@ func TestINV1_VerifyAgainstTheServer(t *testing.T) {
 	numbered := func(i int) []byte {
 		return mailFrom(fmt.Sprintf("c%d@customer.example", i), support, fmt.Sprintf("Matter %d", i), fmt.Sprintf("m%d@customer.example", i), "", "Text.")
 	}
-	in := installWith(t, modes[0], "all", func(d *mailtest.DovecotServer) { d.SeedMaildir("support", "INBOX", 10, numbered, nil) })
+	in := installWith(t, modes[0], surroundings{since: "all", seed: func(d *mailtest.DovecotServer) { d.SeedMaildir("support", "INBOX", 10, numbered, nil) }})
 	in.start()
 	in.until("all are filed", func() (bool, error) {
 		out, _, err := in.try("verify", "--json")
@@ -97,7 +97,7 @@ func TestI5_AFolderThatIsRenamedIsShownAndMended(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			in := installWith(t, m, "all", func(d *mailtest.DovecotServer) { ok(t, d.Dial("support").Create("Done", nil).Wait()) })
+			in := installWith(t, m, surroundings{since: "all", seed: func(d *mailtest.DovecotServer) { ok(t, d.Dial("support").Create("Done", nil).Wait()) }})
 			for name, says := range map[string]string{"Nothing": `the server has no folder "Nothing"; it has`, "Sent": "is the Sent folder", "inbox": "other folders than INBOX"} {
 				if _, told, err := in.try("mailbox", "edit", support, "--folder", name); exitCode(err) != 1 || !strings.Contains(told, says) {
 					t.Errorf("folder %s: %v, %q", name, err, told)
