@@ -20,6 +20,8 @@ type Policy struct {
 	AlsoSent []string `json:"also_sent"`
 	// MaxAttached is how many bytes of files go along with a mail of ours; zero: DefaultMaxAttached. The others stay in the portal, and are named.
 	MaxAttached int64 `json:"max_attached"`
+	// Connections is how many connections the mailbox's folders are watched over, at most; zero: DefaultConnections.
+	Connections int `json:"connections"`
 	// Follow says how tickets and the mailbox keep in step.
 	Follow Follow `json:"follow"`
 }
@@ -37,6 +39,21 @@ const (
 // Known tells whether it is one of the choices.
 func (s SaveSent) Known() bool {
 	return s == "" || s == SaveSentAuto || s == SaveSentAlways || s == SaveSentNever
+}
+
+// DefaultConnections is enough for INBOX, the Sent folder and, in turns, all others. Providers allow an account ten or fifteen, of
+// which its agents' mail clients want most.
+const DefaultConnections = 3
+
+// MostConnections is more than providers allow.
+const MostConnections = 20
+
+// WatchConnections is how many connections the folders are watched over.
+func (p Policy) WatchConnections() int {
+	if p.Connections > 0 {
+		return p.Connections
+	}
+	return DefaultConnections
 }
 
 // DefaultMaxAttached is what most mail servers take.

@@ -41,6 +41,8 @@ type Server struct {
 	RootCAs *x509.CertPool
 	// Timeout bounds dialing and signing in as a whole; zero: a minute.
 	Timeout time.Duration
+	// Doors spread sign-ins to IMAP, if set.
+	Doors *Doors
 
 	scheme   string
 	password *string // a pointer, so that even fmt's look at unexported fields shows an address only

@@ -20,6 +20,11 @@ func DialIMAP(ctx context.Context, c IMAPConfig, events *imapclient.UnilateralDa
 }
 
 func (c IMAPConfig) open(ctx context.Context, events *imapclient.UnilateralDataHandler) (*imapclient.Client, error) {
+	leave, err := c.Doors.enter(ctx, c.Addr()) // waiting is no fault of the server's: its time begins behind the door
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
 	security := c.Security

@@ -53,6 +53,7 @@ type folder struct {
 	idleRefused bool
 	patience    time.Duration // how long the next IDLE lasts
 	progress    bool          // something was kept since the session began
+	unnoted     bool          // the row may have a problem that a former session, or process, has noted
 	told        string        // the failure that was last logged as such
 	noted       string        // the problem that the folder's row has
 }
@@ -223,7 +224,7 @@ func (f *folder) session(ctx context.Context) error {
 		}
 	}}
 	if f.follows() {
-		handler.Expunge = func(uint32) { f.stale.Store(true); tell() }
+		handler.Expunge = func(uint32) { f.stale.Store(true); tell(); f.w.hasMoved() }
 		handler.Fetch = func(m *imapclient.FetchMessageData) {
 			for it := m.Next(); it != nil; { // what is not read holds up the connection
 				it = m.Next()
@@ -238,64 +239,86 @@ func (f *folder) session(ctx context.Context) error {
 	}
 	defer client.Close()
 	f.signedIn()
-	f.looked, f.probed, f.patience = false, false, firstPatience
-	f.stale.Store(true)
-	if f.name == "" {
-		var folders []mailconn.Folder
-		err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
-			folders, err = mailconn.Folders(ctx, client)
+	f.begin()
+	f.patience = firstPatience
+	for {
+		select {
+		case <-news: // what it tells of is read now
+		default:
+		}
+		if err := f.look(ctx, client); err != nil {
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("list the folders: %w", err)
 		}
-		if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
-			return &mailconn.Problem{
-				What: "No Sent folder was found, so answers from mail clients are not seen",
-				Do:   "Name it: gateway mailbox edit " + f.w.mailbox.Address + " --sent NAME", Err: errNoFolder, Permanent: true,
-			}
+		if err := f.wait(ctx, client, news); err != nil {
+			return err
 		}
-		if slices.Contains(f.w.mailbox.ReadLikeInbox(), f.name) {
-			name := f.name
-			f.name = ""
-			return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Name the others alone: gateway mailbox edit " + f.w.mailbox.Address + " --folder NAME", Permanent: true}
+	}
+}
+
+// begin forgets what was true of the former connection.
+func (f *folder) begin() {
+	f.looked, f.probed, f.unnoted = false, false, true
+	f.stale.Store(true)
+}
+
+// look reads what is new and does all else that is due.
+func (f *folder) look(ctx context.Context, client *imapclient.Client) error {
+	if f.name == "" {
+		if err := f.locate(ctx, client); err != nil {
+			return err
 		}
 	}
 	if f.role == desk.Sent {
 		f.w.setSent(f.name)
 	}
-	for first := true; ; first = false {
-		if f.role == desk.AlsoSent && f.w.isSent(f.name) {
-			return errIsSent
-		}
-		select {
-		case <-news: // what it tells of is read now
-		default:
-		}
-		if err := f.looks.look(func() error { return f.catchUp(ctx, client) }); err != nil {
-			return err
-		}
-		if err := f.sweep(ctx, client); err != nil {
-			return err
-		}
-		if err := f.follow(ctx, client); err != nil {
-			return err
-		}
-		if first { // a former process may have noted one
-			f.noted = ""
-			if err := f.note(ctx, ""); leaseOver(err) {
-				return err
-			}
-		}
-		if f.told != "" {
-			f.log().InfoContext(ctx, "watching the folder again")
-			f.told = ""
-		}
-		f.report(Status{State: Watching})
-		if err := f.wait(ctx, client, news); err != nil {
+	if f.role == desk.AlsoSent && f.w.isSent(f.name) {
+		return errIsSent
+	}
+	if err := f.looks.look(func() error { return f.catchUp(ctx, client) }); err != nil {
+		return err
+	}
+	if err := f.sweep(ctx, client); err != nil {
+		return err
+	}
+	if err := f.follow(ctx, client); err != nil {
+		return err
+	}
+	if f.unnoted {
+		f.noted, f.unnoted = "", false
+		if err := f.note(ctx, ""); leaseOver(err) {
 			return err
 		}
 	}
+	if f.told != "" {
+		f.log().InfoContext(ctx, "watching the folder again")
+		f.told = ""
+	}
+	f.report(Status{State: Watching})
+	return nil
+}
+
+// locate finds the Sent folder.
+func (f *folder) locate(ctx context.Context, client *imapclient.Client) error {
+	var folders []mailconn.Folder
+	err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
+		folders, err = mailconn.Folders(ctx, client)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("list the folders: %w", err)
+	}
+	if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
+		return &mailconn.Problem{
+			What: "No Sent folder was found, so answers from mail clients are not seen",
+			Do:   "Name it: gateway mailbox edit " + f.w.mailbox.Address + " --sent NAME", Err: errNoFolder, Permanent: true,
+		}
+	}
+	if slices.Contains(f.w.mailbox.ReadLikeInbox(), f.name) {
+		name := f.name
+		f.name = ""
+		return &mailconn.Problem{What: fmt.Sprintf("%q is the Sent folder, and among those to be read like INBOX", name), Do: "Name the others alone: gateway mailbox edit " + f.w.mailbox.Address + " --folder NAME", Permanent: true}
+	}
+	return nil
 }
 
 // do runs commands that the server is to answer within a time.

@@ -223,6 +223,32 @@ type curtain struct {
 	hidden atomic.Uint32 // its UID; 0: none is hidden
 	hid    atomic.Int32  // how often it was left out
 	addr   string
+
+	mu    sync.Mutex // guards what follows
+	conns map[net.Conn]bool
+	most  int // how many there were at once
+}
+
+// hold counts a connection, until the returned function is called.
+func (c *curtain) hold(conn net.Conn) (let func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conns[conn] = true
+	c.most = max(c.most, len(c.conns))
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.conns, conn)
+	}
+}
+
+// cut ends all connections.
+func (c *curtain) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		conn.Close()
+	}
 }
 
 func hang(t *testing.T, server string) *curtain {
@@ -232,7 +258,7 @@ func hang(t *testing.T, server string) *curtain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &curtain{addr: l.Addr().String()}
+	c := &curtain{addr: l.Addr().String(), conns: map[net.Conn]bool{}}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -250,6 +276,7 @@ func hang(t *testing.T, server string) *curtain {
 // pass leads a connection to the server, until one side closes it.
 func (c *curtain) pass(t *testing.T, client net.Conn, server string) {
 	defer client.Close()
+	defer c.hold(client)()
 	var d net.Dialer
 	upstream, err := d.DialContext(context.WithoutCancel(t.Context()), "tcp", server)
 	if err != nil {

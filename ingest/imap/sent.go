@@ -17,7 +17,8 @@ type looks struct {
 	asked   []chan error // those whom the look that is under way answers
 }
 
-func newLooks() *looks { return &looks{nudge: make(chan struct{}, 1)} }
+// newLooks gives looks of which nudge tells; it has room for one value.
+func newLooks(nudge chan struct{}) *looks { return &looks{nudge: nudge} }
 
 var errNotWatched = errors.New("the Sent folder is not watched now")
 
@@ -84,6 +85,16 @@ func (l *looks) end() {
 	defer l.mu.Unlock()
 	answer(append(l.asked, l.waiting...), errNotWatched)
 	l.tried, l.watched, l.asked, l.waiting = true, false, nil, nil
+}
+
+// wanted tells whether somebody waits for a look.
+func (l *looks) wanted() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting) > 0
 }
 
 // news gets a value when somebody asks.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -70,6 +71,8 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Tokens gives the access tokens of a mailbox that signs in by OAuth.
 	Tokens mailconn.Tokens
+	// Doors spread the sign-ins of all watchers that share them. Nil: nothing does.
+	Doors *mailconn.Doors
 	// BatchMails and BatchBytes bound what is fetched and kept at once; zero: 100 mails, 16 MB.
 	BatchMails int
 	BatchBytes int64
@@ -123,6 +126,10 @@ type Watcher struct {
 	options Options
 	log     *slog.Logger
 	sent    []*looks // at the Sent folder, and at the further ones
+	own     int      // how many folders have a connection of their own: INBOX, Sent, further ones of agents, those that are read like INBOX
+
+	turn  chan struct{} // gets a value when a folder without one is to be looked at before its time
+	moved atomic.Bool   // that is because mail has left INBOX: it may have gone to any of them
 
 	mu       sync.Mutex // guards mainSent
 	mainSent string     // the folder that is the Sent folder now; "": none is known
@@ -135,6 +142,7 @@ func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options
 	fallback(&o.MaxMail, 150<<20)
 	fallback(&o.Timeout, 60*time.Second)
 	fallback(&o.Idle, 5*time.Minute)
+	o.Idle = min(o.Idle, longestIdle)
 	fallback(&o.Poll, 45*time.Second)
 	fallback(&o.Sweep, time.Hour)
 	fallback(&o.GiveUp, 5*time.Minute)
@@ -148,12 +156,23 @@ func New(m desk.Mailbox, lease desk.Lease, keeper Keeper, blobs Blobs, o Options
 		o.Report = func(Status) {}
 	}
 	log := o.Log.With(slog.String("component", "ingest/imap"), slog.String("mailbox", m.Address), slog.String("mailbox_id", string(m.ID)))
-	w := &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log, sent: []*looks{newLooks()}}
-	for range m.Policy.AlsoSent {
-		w.sent = append(w.sent, newLooks())
+	w := &Watcher{mailbox: m, lease: lease, keeper: keeper, blobs: blobs, options: o, log: log, turn: make(chan struct{}, 1)}
+	w.own = 2 + len(m.Policy.AlsoSent) + len(m.ReadLikeInbox())
+	if n := m.Policy.WatchConnections(); w.own > n {
+		w.own = n - 1 // one is for all others
+	}
+	for i := range 1 + len(m.Policy.AlsoSent) {
+		nudge := w.turn
+		if 1+i < w.own { // INBOX is before them
+			nudge = make(chan struct{}, 1)
+		}
+		w.sent = append(w.sent, newLooks(nudge))
 	}
 	return w
 }
+
+// longestIdle is for how long a client may idle: servers end a connection after half an hour without a word (RFC 2177 section 3).
+const longestIdle = 28 * time.Minute
 
 func fallback[T int | int64 | time.Duration](v *T, d T) {
 	if *v <= 0 {
@@ -169,25 +188,33 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return err
 	}
 	config.RootCAs = w.options.RootCAs
-	config.Timeout = w.options.Timeout
+	config.Timeout, config.Doors = w.options.Timeout, w.options.Doors
 
 	group, inner := errgroup.WithContext(ctx)
 	// A password that is wrong is wrong for all folders: the others wait until the first is in.
 	open, once := make(chan struct{}), sync.Once{}
 	account := config.User + " at " + config.Host
-	inbox := &folder{w: w, config: config, account: account, role: desk.Inbox, name: "INBOX", signedIn: func() { once.Do(func() { close(open) }) }}
-	group.Go(func() error { return inbox.run(inner) })
-	others := []*folder{{w: w, config: config, account: account, role: desk.Sent, signedIn: func() {}, looks: w.sent[0]}}
+	all := []*folder{{role: desk.Inbox, name: "INBOX"}, {role: desk.Sent, looks: w.sent[0]}}
 	for i, name := range w.mailbox.Policy.AlsoSent {
-		others = append(others, &folder{w: w, config: config, account: account, role: desk.AlsoSent, name: name, signedIn: func() {}, looks: w.sent[i+1]})
+		all = append(all, &folder{role: desk.AlsoSent, name: name, looks: w.sent[i+1]})
 	}
 	for _, name := range w.mailbox.ReadLikeInbox() {
-		others = append(others, &folder{w: w, config: config, account: account, role: desk.Inbox, name: name, signedIn: func() {}})
+		all = append(all, &folder{role: desk.Inbox, name: name})
 	}
-	later := []func(context.Context) error{(&retrier{w: w, config: config, account: account}).run}
-	for _, f := range others {
-		later = append(later, f.run)
+	for _, f := range all {
+		f.w, f.config, f.account, f.signedIn = w, config, account, func() {}
 	}
+	all[0].signedIn = func() { once.Do(func() { close(open) }) }
+	var runs []func(context.Context) error
+	for _, f := range all[:w.own] {
+		runs = append(runs, f.run)
+	}
+	if shared := all[w.own:]; len(shared) > 0 {
+		runs = append(runs, newTurns(w, config, shared).run)
+	}
+	first := runs[0]
+	group.Go(func() error { return first(inner) })
+	later := append(runs[1:], (&retrier{w: w, config: config, account: account}).run)
 	for _, run := range later {
 		group.Go(func() error {
 			select {
@@ -203,6 +230,15 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// hasMoved has the folders that share a connection looked at: mail has left INBOX.
+func (w *Watcher) hasMoved() {
+	w.moved.Store(true)
+	select {
+	case w.turn <- struct{}{}:
+	default:
+	}
 }
 
 // isSent tells whether a folder is the one that is read as the Sent folder.

@@ -25,6 +25,7 @@ type policyFlags struct {
 	follow    followFlags
 	copying   string
 	anyTo     bool
+	watchBy   int
 }
 
 func (f *policyFlags) define(cmd *cobra.Command) {
@@ -32,6 +33,7 @@ func (f *policyFlags) define(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.copying, "copying", string(desk.CopyAsked), "what becomes of people in copy: ask (those whom a customer copies get our mail once an agent copies them too), everybody (at once, if the customer is proved) or requester (our mail goes to the requester alone)")
 	cmd.Flags().BoolVar(&f.anyTo, "any-recipient", false, "make tickets of mail that is neither to the mailbox's address nor to an --alias of it, too; else it is ignored (gateway ledger list --outcome ignored)")
 	cmd.Flags().StringArrayVar(&f.alsoSent, "also-sent", nil, "a further folder into which agents' mail clients save what they send, beside the Sent folder; may be given several times; \"\" gives up all of them (for a new mailbox: found by the usual names)")
+	cmd.Flags().IntVar(&f.watchBy, "connections", desk.DefaultConnections, "over how many connections the folders are watched, at most: INBOX and Sent first; those for which none are left share one and are asked in turns. Another one is used now and then to put mail into folders")
 	cmd.Flags().StringVar(&f.language, "language", "", "the language of mail to people who have chosen none, such as de (default: the settings' default_language)")
 	cmd.Flags().StringVar(&f.signature, "signature-file", "", "a text file with what stands below answers that agents write outside the mailbox; \"\" takes it away")
 	cmd.Flags().StringVar(&f.putBy, "put-by", string(desk.PutByAppend), "how what customers write in the portal and in forms gets into the inbox: append (by IMAP), or smtp (as a mail to the mailbox's own address) where the provider forbids or hides appended mail")
@@ -92,6 +94,11 @@ func (f policyFlags) change(p *desk.Policy, given func(flag string) bool) error 
 			if len(p.Signature) > mostSignature || !utf8.ValidString(p.Signature) {
 				return fmt.Errorf("--signature-file: %s is no text in UTF-8 of at most %d bytes", f.signature, mostSignature)
 			}
+		}
+	}
+	if given("connections") {
+		if p.Connections = f.watchBy; f.watchBy < 1 || f.watchBy > desk.MostConnections {
+			return fmt.Errorf("--connections: %d is not between 1 and %d", f.watchBy, desk.MostConnections)
 		}
 	}
 	if given("any-recipient") {

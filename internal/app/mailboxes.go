@@ -89,7 +89,7 @@ func (s *services) adjust(ctx context.Context, org *store.Organisation, running 
 
 // sameConnection tells whether the mailbox needs no new watch: nobody has changed how it is reached, nor wants it tried at once.
 func sameConnection(a, b desk.Mailbox) bool {
-	return a.IMAP == b.IMAP && a.Secrets == b.Secrets && a.OAuth == b.OAuth && a.Sent == b.Sent && slices.Equal(a.ReadLikeInbox(), b.ReadLikeInbox()) && slices.Equal(a.Policy.AlsoSent, b.Policy.AlsoSent) && reflect.DeepEqual(a.Policy.Follow, b.Policy.Follow) && a.Since.Equal(b.Since) && a.TriedAt.Equal(b.TriedAt)
+	return a.IMAP == b.IMAP && a.Secrets == b.Secrets && a.OAuth == b.OAuth && a.Sent == b.Sent && slices.Equal(a.ReadLikeInbox(), b.ReadLikeInbox()) && slices.Equal(a.Policy.AlsoSent, b.Policy.AlsoSent) && a.Policy.WatchConnections() == b.Policy.WatchConnections() && reflect.DeepEqual(a.Policy.Follow, b.Policy.Follow) && a.Since.Equal(b.Since) && a.TriedAt.Equal(b.TriedAt)
 }
 
 func (s *services) lease(ctx context.Context, mailbox desk.ID) (l desk.Lease, ok bool, err error) {
@@ -102,7 +102,7 @@ func (s *services) lease(ctx context.Context, mailbox desk.ID) (l desk.Lease, ok
 
 // watchOne watches a mailbox and reads what it gives, as long as the lease lasts.
 func (s *services) watchOne(ctx context.Context, mb desk.Mailbox, lease desk.Lease) {
-	w := imap.New(mb, lease, s.ingest, s.blobs, imap.Options{Log: s.log, Report: s.health.report, Follower: s.ingest, Tokens: s.tokens})
+	w := imap.New(mb, lease, s.ingest, s.blobs, imap.Options{Log: s.log, Report: s.health.report, Follower: s.ingest, Tokens: s.tokens, Doors: s.doors})
 	err := runAll(ctx, w.Run, func(ctx context.Context) error { return s.ingest.ReadMailbox(ctx, lease, w) }, func(ctx context.Context) error { return s.holdLease(ctx, lease) })
 	s.health.forget(mb.ID)
 	if err != nil && ctx.Err() == nil {

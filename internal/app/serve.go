@@ -14,6 +14,7 @@ import (
 
 	"postern/config"
 	"postern/i18n"
+	"postern/mailconn"
 	"postern/outbound"
 	"postern/outbound/mailbox"
 	"postern/outbound/smtp"
@@ -84,6 +85,7 @@ type services struct {
 	boxes  *mailbox.Client
 	worker *outbound.Worker
 	health health
+	doors  *mailconn.Doors // of the mailboxes' servers
 }
 
 // services makes the running parts of a program. Several gateways may share a data folder's files with a PostgreSQL
@@ -99,7 +101,8 @@ func (p *parts) services(ctx context.Context, program string) (*services, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &services{parts: p, instance: place, sender: smtp.New(smtp.Options{Tokens: p.tokens}), boxes: mailbox.New(mailbox.Options{Tokens: p.tokens})}
+	doors := mailconn.NewDoors(mailconn.DoorOptions{})
+	s := &services{parts: p, instance: place, doors: doors, sender: smtp.New(smtp.Options{Tokens: p.tokens}), boxes: mailbox.New(mailbox.Options{Tokens: p.tokens, Doors: doors})}
 	if n, err := p.db.ExpireFormer(ctx, s.owner); err != nil {
 		return nil, errors.Join(err, place.close())
 	} else if n > 0 {

@@ -29,6 +29,8 @@ type Options struct {
 	Timeout time.Duration
 	// Tokens gives the access tokens of mailboxes that sign in by OAuth.
 	Tokens mailconn.Tokens
+	// Doors spread the sign-ins of all who share them. Nil: nothing does.
+	Doors *mailconn.Doors
 	// RootCAs are trusted instead of the system's, if set.
 	RootCAs *x509.CertPool
 }
@@ -158,7 +160,7 @@ func (c *Client) with(ctx context.Context, m desk.Mailbox, patience time.Duratio
 	if err != nil {
 		return err
 	}
-	config.RootCAs = c.options.RootCAs
+	config.RootCAs, config.Doors = c.options.RootCAs, c.options.Doors
 	s, err := c.pool.take(ctx, config)
 	if err != nil {
 		return err
