@@ -56,6 +56,7 @@ func (s *server) routes(h huma.API) {
 	handle(s, h, decide("add-participant", "/tickets/{id}/participants", "Have somebody take part in a ticket"), desk.ScopeWrite, s.addParticipant)
 	handle(s, h, decide("drop-participant", "/tickets/{id}/participants/drop", "Have somebody take no more part in a ticket"), desk.ScopeWrite, s.dropParticipant)
 	handle(s, h, get("list-messages", "/tickets/{id}/messages", "List a ticket's messages"), desk.ScopeRead, s.messages)
+	handle(s, h, get("list-ticket-events", "/tickets/{id}/events", "List what has happened to a ticket beside its messages"), desk.ScopeRead, s.ticketEvents)
 	handle(s, h, post("add-message", "/tickets/{id}/messages", "Answer a ticket, or add an internal note"), desk.ScopeWrite, s.addMessage)
 	handle(s, h, get("get-file", "/files/{id}", "Read an attachment's bytes"), desk.ScopeRead, s.file)
 
@@ -367,6 +368,29 @@ func (s *server) messages(ctx context.Context, in *messagesInput) (*listOutput[m
 	}
 	found, err := s.DB.MessagePage(ctx, desk.ScopeOfProgram(), t.ID, in.page())
 	return listed(in.PageParams, found, func(m desk.Message) desk.ID { return m.ID }, viewMessage), err
+}
+
+type eventView struct {
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	MailboxID string    `json:"mailbox_id,omitempty" doc:"The mailbox in which it happened; left out if in none."`
+	Kind      string    `json:"kind" doc:"Such as status-changed, person-added, person-dropped, mail-moved. More kinds may come."`
+	From      string    `json:"from,omitempty" doc:"The status, folder, keyword or role that was; of person-dropped the address."`
+	To        string    `json:"to,omitempty" doc:"The status, folder or keyword that is; of person-added and person-noted the address."`
+	Cause     string    `json:"cause" doc:"Why, such as customer-message, agent, moved. More causes may come."`
+}
+
+func viewEvent(e desk.Event) eventView {
+	return eventView{string(e.ID), e.At, string(e.MailboxID), string(e.Kind), e.From, e.To, string(e.Cause)}
+}
+
+func (s *server) ticketEvents(ctx context.Context, in *messagesInput) (*listOutput[eventView], error) {
+	t, err := s.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.DB.TicketEvents(ctx, t.ID, in.page())
+	return listed(in.PageParams, found, func(e desk.Event) desk.ID { return e.ID }, viewEvent), err
 }
 
 type newMessage struct {

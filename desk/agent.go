@@ -318,6 +318,8 @@ func holdAgent(f Facts) string {
 		return f.Words.Commands.Problem
 	case f.Words.Problem != "" && !at.Note && !f.Words.Commands.Note && !nothing:
 		return f.Words.Problem
+	case f.Late && !at.Note && !f.Words.Commands.Note && !nothing:
+		return fmt.Sprintf("it came more than %d hours before it was read: customers may have this answer already", RelayFor/time.Hour)
 	case nothing && (!f.Words.Commands.Any() || f.Words.Commands.Note):
 		return "nothing is left of it once what it quotes and its signature are cut off"
 	}

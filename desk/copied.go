@@ -21,8 +21,8 @@ func (c Copying) Known() bool {
 	return c == "" || c == CopyAsked || c == CopyEverybody || c == CopyNobody
 }
 
-// Recipients lists who gets our mail about a ticket: the requester first, then those in copy. inside tells whose addresses are our own or
-// an agent's.
+// Recipients lists who gets our mail about a ticket, each address once: the requester first, then those in copy. inside tells whose
+// addresses are our own or an agent's.
 func (c Copying) Recipients(t Ticket, inside func(email string) bool) (out []Participant) {
 	for _, p := range t.Participants {
 		if p.Role == Mentioned || p.Email == "" || inside(p.Email) || c == CopyNobody && p.Role != Requester {
@@ -34,7 +34,13 @@ func (c Copying) Recipients(t Ticket, inside func(email string) bool) (out []Par
 			out = append(out, p)
 		}
 	}
-	return out
+	var once []Participant // an address that was corrected may be another one's in the same ticket
+	for _, p := range out {
+		if !slices.ContainsFunc(once, func(q Participant) bool { return q.Email == p.Email }) {
+			once = append(once, p)
+		}
+	}
+	return once
 }
 
 // Others lists whom a mail is to beside us: no address that inside knows, no colleagues (their addresses are of a domain of the

@@ -26,6 +26,8 @@ type Facts struct {
 	Words    AgentWords    // what of it would go out from there
 	OfNotice bool          // it is a machine's, about a notification to an agent
 
+	Answers *Answered // the ticket's message that it answers; looked up only if somebody takes part by mail alone
+
 	Begins []Address // whom an agent writes to who begins a conversation, by Mailbox.Begins
 
 	Astray  bool      // it is not to the mailbox, by Mailbox.Reaches, and that matters to it
@@ -42,8 +44,15 @@ type Facts struct {
 	ByTag   *Ticket // the ticket of a valid tag in its subject; looked for only if nothing else leads to a ticket
 
 	At     time.Time // when it arrived
+	Late   bool      // that is longer ago than RelayFor
 	Closed bool      // that ticket is closed
 	Locked string    // why customers can't add to it; empty: they can
+}
+
+// Answered is a message that a mail answers.
+type Answered struct {
+	By       string // the address of its author
+	Internal bool
 }
 
 // Decision says where an inbound mail belongs, and why.
@@ -61,6 +70,10 @@ type Decision struct {
 
 // LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).
 const LiveFor = 30 * time.Minute
+
+// RelayFor is how old an agent's answer may be to go out: an older one comes after a long time without the mailbox, or once more after a
+// restore, when customers may have it already.
+const RelayFor = 12 * time.Hour
 
 // Unaddressed is why mail is ignored that is neither to the mailbox nor from it.
 const Unaddressed = "it is neither to this mailbox nor from it"
@@ -100,7 +113,7 @@ func settled(o Outcome, reason string) Decision {
 // decideSent is about what agents wrote in their mail client.
 func decideSent(f Facts) Decision {
 	t, why := candidate(f)
-	customers := func(a Address) bool { return t != nil && TakesPart(t.Participants, a.Email) }
+	customers := func(a Address) bool { return t != nil && f.forCustomers(*t, a.Email) }
 	if t != nil && t == f.ByTie && len(f.Begins) > 0 && !slices.ContainsFunc(f.Begins, customers) {
 		t = nil // somebody else has answered what the agent has begun, before we saw that
 	}
@@ -117,13 +130,28 @@ func decideSent(f Facts) Decision {
 	d := Decision{Outcome: Appended, Ticket: t, Author: Agent, Trust: V1, Reasons: []string{why}}
 	d.Reason = "an agent's answer, found in the Sent folder"
 	if slices.ContainsFunc(slices.Concat(f.Mail.To, f.Mail.Cc), customers) {
-		d.Adds = f.Begins
+		if t == f.ByTie { // what was begun is what this ticket answers
+			d.Adds = f.Begins
+		}
 		d.Reasons = append(d.Reasons, d.Reason, "public: it went to a customer of the ticket")
 		return d
 	}
 	d.Internal = true
 	d.Reasons = append(d.Reasons, d.Reason, "internal: no customer of the ticket is in To or Cc")
 	return d
+}
+
+// forCustomers tells whether an agent's mail to somebody is for the customers of the ticket. Who takes part by mail alone may be a supplier
+// whom an agent has copied once: what goes to them alone is for the customers only if it answers what they wrote to all of them.
+func (f Facts) forCustomers(t Ticket, email string) bool {
+	return slices.ContainsFunc(t.Participants, func(p Participant) bool {
+		return p.Is(email) && (p.Role == Requester || p.Role == Copied || p.Role == Correspondent && f.Answers != nil && !f.Answers.Internal && p.Is(f.Answers.By))
+	})
+}
+
+// aside tells whether somebody who takes part by mail alone answers what was never for the customers of the ticket.
+func (f Facts) aside(t Ticket) bool {
+	return f.Answers != nil && f.Answers.Internal && slices.ContainsFunc(t.Participants, func(p Participant) bool { return p.Is(f.Mail.From.Email) && p.Role == Correspondent })
 }
 
 func decideInbox(f Facts) Decision {
@@ -153,6 +181,8 @@ func decideInbox(f Facts) Decision {
 		return d.as(NewTicket, "it belongs to no ticket yet")
 	case !TakesPart(t.Participants, f.Mail.From.Email):
 		return d.as(Held, fmt.Sprintf("its sender has no part in ticket #%d", t.Number))
+	case f.aside(*t):
+		return d.as(Held, fmt.Sprintf("it answers what the customers of ticket #%d don't see", t.Number))
 	case t == f.ByTag && !f.Verified: // people quote subjects to each other
 		return d.as(Held, fmt.Sprintf("only its subject says that it belongs to ticket #%d, and its sender is not proved", t.Number))
 	case f.Locked != "":

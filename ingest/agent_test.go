@@ -149,6 +149,30 @@ func TestI3_AgentsAnswerGoesToTheCustomerAsOurs(t *testing.T) {
 	})
 }
 
+// TestI3_AnOldAnswerDoesNotGoOutOnceMore: after a restore an answer that went out is new to us. Notes do no harm.
+func TestI3_AnOldAnswerDoesNotGoOutOnceMore(t *testing.T) {
+	both(t, func(r *rig) {
+		r.trusts(desk.Receiver{AuthServID: mx})
+		a := r.agent("Mary Major", "mary@home.example", desk.NotifyEverything)
+		ticket := r.asked("1@customer.example")
+		to := r.address(mailmsg.ForAgent, ticket, a)
+		came := func(id, text string, ago time.Duration) desk.LedgerEntry {
+			it := r.keep(r.mb.ID, desk.Inbox, time.Now().Add(-ago), proved(to, id, text))[0]
+			r.read()
+			return r.entry(it)
+		}
+		r.want(came("old@home.example", "Pull the lever.", desk.RelayFor+time.Minute), desk.Held)
+		if sent := r.effects(desk.ReplyMail); len(sent) != 0 {
+			r.t.Errorf("an old answer went out: %+v", sent)
+		}
+		r.want(came("note@home.example", "#note\nShe called.", desk.RelayFor+time.Minute), desk.Appended)
+		r.want(came("late@home.example", "Pull the lever.", desk.RelayFor-time.Minute), desk.Appended)
+		if sent := r.effects(desk.ReplyMail); len(sent) != 1 {
+			r.t.Errorf("an answer that is late went out %d times", len(sent))
+		}
+	})
+}
+
 // private checks that nothing of an agent's is in what a customer gets.
 func private(r *rig, text string, secrets ...string) {
 	r.t.Helper()

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"postern/desk"
@@ -95,9 +96,9 @@ func TestM11_WhoIsInCopyTakesPartAsTheMailboxSays(t *testing.T) {
 		_, err = r.g.Desk.AddParticipant(r.t.Context(), first.TicketID, desk.Address{Email: support}, false)
 		r.wantKind("our own address is added", err, desk.Invalid)
 
-		events, err := r.db.TicketEvents(r.t.Context(), first.TicketID)
+		events, err := r.db.TicketEvents(r.t.Context(), first.TicketID, store.Page{})
 		var told []string
-		for _, e := range events {
+		for _, e := range slices.Backward(events) {
 			if e.Kind == desk.PersonAdded || e.Kind == desk.PersonDropped {
 				told = append(told, string(e.Kind)+" "+e.From+" "+e.To+" "+string(e.Cause))
 			}
@@ -159,4 +160,71 @@ func TestM13_ACorrespondentReadsNothingInThePortal(t *testing.T) {
 			r.t.Errorf("Dan does not read what an agent let him: %v", err)
 		}
 	})
+}
+
+// TestH6_WhatGoesToASupplierInCopyAlone: who was once in copy is no customer. What an agent writes to them alone is for agents, but for
+// the answer to what they wrote to all.
+func TestH6_WhatGoesToASupplierInCopyAlone(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		r.sends(mail(support, ann, "2@acme.example", "Dan will help", answering("1@customer.example"), "Cc: "+dan))
+		r.sends(mail(support, dan, "3@acme.example", "between us: it costs a lot", answering("1@customer.example")))
+		r.wantSeen(first.TicketID, "it is broken", "Dan will help")
+		r.want(r.arrives(mail(dan, support, "4@partner.example", "as ever", answering("3@acme.example"))), desk.Held)
+		r.want(r.arrives(mail(dan, support, "5@partner.example", "I can help, Ann", answering("2@acme.example"))), desk.Appended)
+		r.sends(mail(support, dan, "6@acme.example", "thanks, Dan", answering("5@partner.example")))
+		r.wantSeen(first.TicketID, "it is broken", "Dan will help", "I can help, Ann", "thanks, Dan")
+	})
+}
+
+// wantSeen compares what the requester reads in a ticket.
+func (r *rig) wantSeen(ticket desk.ID, want ...string) {
+	r.t.Helper()
+	ms, err := r.db.Messages(r.t.Context(), desk.ScopeOfContact(r.contact("ann@customer.example")), ticket)
+	var said []string
+	for _, m := range ms {
+		said = append(said, strings.TrimSpace(m.Reply))
+	}
+	if err != nil || !slices.Equal(said, want) {
+		r.t.Errorf("customers read %q: %v, want %q", said, err, want)
+	}
+}
+
+// TestM13_WhoeverHasANewAddressIsStillOnePerson: they get a mail once, and can be dropped.
+func TestM13_WhoeverHasANewAddressIsStillOnePerson(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		r.sends(mail(support, ann, "2@acme.example", "a new address of Ann's is in copy", answering("1@customer.example"), "Cc: "+dan+", Ann <ann@new.example>"))
+		if _, err := r.g.Desk.AddParticipant(r.t.Context(), first.TicketID, desk.Address{Email: "bob@old.example"}, true); err != nil {
+			r.t.Fatal(err)
+		}
+		r.moves("ann@customer.example", "ann@new.example")
+		r.moves("bob@old.example", "bob@new.example")
+		r.answersByAPI(first.TicketID, "ann@new.example", "bob@new.example", "dan@partner.example")
+		for _, address := range []string{"bob@new.example", "ann@new.example"} {
+			if _, err := r.g.Desk.DropParticipant(r.t.Context(), first.TicketID, address); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		bob := r.contact("bob@new.example")
+		if _, err := r.db.Ticket(r.t.Context(), desk.ScopeOfContact(bob), first.TicketID); desk.KindOf(err) != desk.NotFound {
+			r.t.Errorf("who was dropped reads on: %v", err)
+		}
+		r.answersByAPI(first.TicketID, "ann@new.example", "dan@partner.example")
+		_, err := r.g.Desk.DropParticipant(r.t.Context(), first.TicketID, "ann@new.example")
+		r.wantKind("the requester is dropped", err, desk.Invalid)
+	})
+}
+
+// moves gives a contact another address for the one they have.
+func (r *rig) moves(from, to string) {
+	r.t.Helper()
+	c := r.contact(from)
+	err := r.db.Update(r.t.Context(), func(tx *store.Tx) error {
+		c.Addresses = []string{to}
+		return tx.ChangeContact(r.t.Context(), c)
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
 }

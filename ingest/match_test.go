@@ -88,6 +88,19 @@ func TestM10_WordsAndConversationIndexesJoinNothing(t *testing.T) {
 	})
 }
 
+// TestH6_ATagInAForwardGivesNobodyALook: mail clients forward without naming the mail, and agents put customers in copy.
+func TestH6_ATagInAForwardGivesNobodyALook(t *testing.T) {
+	both(t, func(r *rig) {
+		r.mb.SubjectTag = true
+		r.begins()
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		r.agentAnswers(first.TicketID, "try again")
+		tag := "Subject: Fwd: A " + mailmsg.SubjectTag(r.token(mailmsg.ForSubject, r.mb.ID, first.TicketID))
+		r.want(r.sends(mail(support, dan, "2@acme.example", "please help", tag, "Cc: "+ann)), desk.Appended)
+		r.wantRoles("a forward", first.TicketID, "ann@customer.example=requester", "dan@partner.example=correspondent")
+	})
+}
+
 // TestM11_ASubjectTagIsAHint: it joins a proved participant's mail, and nobody else's.
 func TestM11_ASubjectTagIsAHint(t *testing.T) {
 	both(t, func(r *rig) {

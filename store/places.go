@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,10 +117,9 @@ func (r reads) NewestPlaced(ctx context.Context, ticket, mailbox desk.ID) (messa
 }
 
 // MarkedIn tells whether a mail of the ticket that lies in the mailbox has a keyword.
-func (r reads) MarkedIn(ctx context.Context, ticket, mailbox desk.ID, mark string) (marked bool, err error) {
-	err = r.x.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM places p JOIN messages m ON m.id = p.message_id
-		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND NOT p.gone AND ' ' || p.marks || ' ' LIKE '% ' || $3 || ' %')`, ticket, mailbox, mark).Scan(&marked)
-	return marked, err
+func (r reads) MarkedIn(ctx context.Context, ticket, mailbox desk.ID, mark string) (bool, error) {
+	all, err := collect(ctx, r.x, scanString, `SELECT DISTINCT p.marks FROM places p JOIN messages m ON m.id = p.message_id WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND NOT p.gone`, ticket, mailbox)
+	return slices.ContainsFunc(all, func(marks string) bool { return slices.Contains(strings.Fields(marks), mark) }), err
 }
 
 // Locate lists the mails of a ticket that lie, or have lain, in a mailbox beside Sent, the newest first, each once, and up to a number.
@@ -180,9 +180,9 @@ func scanEvent(row scanner) (e desk.Event, err error) {
 	return e, err
 }
 
-// TicketEvents lists what has happened to a ticket, oldest first; what only would have is left out.
-func (r reads) TicketEvents(ctx context.Context, ticket desk.ID) ([]desk.Event, error) {
-	return collect(ctx, r.x, scanEvent, eventSelect+` WHERE ticket_id = $1 AND NOT dry_run ORDER BY id`, ticket)
+// TicketEvents lists what has happened to a ticket, newest first; what only would have is left out.
+func (r reads) TicketEvents(ctx context.Context, ticket desk.ID, p Page) ([]desk.Event, error) {
+	return collect(ctx, r.x, scanEvent, eventSelect+` WHERE ticket_id = $1 AND NOT dry_run AND id < $2 ORDER BY id DESC LIMIT $3`, ticket, p.before(), p.limit())
 }
 
 // MailboxEvents lists what has to do with a mailbox, newest first: what its agents have done to tickets, what was done to its mail, and

@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"strings"
 
 	"postern/desk"
@@ -79,6 +81,19 @@ func (r reads) KnownIDs(ctx context.Context, mailbox desk.ID, mids []desk.Messag
 		out = append(out, of[mid]...)
 	}
 	return out, nil
+}
+
+// Answered finds the first of the ids that is a message of the ticket; nil if none is.
+func (r reads) Answered(ctx context.Context, mailbox, ticket desk.ID, mids []desk.MessageID) (*desk.Answered, error) {
+	for _, mid := range usableIDs(mids) {
+		var a desk.Answered
+		err := r.x.QueryRowContext(ctx, `SELECT m.author_email, m.internal FROM message_ids i JOIN messages m ON m.id = i.subject_id WHERE i.mailbox_id = $1 AND i.ticket_id = $2 AND i.mid = $3`,
+			mailbox, ticket, mid).Scan(&a.By, &a.Internal)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return &a, err
+		}
+	}
+	return nil, nil //nolint:nilnil // none is an answer
 }
 
 // Mentioned tells which of the ids belong to tickets of the mailbox in any way.

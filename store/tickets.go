@@ -50,8 +50,18 @@ func ticketFields(t *desk.Ticket) []any {
 // Ticket finds a ticket in scope, with its participants; for one that was merged into another, that one. One that is out of
 // scope is NotFound, as one that never was.
 func (r reads) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticket, error) {
+	return r.ticket(ctx, s, id, "")
+}
+
+// Ticket is that of a DB, and whoever asks another transaction for the same ticket waits for this one's commit: ChangeTicket stores the
+// whole of what was read here.
+func (tx *Tx) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticket, error) {
+	return tx.ticket(ctx, s, id, tx.d.updateLock)
+}
+
+func (r reads) ticket(ctx context.Context, s desk.Scope, id desk.ID, lock string) (desk.Ticket, error) {
 	cond, arg := scoped(s, 2)
-	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND `+cond, id, arg))
+	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND `+cond+lock, id, arg))
 	if err != nil {
 		return one("ticket", t, err)
 	}
@@ -259,11 +269,12 @@ func (tx *Tx) AddParticipant(ctx context.Context, ticket desk.ID, p desk.Partici
 		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role)
 }
 
-// DropParticipant has somebody take no more part in a ticket. It fails with NotFound if they have none.
-func (tx *Tx) DropParticipant(ctx context.Context, ticket desk.ID, email string) error {
-	n, err := tx.changed(ctx, `DELETE FROM participants WHERE ticket_id = $1 AND email = $2`, ticket, email)
+// DropParticipant has somebody take no more part in a ticket, under whichever address they got it; the requester does. It fails with
+// NotFound if they have none.
+func (tx *Tx) DropParticipant(ctx context.Context, ticket desk.ID, p desk.Participant) error {
+	n, err := tx.changed(ctx, `DELETE FROM participants WHERE ticket_id = $1 AND (email = $2 OR contact_id = $3 AND contact_id <> '') AND role <> 'requester'`, ticket, p.Email, p.ContactID)
 	if err == nil && n == 0 {
-		err = desk.Missing("participant " + email)
+		err = desk.Missing("participant " + p.Email)
 	}
 	return err
 }

@@ -64,7 +64,8 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	}
 	facts.Astray = e.Role == desk.Inbox && mail.Form == "" && !mb.Policy.AnyRecipient && !mb.Reaches(mail)
 	facts.Others, facts.Copying = mb.Others(mail, org.Inside), mb.Policy.Copying
-	if facts.At = arrived(e); e.Role == desk.Sent {
+	facts.At, facts.Late = arrived(e), tx.Now().Sub(e.InternalDate) > desk.RelayFor
+	if e.Role == desk.Sent {
 		facts.Begins = mb.Begins(mail, org.Inside)
 	}
 	for _, t := range []*desk.Ticket{facts.ByToken, facts.ByRef, facts.ByTie, facts.ByTag} {
@@ -73,6 +74,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		}
 		facts.Closed = facts.Closed || desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed
 		facts.Locked = cmp.Or(facts.Locked, desk.Locked(org.Settings, *t))
+	}
+	if facts.Answers, err = answered(ctx, tx, facts, mb, mail); err != nil {
+		return err
 	}
 	decision := desk.Decide(facts)
 	mail.Subject = mailmsg.WithoutTags(mail.Subject)
@@ -190,6 +194,16 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 		f.ByTag, err = d.byTag(ctx, tx, mb, mail)
 	}
 	return f, th, err
+}
+
+// answered finds the message that a mail answers, if that may decide who sees it.
+func answered(ctx context.Context, tx *store.Tx, f desk.Facts, mb desk.Mailbox, mail desk.Mail) (*desk.Answered, error) {
+	t := cmp.Or(f.ByToken, f.ByRef, f.ByTie, f.ByTag)
+	if t == nil || !slices.ContainsFunc(t.Participants, func(p desk.Participant) bool { return p.Role == desk.Correspondent }) {
+		return nil, nil
+	}
+	named := ids(mail)
+	return tx.Answered(ctx, mb.ID, t.ID, named[:min(len(named), mostReferences)])
 }
 
 // byTag finds the ticket of a tag that we put into a subject.

@@ -189,6 +189,12 @@ func (d *Desk) marked(ctx context.Context, tx *store.Tx, org *store.Organisation
 		return false, nil
 	}
 	if err == nil {
+		err = tx.LockTicket(ctx, p.TicketID)
+	}
+	if err == nil {
+		p, err = tx.PlaceAt(ctx, look.Folder, uid) // as it is now that nobody else changes it
+	}
+	if err == nil {
 		busy, err = tx.Following(ctx, p.TicketID, mb.ID, look.At)
 	}
 	if err != nil || busy {

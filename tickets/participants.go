@@ -102,19 +102,21 @@ func (d *Desk) DropParticipant(ctx context.Context, ticket desk.ID, address stri
 		if t, err = tx.Ticket(ctx, desk.ScopeOfProgram(), ticket); err != nil {
 			return err
 		}
-		i := slices.IndexFunc(t.Participants, func(p desk.Participant) bool { return p.Is(email) })
+		i := slices.IndexFunc(t.Participants, func(p desk.Participant) bool { return p.Is(email) && p.Role != desk.Requester })
 		switch {
+		case i < 0 && slices.ContainsFunc(t.Participants, func(p desk.Participant) bool { return p.Is(email) }):
+			return desk.Refuse("address", "%s is the requester: the ticket is theirs", email)
 		case i < 0:
 			return desk.Missing("participant " + email)
-		case t.Participants[i].Role == desk.Requester:
-			return desk.Refuse("address", "%s is the requester: the ticket is theirs", email)
 		}
-		dropped := t.Participants[i].Email
-		t.Participants = slices.Delete(t.Participants, i, i+1)
+		dropped := t.Participants[i]
+		t.Participants = slices.DeleteFunc(t.Participants, func(p desk.Participant) bool {
+			return p.Role != desk.Requester && (p.Email == dropped.Email || p.ContactID == dropped.ContactID && p.ContactID != "")
+		})
 		if err := tx.DropParticipant(ctx, t.ID, dropped); err != nil {
 			return err
 		}
-		if err := tx.AddEvent(ctx, desk.Event{TicketID: t.ID, Kind: desk.PersonDropped, From: dropped, Cause: desk.ByAgent}); err != nil {
+		if err := tx.AddEvent(ctx, desk.Event{TicketID: t.ID, Kind: desk.PersonDropped, From: dropped.Email, Cause: desk.ByAgent}); err != nil {
 			return err
 		}
 		return tx.MarkWorked(ctx, t.ID)

@@ -132,14 +132,26 @@ func (c *cli) mailboxChanges(ctx context.Context, p *parts, address string, limi
 	}
 	items, rows := []changeLine{}, [][]string{}
 	for _, e := range events {
-		items = append(items, changeLine{e.ID, e.At, e.TicketID, numbers[e.TicketID], e.Kind, e.From, e.To, e.Cause, e.DryRun})
+		items = append(items, lineOf(e, numbers[e.TicketID]))
 		rows = append(rows, []string{e.At.Local().Format(time.DateTime), fmt.Sprintf("#%d", numbers[e.TicketID]), sayEvent(e)})
 	}
 	return c.list(items, []string{"when", "ticket", "what"}, rows)
 }
 
+func lineOf(e desk.Event, number int64) changeLine {
+	return changeLine{e.ID, e.At, e.TicketID, number, e.Kind, e.From, e.To, e.Cause, e.DryRun}
+}
+
 // sayEvent puts an event into words.
 func sayEvent(e desk.Event) string {
+	switch e.Kind {
+	case desk.PersonAdded:
+		return fmt.Sprintf("%s takes part as %s (%s)", e.To, e.From, sayCause(e.Cause))
+	case desk.PersonNoted:
+		return fmt.Sprintf("%s was in copy, and is only noted (%s)", e.To, sayCause(e.Cause))
+	case desk.PersonDropped:
+		return fmt.Sprintf("%s takes part no more (%s)", e.From, sayCause(e.Cause))
+	}
 	what := map[desk.EventKind]string{desk.StatusChanged: "status %s became %s", desk.MailMoved: "mail moved from %s to %s", desk.MailMarked: "flag of its mail: %s became %s"}[e.Kind]
 	if e.DryRun {
 		what = map[desk.EventKind]string{desk.StatusChanged: "dry run: status %s would become %s", desk.MailMoved: "dry run: mail would move from %s to %s", desk.MailMarked: "dry run: flag of its mail: %s would become %s"}[e.Kind]
@@ -147,9 +159,13 @@ func sayEvent(e desk.Event) string {
 	if what == "" {
 		what = string(e.Kind) + ": %s, %s"
 	}
+	return fmt.Sprintf(what, cmp.Or(e.From, "none"), cmp.Or(e.To, "none")) + " (" + sayCause(e.Cause) + ")"
+}
+
+func sayCause(c desk.Cause) string {
 	why := map[desk.Cause]string{
 		desk.ByMove: "an agent moved the conversation", desk.ByMark: "an agent flagged a mail", desk.ByStatus: "as the ticket's status says", desk.ByAgent: "by an agent",
 		desk.ByCustomer: "by the customer, in the portal", desk.ByCustomersMessage: "a customer wrote", desk.ByAgentsMessage: "an agent answered",
-	}[e.Cause]
-	return fmt.Sprintf(what, cmp.Or(e.From, "none"), cmp.Or(e.To, "none")) + " (" + cmp.Or(why, string(e.Cause)) + ")"
+	}[c]
+	return cmp.Or(why, string(c))
 }

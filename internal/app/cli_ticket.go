@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postern/desk"
+	"postern/store"
 	"postern/tickets"
 )
 
@@ -55,7 +56,7 @@ func (c *cli) ticketCommand() *cobra.Command {
 	for _, name := range []string{"contact", "subject", "text"} {
 		must(add.MarkFlagRequired(name))
 	}
-	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketFilesCommand(), c.ticketSetCommand(), c.ticketPeopleCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
+	cmd.AddCommand(add, c.ticketShowCommand(), c.ticketFilesCommand(), c.ticketSetCommand(), c.ticketPeopleCommand(), c.ticketHistoryCommand(), c.ticketAssignCommand(), c.ticketMergeCommand(), c.ticketSplitCommand())
 	return cmd
 }
 
@@ -150,6 +151,37 @@ who was "mentioned" was put in copy by a customer, and gets nothing.`,
 	cmd.Flags().StringArrayVar(&drop, "drop", nil, "an address that is to take part no more; may be given several times")
 	cmd.Flags().BoolVar(&reads, "reads", false, "those added read the ticket in the portal too, all that its customers see")
 	return cmd
+}
+
+func (c *cli) ticketHistoryCommand() *cobra.Command {
+	limit := 50
+	cmd := c.listFlag(&cobra.Command{
+		Use: "history NUMBER", Short: "Show what has happened to a ticket beside its messages", Args: cobra.ExactArgs(1),
+		Long:    "Lists, newest first, who was added, noted and dropped, which status it got, and which of its mails were moved or flagged, each with the cause.",
+		Example: "  gateway ticket history 1042",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error { return c.ticketHistory(ctx, p, args[0], limit) })
+		},
+	})
+	cmd.Flags().IntVar(&limit, "limit", limit, "how many, 200 at most")
+	return cmd
+}
+
+func (c *cli) ticketHistory(ctx context.Context, p *parts, number string, limit int) error {
+	t, err := ticketNumbered(ctx, p, number)
+	if err != nil {
+		return err
+	}
+	events, err := p.db.TicketEvents(ctx, t.ID, store.Page{Limit: limit})
+	if err != nil {
+		return err
+	}
+	items, rows := []changeLine{}, [][]string{}
+	for _, e := range events {
+		items = append(items, lineOf(e, t.Number))
+		rows = append(rows, []string{e.At.Local().Format(time.DateTime), sayEvent(e)})
+	}
+	return c.list(items, []string{"when", "what"}, rows)
 }
 
 func (c *cli) ticketPeople(ctx context.Context, p *parts, number string, add, drop []string, reads bool) error {

@@ -235,7 +235,8 @@ func (d *day) agrees(c *matter) error {
 	return d.lies(c)
 }
 
-// lies tells whether the conversation's mails lie where its status says, each once.
+// lies tells whether the conversation's mails lie where its status says, each once: Postfix delivers twice what Dovecot had taken when
+// it was killed.
 func (d *day) lies(c *matter) error {
 	want, other := "INBOX", "Archive"
 	if c.closed {
@@ -252,7 +253,7 @@ func (d *day) lies(c *matter) error {
 			if err != nil {
 				return err
 			}
-			if got := len(found.AllUIDs()); got != n {
+			if got := len(found.AllUIDs()); got < n || got > n && (n == 0 || !d.kills) {
 				return fmt.Errorf("%s lies %d times in %s, want %d", id, got, folder, n)
 			}
 		}
@@ -408,7 +409,7 @@ func (d *day) agentFiles(c *matter) {
 	d.must(err)
 	found, err := k.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: c.newest}}}, nil).Wait()
 	d.must(err)
-	if len(found.AllUIDs()) != 1 {
+	if n := len(found.AllUIDs()); n == 0 || n > 1 && !d.kills {
 		d.t.Fatalf("%s: %s lies %d times in INBOX", c.subject, c.newest, len(found.AllUIDs()))
 	}
 	_, err = k.Move(imap.UIDSetNum(found.AllUIDs()...), "Archive").Wait()

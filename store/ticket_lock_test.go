@@ -1,0 +1,66 @@
+package store
+
+import (
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/desk"
+)
+
+// TestChangesOfATicketAreNotLost: whoever changes a ticket stores the whole of it, as no other has changed it meanwhile.
+func TestChangesOfATicketAreNotLost(t *testing.T) {
+	bothWith(t, func(t *testing.T, o Options) {
+		const rounds = 20
+		db := open(t, o)
+		ticket, _, _ := addTicket(t, db, addMailbox(t, db, "support@example.com").ID, addContact(t, db, "ann@acme.example"))
+		var wg sync.WaitGroup
+		processes := []*DB{db, open(t, o), open(t, o)} // one process has one transaction at a time
+		for _, p := range processes {
+			wg.Go(func() {
+				for range rounds {
+					err := p.Update(t.Context(), func(tx *Tx) error {
+						now, err := tx.Ticket(t.Context(), desk.ScopeOfProgram(), ticket.ID)
+						if err != nil {
+							return err
+						}
+						n, _ := strconv.Atoi(now.Properties["n"]) // none is 0
+						now.Properties = map[string]string{"n": strconv.Itoa(n + 1)}
+						return tx.ChangeTicket(t.Context(), now)
+					})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		now, err := db.Ticket(t.Context(), desk.ScopeOfProgram(), ticket.ID)
+		if want := strconv.Itoa(len(processes) * rounds); err != nil || now.Properties["n"] != want {
+			t.Errorf("%s of %s changes are there: %v", now.Properties["n"], want, err)
+		}
+	})
+}
+
+// TestI5_KeywordsAreComparedAsTheyAre: they may hold what a pattern takes for something else.
+func TestI5_KeywordsAreComparedAsTheyAre(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		mb := addMailbox(t, db, "support@example.com")
+		ticket, public, _ := addTicket(t, db, mb.ID, addContact(t, db, "ann@acme.example"))
+		keep(t, db, takeLease(t, db, mb.ID, "a", time.Minute), 1, 1)
+		e := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), mb.ID, "", 1))[0]
+		commit(t, db, func(tx *Tx) error {
+			if _, err := tx.AddPlace(t.Context(), e, public.ID, false); err != nil {
+				return err
+			}
+			return tx.PlaceMarked(t.Context(), Place{LedgerID: e.ID}, []string{`\Flagged`, "$my_label"})
+		})
+		for mark, want := range map[string]bool{`\Flagged`: true, "$my_label": true, "$my-label": false, "Flagged": false, "%": false} {
+			if got, err := db.MarkedIn(t.Context(), ticket.ID, mb.ID, mark); err != nil || got != want {
+				t.Errorf("%s: %v, %v; want %v", mark, got, err, want)
+			}
+		}
+	})
+}
