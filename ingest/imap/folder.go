@@ -155,7 +155,8 @@ func (f *folder) tell(ctx context.Context, err error, failures int, pause time.D
 	f.log().Log(ctx, level, "can't watch the folder", slog.Any("error", err), retry)
 	problem, _, _ := strings.Cut(err.Error(), "\n") // without the stack of a panic
 	p, _ := errors.AsType[*mailconn.Problem](err)
-	lasts := failures > 1 || p != nil && (p.SignIn || p.Permanent)
+	waited := errors.Is(err, errSilent) || errors.Is(err, context.DeadlineExceeded) // for a server that says nothing, which does not pass at once
+	lasts := failures > 1 || waited || p != nil && (p.SignIn || p.Permanent)
 	if _, ours := errors.AsType[*keepError](err); ours || !lasts || problem == f.noted {
 		return nil // what is ours says nothing about the folder
 	}
