@@ -13,13 +13,14 @@ import (
 type Facts struct {
 	Mail      Mail
 	Role      FolderRole
-	OwnCopy   bool   // we wrote it: its Message-ID and its content are an outbox row's
-	OurMark   bool   // it carries the mark that we gave the mail with this Message-ID
-	Duplicate bool   // the mailbox has the same mail already
-	SameID    bool   // the mailbox has another mail with the same Message-ID: one of the two squats it
-	FromOurs  bool   // From is an address of one of our mailboxes
-	Verified  bool   // From is proved (tier V1), by Receiver.Vouches
-	Vouched   string // why it is, or why not
+	OwnCopy   bool    // we wrote it: its Message-ID and its content are an outbox row's
+	OurMark   bool    // it carries the mark that we gave the mail with this Message-ID
+	Duplicate bool    // the mailbox has the same mail already
+	Elsewhere *Ticket // the ticket that has the same mail, from another mailbox, where those are to be one
+	SameID    bool    // the mailbox has another mail with the same Message-ID: one of the two squats it
+	FromOurs  bool    // From is an address of one of our mailboxes
+	Verified  bool    // From is proved (tier V1), by Receiver.Vouches
+	Vouched   string  // why it is, or why not
 
 	Agent    *KnownAgent   // whose personal address it is from
 	AtAgent  *AgentAddress // what the address that it came to was made for, if that was for an agent
@@ -97,6 +98,10 @@ func Decide(f Facts) Decision {
 		return settled(OwnCopy, "a mail of ours has come back, changed on its way")
 	case f.Duplicate:
 		return settled(Duplicate, "the same mail is there already")
+	case f.Elsewhere != nil:
+		d := settled(Duplicate, fmt.Sprintf("the same mail came to another mailbox, and is in ticket #%d", f.Elsewhere.Number))
+		d.Ticket = f.Elsewhere
+		return d
 	case f.Role == Sent:
 		return decideSent(f)
 	}

@@ -20,6 +20,8 @@ type Settings struct {
 	Budgets         Budgets    `json:"budgets"`
 	// KeepClosed has a customer's answer to a closed ticket open a new one instead of that one.
 	KeepClosed bool `json:"keep_closed"`
+	// OneTicket has a mail that came to several of the mailboxes be one ticket, not one in each.
+	OneTicket bool `json:"one_ticket"`
 }
 
 // Template is a mail of ours that the operator words.

@@ -25,6 +25,7 @@ type dialect struct {
 	shareLock    string // ends a SELECT whose rows must not change until the commit
 	updateLock   string // the same, where another one who asks for it must wait
 	nextNumber   string // takes the next ticket number; empty: the table ticket_number has the last one
+	copyLock     string // keeps others from filing the same mail of another mailbox until the commit; empty: there is one who writes
 	isUnique     func(error) bool
 	isRetry      func(error) bool // the transaction lost a race and may run again
 	isOutOfReach func(error) bool // the database could not be reached, or refuses everybody
@@ -80,6 +81,7 @@ func postgresDialect() dialect {
 		shareLock:  ` FOR SHARE`,
 		updateLock: ` FOR NO KEY UPDATE`,
 		nextNumber: `SELECT nextval('ticket_number')`,
+		copyLock:   `SELECT pg_advisory_xact_lock($1)`,
 		isUnique:   func(err error) bool { return code(err) == "23505" },
 		isRetry: func(err error) bool {
 			switch code(err) {

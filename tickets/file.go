@@ -27,10 +27,15 @@ func (d *Desk) FileMails(ctx context.Context, tx *store.Tx, org *store.Organisat
 	for i := range mails {
 		mails[i] = submitted(org, mails[i])
 	}
+	twins, err := lookElsewhere(ctx, tx, org, mails)
+	if err != nil {
+		return err
+	}
 	k, err := lookUp(ctx, tx, mails)
 	if err != nil {
 		return err
 	}
+	k.elsewhere = twins
 	for _, m := range mails {
 		if err := d.fileMail(ctx, tx, org, k, m); err != nil {
 			return err
@@ -56,6 +61,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	mail.Subject = desk.CutSubject(mail.Subject) // the mail as it came keeps the whole
 	facts, th, err := d.facts(ctx, tx, org, k, mb, e, mail)
 	if err != nil {
+		return err
+	}
+	if err := elsewhere(ctx, tx, k, e, mail, &facts, &th); err != nil {
 		return err
 	}
 	facts.Verified, facts.Vouched = mb.Receiver.Vouches(mail)
@@ -123,6 +131,11 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	case desk.Automated:
 		if mail.BouncedMessageID != "" { // of an agent's mail, which lies in Sent a moment later
 			err = tx.AddOrphan(ctx, e, []desk.MessageID{mail.BouncedMessageID})
+		}
+	case desk.Duplicate:
+		if facts.Elsewhere != nil {
+			e.Reason += ", as message " + string(th.twin)
+			err = d.fileElsewhere(ctx, tx, mb, facts.Elsewhere, msg, th.twin)
 		}
 	case desk.OwnCopy:
 		err = th.alias(ctx, tx, mb, mail.MessageID)

@@ -15,7 +15,9 @@ type known struct {
 	senders map[string]desk.Contact // by address
 	bounced map[string]bool         // the addresses to which mail of ours bounced
 	before  map[store.Likeness]store.Seen
-	opened  map[desk.ID]int // how many tickets these senders have opened of late
+	// elsewhere are those that came to another mailbox too and have been filed there, where that is to be one ticket.
+	elsewhere map[store.Likeness]store.Copy
+	opened    map[desk.ID]int // how many tickets these senders have opened of late
 	// mentioned are their own Message-IDs that a ticket has or names.
 	mentioned map[desk.MessageID]bool
 	noted     map[desk.MessageID][]noted // what these mails have added to that

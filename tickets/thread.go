@@ -15,6 +15,7 @@ type thread struct {
 	people []string  // whom it is from and to, but for us
 	own    store.Own // what it carries, if we wrote it
 	copyOf desk.ID   // the ledger row of the same mail that came before
+	twin   desk.ID   // the message that this has become, if it came to another mailbox before
 }
 
 // mostReferences is how many ids of a chain count (REQUIREMENTS M9).
