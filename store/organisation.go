@@ -181,8 +181,19 @@ func (tx *Tx) ChangeMailbox(ctx context.Context, id desk.ID, change func(*desk.M
 	return tx.PutMailbox(ctx, ms[0])
 }
 
-// PutMailbox adds a mailbox, or changes it if its id is there. Another mailbox with its address is a Conflict.
+// PutMailbox adds a mailbox, or changes it if its id is there. Another mailbox with its address is a Conflict, and so is an agent with one of
+// its addresses: mail from there would be ours and the agent's at once.
 func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
+	agents, err := tx.Agents(ctx)
+	if err != nil {
+		return err
+	}
+	ours := append([]string{m.Address}, m.Aliases...)
+	for _, a := range agents {
+		if i := slices.IndexFunc(ours, a.Has); i >= 0 {
+			return &desk.Error{Kind: desk.Conflict, Field: "address", Text: ours[i] + " is an address of the agent " + a.Name + "; take it from the agent first: gateway agent edit \"" + a.Name + "\" --address …"}
+		}
+	}
 	secrets, err := json.Marshal(m.Secrets)
 	if err != nil {
 		return err

@@ -34,6 +34,10 @@ func TestH5_AnAgentIsNoCustomerAndACustomerIsNoAgent(t *testing.T) {
 		_, _, err := r.d.AddContact(ctx, tickets.NewContact{Addresses: []string{"mary+x@home.example"}})
 		r.wantKind("a contact with an agent's address", err, desk.Conflict)
 		r.wantKind("a contact that gets an agent's address", change(ann.ID, "ann@customer.example", "mary@home.example"), desk.Conflict)
+		for what, mb := range map[string]desk.Mailbox{"a mailbox": {Address: "mary@home.example"}, "an alias": {Address: "sales@acme.example", Aliases: []string{"mary@home.example"}}} {
+			mb.ID, mb.Name = store.NewID(), "Sales"
+			r.wantKind(what+" with an agent's address", r.db.Update(ctx, func(tx *store.Tx) error { return tx.PutMailbox(ctx, mb) }), desk.Conflict)
+		}
 		name, joe := "Joe", "joe@home.example"
 		_, err = r.d.AddAgent(ctx, tickets.AgentChange{Name: &name, Addresses: &[]string{"ann@customer.example"}})
 		r.wantKind("an agent with a customer's address", err, desk.Conflict)
