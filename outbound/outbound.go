@@ -514,7 +514,7 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 	}
 	if j.row.Unknowns > 0 && j.mb.IMAP != "" {
 		// Some servers keep a copy of what they are given: then it need not be sent again (REQUIREMENTS O4).
-		there, err := w.Depositor.Find(ctx, j.mb, desk.Sent, j.row.MessageID)
+		there, err := w.savedBySending(ctx, j)
 		if err != nil {
 			return fmt.Errorf("look for the mail in the Sent folder: %w", err)
 		}

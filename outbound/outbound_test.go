@@ -261,6 +261,70 @@ func TestO4_UnknownMailThatIsInSentIsNotRepeated(t *testing.T) {
 	})
 }
 
+// TestINV2_WhatLiesInSentIsNotTakenForAnothersMail: an answer to two people has one Message-ID, so a copy in Sent does not say which of them has it.
+// Bob's mail is in doubt, by a connection that broke or by a process that died, and Sent has the provider's copy of Ann's, or our own.
+func TestINV2_WhatLiesInSentIsNotTakenForAnothersMail(t *testing.T) {
+	for what, c := range map[string]struct{ dies, copies bool }{
+		"a provider's copy": {false, true}, "our own copy": {false, false}, "a process that died": {true, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			both(t, func(r *rig) {
+				r.sentFolder()
+				r.with("Bob Ray", "bob@customer.example")
+				m := r.answer("try again", false)
+				bobs := func() desk.Effect {
+					rows := r.rows(desk.ReplyMail)
+					return rows[slices.IndexFunc(rows, func(e desk.Effect) bool { return e.Recipient == "bob@customer.example" })]
+				}
+				r.server.copies = c.copies
+				away := true
+				r.server.answers = func(to string) error {
+					if to != "bob@customer.example" || !away {
+						return nil
+					}
+					if c.dies {
+						mailtest.Until(r.t, "Ann's mail is known to be sent", func() bool {
+							return slices.ContainsFunc(r.rows(desk.ReplyMail), func(e desk.Effect) bool { return e.Recipient == "ann@customer.example" && e.State == desk.EffectSent })
+						})
+						if _, err := r.db.ExpireOthers(r.t.Context(), "another"); err != nil {
+							r.t.Error(err)
+						}
+						return errors.New("nobody hears of this")
+					}
+					return outbound.ErrAmbiguous
+				}
+				r.drain(desk.QueueMail)
+				if e := bobs(); e.State != desk.EffectUnknown || len(r.sent()) != 1 {
+					r.t.Fatalf("%d to Ann, %+v", len(r.sent()), e)
+				}
+				r.server.answers = func(to string) error {
+					if to == "bob@customer.example" && away {
+						return errors.New("connection refused")
+					}
+					return nil
+				}
+				for range 4 {
+					r.pass(5 * time.Minute)
+					r.drain(desk.QueueMail)
+					r.drain(desk.QueueMailbox)
+				}
+				if !c.copies {
+					r.server.inSent[m.MessageID] = len(r.server.saved) == 1
+				}
+				if !r.server.inSent[m.MessageID] {
+					r.t.Fatal("Sent has no copy")
+				}
+				away = false
+				r.pass(5 * time.Hour)
+				r.drain(desk.QueueMail)
+				if e := bobs(); e.State != desk.EffectSent || len(r.server.sent["bob@customer.example"]) != 1 || len(r.sent()) != 1 {
+					r.t.Errorf("%d to Bob, %d to Ann, %+v", len(r.server.sent["bob@customer.example"]), len(r.sent()), e)
+				}
+			})
+		})
+	}
+}
+
 func TestO4_PutIsToldThatTheMailMayBeThere(t *testing.T) {
 	both(t, func(r *rig) {
 		fail := true

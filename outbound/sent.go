@@ -69,6 +69,25 @@ func (w *Worker) saveSent(ctx context.Context, j job) error {
 	return err
 }
 
+// savedBySending tells whether Sent has a copy of the mail that can only be there because the server took it for this recipient. The mails of an
+// answer to several have one Message-ID, which our own copy has too: what lies there may be another's, and then the mail is repeated.
+func (w *Worker) savedBySending(ctx context.Context, j job) (bool, error) {
+	if j.row.Kind == desk.ReplyMail {
+		rows, err := w.DB.EffectsOf(ctx, j.row.TicketID, j.row.SubjectID, desk.ReplyMail, desk.SentCopy)
+		if err != nil {
+			return false, err
+		}
+		for _, row := range rows {
+			// A first attempt under way counts not: it puts nothing before an answer has been sent, and this one has not.
+			tried := row.Unknowns > 0 || row.Attempt > 1 || row.Attempt == 1 && row.State != desk.EffectSending
+			if row.ID != j.row.ID && (row.Kind == desk.ReplyMail || tried) {
+				return false, nil
+			}
+		}
+	}
+	return w.Depositor.Find(ctx, j.mb, desk.Sent, j.row.MessageID)
+}
+
 // savesBy tells how long the provider may take to save what it sent.
 func savesBy(mb desk.Mailbox) time.Duration {
 	host := func(raw string) string {
