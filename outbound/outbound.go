@@ -541,8 +541,12 @@ func (w *Worker) learn(ctx context.Context, j job, reply string) {
 	if !told || mid == j.row.MessageID || string(mid) == j.row.Recipient || string(mid) == j.mb.Address {
 		return
 	}
+	subject := j.row.SubjectID
+	if j.row.Kind == desk.NoticeInInbox {
+		subject = "" // it is about that message, and another mail
+	}
 	err = w.DB.Update(ctx, func(tx *store.Tx) error {
-		return tx.AddMessageIDs(ctx, j.mb.ID, j.row.TicketID, j.row.SubjectID, true, mid)
+		return tx.AddMessageIDs(ctx, j.mb.ID, j.row.TicketID, subject, true, mid)
 	})
 	if err != nil {
 		w.Log.WarnContext(ctx, "a mail's other Message-ID can't be noted", slog.String("outbox_id", string(j.row.ID)), slog.String("error", err.Error()))

@@ -661,39 +661,44 @@ func TestF4_MailSentWhileTheDatabaseDiesIsNotSentAgain(t *testing.T) {
 func (r *rig) filing() func(role desk.FolderRole, raw string) desk.Outcome {
 	return func(role desk.FolderRole, raw string) desk.Outcome {
 		r.t.Helper()
-		r.uid++
-		ctx := r.t.Context()
-		mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		org, err := r.db.FreshOrganisation(ctx)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		var e desk.LedgerEntry
-		err = r.db.Update(ctx, func(tx *store.Tx) error {
-			l, _, err := tx.TakeLease(ctx, r.mb.ID, "me", time.Hour)
-			if err != nil {
-				return err
-			}
-			b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: string(role), Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: r.uid, InternalDate: time.Now()}}}
-			if err := tx.Keep(ctx, l, b, [][]byte{[]byte("x")}); err != nil {
-				return err
-			}
-			es, err := tx.PendingOf(ctx, r.mb.ID, "", 1)
-			if err != nil {
-				return err
-			}
-			if err := r.desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: es[0], Mail: mail}}); err != nil {
-				return err
-			}
-			e, err = tx.Ledger(ctx, es[0].ID)
-			return err
-		})
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		return e.Outcome
+		return r.finds(string(role), role, raw).Outcome
 	}
+}
+
+// finds has ingest find a mail in a folder.
+func (r *rig) finds(folder string, role desk.FolderRole, raw string) (e desk.LedgerEntry) {
+	r.t.Helper()
+	r.uid++
+	ctx := r.t.Context()
+	mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	org, err := r.db.FreshOrganisation(ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	err = r.db.Update(ctx, func(tx *store.Tx) error {
+		l, _, err := tx.TakeLease(ctx, r.mb.ID, "me", time.Hour)
+		if err != nil {
+			return err
+		}
+		b := desk.FolderBatch{MailboxID: r.mb.ID, Folder: folder, Role: role, UIDValidity: 1, Items: []desk.FolderItem{{UID: r.uid, InternalDate: time.Now()}}}
+		if err := tx.Keep(ctx, l, b, [][]byte{[]byte("x")}); err != nil {
+			return err
+		}
+		es, err := tx.PendingOf(ctx, r.mb.ID, "", 1)
+		if err != nil {
+			return err
+		}
+		if err := r.desk.FileMails(ctx, tx, org, []tickets.ReadMail{{Entry: es[0], Mail: mail}}); err != nil {
+			return err
+		}
+		e, err = tx.Ledger(ctx, es[0].ID)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return e
 }

@@ -107,13 +107,18 @@ func savesBy(mb desk.Mailbox) time.Duration {
 	return savesSlowly
 }
 
-// inFolder tells whether a folder has the mail, under any of the ids that it is known by.
+// inFolder tells whether a folder has the mail, under any of the ids that it is known by. A notice has its own alone: the others are those of
+// the message that it is about.
 func (w *Worker) inFolder(ctx context.Context, j job, role desk.FolderRole) (bool, error) {
-	mids, err := w.DB.MessageIDsOf(ctx, j.mb.ID, j.row.TicketID, j.row.SubjectID)
-	if err != nil {
-		return false, err
+	mids := []desk.MessageID{j.row.MessageID}
+	if j.row.Kind != desk.NoticeInInbox {
+		more, err := w.DB.MessageIDsOf(ctx, j.mb.ID, j.row.TicketID, j.row.SubjectID)
+		if err != nil {
+			return false, err
+		}
+		mids = append(mids, more...)
 	}
-	for _, mid := range append([]desk.MessageID{j.row.MessageID}, mids...) {
+	for _, mid := range mids {
 		if there, err := w.Depositor.Find(ctx, j.mb, role, mid); err != nil || there {
 			return there, err
 		}

@@ -169,9 +169,13 @@ func (db *DB) Release(ctx context.Context, es []desk.Effect) error {
 
 // Own names what a mail of ours carries.
 type Own struct {
+	Kind      desk.EffectKind
 	TicketID  desk.ID // empty: no ticket
-	SubjectID desk.ID
+	SubjectID desk.ID // the message; empty for what tells of one
 }
+
+// carried is the message that a row's mail is known by. A notice or a notification tells of one, and is none of its copies.
+const carried = `CASE WHEN kind IN ('mailbox.notice', 'mail.notification') THEN '' ELSE subject_id END`
 
 // OwnMail tells whether a mail with one of these Message-IDs and this content was written by us for the mailbox, and what it
 // carries.
@@ -180,8 +184,8 @@ func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.Message
 	if len(mids) == 0 || fingerprint == "" {
 		return own, false, nil
 	}
-	err = r.x.QueryRowContext(ctx, `SELECT ticket_id, subject_id FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`) LIMIT 1`,
-		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&own.TicketID, &own.SubjectID)
+	err = r.x.QueryRowContext(ctx, `SELECT kind, ticket_id, `+carried+` FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`) LIMIT 1`,
+		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&own.Kind, &own.TicketID, &own.SubjectID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return own, false, nil
 	}
@@ -198,10 +202,10 @@ func (r reads) OwnByContent(ctx context.Context, mailbox desk.ID, fingerprint st
 	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
 		var mid desk.MessageID
 		var own Own
-		err := row.Scan(&mid, &own.TicketID, &own.SubjectID)
+		err := row.Scan(&mid, &own.Kind, &own.TicketID, &own.SubjectID)
 		out[mid] = own
 		return struct{}{}, err
-	}, `SELECT message_id, ticket_id, subject_id FROM outbox WHERE id >= $3 AND mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id <> ''`,
+	}, `SELECT message_id, kind, ticket_id, `+carried+` FROM outbox WHERE id >= $3 AND mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id <> ''`,
 		mailbox, fingerprint, firstID(since))
 	return out, err
 }

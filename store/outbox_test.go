@@ -215,7 +215,7 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 		own := func(mailbox desk.ID, mids []desk.MessageID, fingerprint string) bool {
 			t.Helper()
 			carries, found, err := db.OwnMail(t.Context(), mailbox, mids, fingerprint)
-			if err != nil || found && carries != (Own{e.TicketID, e.SubjectID}) {
+			if err != nil || found && carries != (Own{e.Kind, e.TicketID, e.SubjectID}) {
 				t.Errorf("%v %q: carries %+v, %v", mids, fingerprint, carries, err)
 			}
 			return found
@@ -245,6 +245,32 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 		} {
 			if got := own(c.mailbox, c.mids, c.fingerprint); got != c.want {
 				t.Errorf("%v %q: %t", c.mids, c.fingerprint, got)
+			}
+		}
+	})
+}
+
+// TestH7_WhatTellsOfAMessageIsNoCopyOfIt, by whichever way it is known.
+func TestH7_WhatTellsOfAMessageIsNoCopyOfIt(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		m := addMailbox(t, db, "support@example.com")
+		for kind, copied := range map[desk.EffectKind]bool{
+			desk.ReplyMail: true, desk.PutInInbox: true, desk.SentCopy: true, desk.NoticeInInbox: false, desk.NotifyMail: false,
+		} {
+			e := addEffects(t, db, 1, func(_ int, e *desk.Effect) { e.MailboxID, e.Kind, e.SubjectID = m.ID, kind, "subject" })[0]
+			e.Fingerprint = "f-" + string(kind)
+			if err := db.NoteComposed(t.Context(), []desk.Effect{e}); err != nil {
+				t.Fatal(err)
+			}
+			want := Own{Kind: kind, TicketID: e.TicketID}
+			if copied {
+				want.SubjectID = e.SubjectID
+			}
+			if own, found, err := db.OwnMail(t.Context(), m.ID, []desk.MessageID{e.MessageID}, e.Fingerprint); err != nil || !found || own != want {
+				t.Errorf("%s by its id: %+v, %t, %v", kind, own, found, err)
+			}
+			if owns := must[map[desk.MessageID]Own](t)(db.OwnByContent(t.Context(), m.ID, e.Fingerprint, time.Time{})); len(owns) != 1 || owns[e.MessageID] != want {
+				t.Errorf("%s by its content: %+v", kind, owns)
 			}
 		}
 	})

@@ -166,6 +166,9 @@ func (d *Desk) placeFiled(ctx context.Context, tx *store.Tx, org *store.Organisa
 	case desk.NewTicket, desk.Appended:
 		return d.placed(ctx, tx, org, mb, e, e.TicketID, message)
 	case desk.OwnCopy:
+		if th.own.Kind == desk.AcknowledgeMail {
+			return nil // that lies here because a customer's mailbox sent it back
+		}
 		return d.placed(ctx, tx, org, mb, e, th.own.TicketID, th.own.SubjectID)
 	case desk.Duplicate:
 		m, err := tx.MessageOf(ctx, th.copyOf)
