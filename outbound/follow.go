@@ -2,11 +2,13 @@ package outbound
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"postern/desk"
+	"postern/mailconn"
 	"postern/store"
 )
 
@@ -36,7 +38,7 @@ func (w *Worker) follow(ctx context.Context, j job) error {
 	case err != nil:
 		return err
 	case putting: // that mail is to be moved with the others
-		return &later{w.DB.Now().Add(2 * time.Second)}
+		return w.afterAWhile(j.row)
 	}
 	for {
 		t, err := w.DB.Ticket(ctx, desk.ScopeOfProgram(), j.row.TicketID)
@@ -51,6 +53,13 @@ func (w *Worker) follow(ctx context.Context, j job) error {
 			return err
 		}
 	}
+}
+
+// hopeless tells whether the mail server can't do what a row wants, so that waiting is of no use: then agents' own doings count again. That we
+// don't reach the server, or are not let in, passes, and no row is lost by it.
+func hopeless(row desk.Effect, err error) bool {
+	p, ok := errors.AsType[*mailconn.Problem](err)
+	return ok && row.Kind == desk.FollowTicket && p.Permanent && !p.SignIn && (p.At == "" || p.At == mailconn.AtWork)
 }
 
 func (w *Worker) arrange(ctx context.Context, j job, t desk.Ticket) error {

@@ -466,7 +466,7 @@ func (w *Worker) send(ctx context.Context, j job) (desk.Effect, error) {
 		row.Unknowns++
 	}
 	switch {
-	case refused && refusal.Permanent(), errors.Is(j.err, mailmsg.ErrDraft), now.Sub(row.CreatedAt) > desk.GiveUpAfter:
+	case refused && refusal.Permanent(), hopeless(row, j.err), errors.Is(j.err, mailmsg.ErrDraft), now.Sub(row.CreatedAt) > desk.GiveUpAfter:
 		row.State, row.DoneAt = desk.EffectFailed, now
 	case ambiguous:
 		row.State = desk.EffectUnknown

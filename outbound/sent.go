@@ -16,6 +16,12 @@ type later struct{ until time.Time }
 // Error says so.
 func (l *later) Error() string { return "it waits until " + l.until.UTC().Format(time.TimeOnly) }
 
+// afterAWhile has a row wait for another one: a short time at first, and up to five minutes, for what it waits for may take days.
+func (w *Worker) afterAWhile(row desk.Effect) error {
+	now := w.DB.Now()
+	return &later{now.Add(min(max(now.Sub(row.CreatedAt)/4, 2*time.Second), 5*time.Minute))}
+}
+
 const (
 	// savesWithin is how long a provider of which nothing is known may take to put a copy of what it was given into Sent;
 	// savesSlowly is the same for one that is known to do so, and savesRenamed for one whose copy has another Message-ID: ingest has to read it first.
@@ -50,7 +56,7 @@ func (w *Worker) saveSent(ctx context.Context, j job) error {
 	case left.IsZero() && !open:
 		return &Refusal{Code: 554, Stage: NotAsked, Text: "the answer was sent to nobody, so there is no copy of it"}
 	case left.IsZero() || open && age < awaits:
-		return &later{now.Add(min(max(age/4, 2*time.Second), 5*time.Minute))}
+		return w.afterAWhile(j.row)
 	}
 	if j.mb.Policy.SaveSent != desk.SaveSentAlways {
 		if until := left.Add(savesBy(j.mb)); now.Before(until) {

@@ -19,6 +19,7 @@ type state struct {
 	count  uint32              // how many mails there were
 	next   imap.UID            // UIDNEXT
 	there  map[uint32][]string // by UID: the keywords that stand for a status
+	pause  time.Duration       // until it is looked at again what was unclear; zero: nothing was
 }
 
 // follows tells whether what happens to the folder's mails matters: mails are moved out of INBOX and into it, and flagged in it. That one
@@ -56,18 +57,27 @@ func (f *folder) follow(ctx context.Context, client *imapclient.Client) error {
 			look.Marks[uid] = now
 		}
 	}
-	if len(look.Gone)+len(look.Marks) == 0 {
-		return nil
+	again := false
+	if len(look.Gone)+len(look.Marks) > 0 {
+		slices.Sort(look.Gone)
+		if again, err = f.w.options.Follower.Look(ctx, f.w.lease, look); err != nil {
+			return &keepError{err}
+		}
 	}
-	slices.Sort(look.Gone)
-	again, err := f.w.options.Follower.Look(ctx, f.w.lease, look)
-	if err != nil {
-		return &keepError{err}
-	}
-	if again { // what we were at ourselves is seen better in a moment
-		f.state.modSeq, f.patience = 0, firstPatience
-	}
+	f.unclear(again)
 	return nil
+}
+
+// unclear notes whether what was seen has to be looked at again: what we are at ourselves is seen better in a moment. Each time that lasts twice as
+// long, for what we are at may take days.
+func (f *folder) unclear(again bool) {
+	if !again {
+		f.state.pause = 0
+		return
+	}
+	f.state.modSeq = 0
+	f.state.pause = min(max(2*f.state.pause, firstPatience), f.w.options.Idle)
+	f.patience = min(f.patience, f.state.pause)
 }
 
 // observe asks the server how the mails are, if that may be otherwise than before.
@@ -102,6 +112,9 @@ func (f *folder) observe(ctx context.Context, client *imapclient.Client) error {
 			f.stale.Store(true)
 			return err
 		}
+	}
+	if f.state != nil {
+		s.pause = f.state.pause
 	}
 	f.state = s
 	return nil

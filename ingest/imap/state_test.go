@@ -56,6 +56,30 @@ func TestI5_WhatAgentsDoIsSeenOnAnyServer(t *testing.T) {
 	}
 }
 
+// TestI5_WhatIsUnclearIsLookedAtEverLater: what we are at ourselves may take days, and the flags of a whole folder cost something.
+func TestI5_WhatIsUnclearIsLookedAtEverLater(t *testing.T) {
+	t.Parallel()
+	f := &folder{w: &Watcher{options: Options{Idle: time.Minute}}, state: &state{}, patience: time.Minute}
+	for _, want := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute} {
+		f.unclear(true)
+		if f.patience != want {
+			t.Errorf("it is looked at again after %s, want %s", f.patience, want)
+		}
+		f.patience = time.Minute
+	}
+	f.patience = firstPatience // there is news
+	f.unclear(true)
+	if f.patience != firstPatience {
+		t.Errorf("after news it is looked at after %s", f.patience)
+	}
+	f.unclear(false)
+	f.patience = time.Minute
+	f.unclear(true)
+	if f.patience != firstPatience {
+		t.Errorf("what is unclear anew is looked at after %s", f.patience)
+	}
+}
+
 // TestI5_ADryRunOnlyTells: nothing is changed, and what would have been is written down.
 func TestI5_ADryRunOnlyTells(t *testing.T) {
 	both(t, func(r *rig) {
