@@ -159,6 +159,7 @@ type Delivery struct {
 	State EffectState // empty: nothing to deliver
 	Error string
 	To    []Recipient // what became of each mail
+	Inbox EffectState // of the one into the agents' inbox alone; empty: none goes there
 }
 
 // Recipient is what became of the mail to one of those to whom a message goes.

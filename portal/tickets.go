@@ -236,13 +236,14 @@ func messageOf(t *i18n.Texts, org *store.Organisation, who desk.Contact, m desk.
 		}
 	}
 	if m.Source == desk.FromPortal && m.Author.ContactID == who.ID {
-		v.Delivery, err = deliveryOf(t, m.Delivery)
+		v.Delivery, err = deliveryOf(t, m.Delivery.Inbox)
 	}
 	return v, err
 }
 
-func deliveryOf(t *i18n.Texts, d desk.Delivery) (string, error) {
-	switch d.State {
+// deliveryOf says whether the agents have a message. What became of the mails to people in copy is theirs to know.
+func deliveryOf(t *i18n.Texts, inbox desk.EffectState) (string, error) {
+	switch inbox {
 	case "":
 		return "", nil
 	case desk.EffectSent:

@@ -439,13 +439,16 @@ func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end s
 	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
 		var id desk.ID
 		var to desk.Recipient
-		err := row.Scan(&id, &to.Email, &to.State, &to.Error, millis{&to.NextTry})
+		var inbox bool
+		err := row.Scan(&id, &to.Email, &to.State, &to.Error, millis{&to.NextTry}, &inbox)
 		if i, ok := at[id]; ok {
-			ms[i].Delivery = worse(ms[i].Delivery, to)
+			if ms[i].Delivery = worse(ms[i].Delivery, to); inbox {
+				ms[i].Delivery.Inbox = to.State
+			}
 		}
 		return struct{}{}, err
-	}, `SELECT o.subject_id, o.recipient, o.state, o.last_error, CASE WHEN o.done_at = 0 THEN o.next_try ELSE 0 END FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice', 'mail.notification')
-		UNION ALL SELECT b.message_id, b.recipient, CAST($2 AS TEXT), b.reason, 0 FROM bounces b JOIN messages m ON m.id = b.message_id WHERE m.ticket_id = $1 ORDER BY 1, 2`, ticket, desk.EffectFailed)
+	}, `SELECT o.subject_id, o.recipient, o.state, o.last_error, CASE WHEN o.done_at = 0 THEN o.next_try ELSE 0 END, o.kind = 'mailbox.append' FROM outbox o WHERE o.ticket_id = $1 AND o.subject_id <> '' AND o.kind NOT IN ('mailbox.sent', 'mailbox.notice', 'mail.notification')
+		UNION ALL SELECT b.message_id, b.recipient, CAST($2 AS TEXT), b.reason, 0, FALSE FROM bounces b JOIN messages m ON m.id = b.message_id WHERE m.ticket_id = $1 ORDER BY 1, 2`, ticket, desk.EffectFailed)
 	return ms, err
 }
 
