@@ -348,3 +348,26 @@ func TestI3_WhatMachinesAnswerToNotificationsGoesNowhere(t *testing.T) {
 		r.clean()
 	})
 }
+
+// TestH5_APictureInAnAgentsMailLeavesAsAFile: some clients write the sender's domain into its Content-ID, and what goes out names no picture.
+func TestH5_APictureInAnAgentsMailLeavesAsAFile(t *testing.T) {
+	both(t, func(r *rig) {
+		r.trusts(desk.Receiver{AuthServID: mx})
+		a := r.agent("Mary Major", "mary@home.example", desk.NotifyEverything)
+		ticket := r.asked("1@customer.example")
+		to := r.address(mailmsg.ForAgent, ticket, a)
+		body := strings.Join([]string{
+			"--b", "Content-Type: text/html", "", `<p>It is the lever on the left.</p><img src="cid:part1.abc@home.example">`,
+			"--b", "Content-Type: image/png; name=lever.png", "Content-Disposition: inline; filename=lever.png", "Content-ID: <part1.abc@home.example>", "", "PNG", "--b--",
+		}, "\r\n")
+		r.want(r.arrives(proved(to, "2@home.example", body, `Content-Type: multipart/related; boundary="b"`)), desk.Appended)
+		ms := r.messages(ticket, "")
+		answer := ms[len(ms)-1]
+		if len(answer.Attachments) != 1 || answer.Internal {
+			r.t.Fatalf("%+v", answer)
+		}
+		if f := answer.Attachments[0]; f.Name != "lever.png" || f.ContentID != "" || f.Inline {
+			r.t.Errorf("the file leaves as %+v", f)
+		}
+	})
+}

@@ -151,7 +151,8 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		if strings.HasPrefix(file.Type, "message/") {
 			w.Problem = "a mail is attached to it, which may say what customers must not see"
 		}
-		file.Name = s.clean(file.Name)
+		// What goes out is text, which names no picture; and an id may have the domain of the agent's own address in it.
+		file.Name, file.ContentID, file.Inline = s.clean(file.Name), "", false
 		w.Files = append(w.Files, file)
 	}
 	if mail.Notice != "" || mail.Truncated {
