@@ -246,7 +246,8 @@ func (s *Seen) See(at Place, ours, isNew bool) (byAgent bool) {
 // Located is a mail of a ticket in a mailbox: by its Message-ID, and by where it was seen last.
 type Located struct {
 	Message     ID
-	MessageID   MessageID // empty: it has none
+	MessageID   MessageID // the message's; empty: it has none
+	There       MessageID // that of the mail: of an agent's that we passed on, and where a server gives mails others, not the message's; empty: not known
 	Folder      string
 	UIDValidity uint32
 	UID         uint32

@@ -10,6 +10,7 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
+	"postern/store"
 	"postern/tickets"
 )
 
@@ -368,6 +369,30 @@ func TestH5_APictureInAnAgentsMailLeavesAsAFile(t *testing.T) {
 		}
 		if f := answer.Attachments[0]; f.Name != "lever.png" || f.ContentID != "" || f.Inline {
 			r.t.Errorf("the file leaves as %+v", f)
+		}
+	})
+}
+
+// TestI5_AnAgentsMailIsKnownByItsOwnID where it lies: the message that it has become has ours, and is moved with its ticket.
+func TestI5_AnAgentsMailIsKnownByItsOwnID(t *testing.T) {
+	both(t, func(r *rig) {
+		r.trusts(desk.Receiver{AuthServID: mx})
+		r.mb.Policy.Follow = desk.Follow{ClosedFolder: "Done", ToMailbox: desk.On}
+		r.update(func(tx *store.Tx) error { return tx.PutMailbox(r.t.Context(), r.mb) })
+		r.org()
+		a := r.agent("Mary Major", "mary@home.example", desk.NotifyEverything)
+		ticket := r.asked("1@customer.example")
+		r.want(r.arrives(proved(r.address(mailmsg.ForAgent, ticket, a), "2@home.example", "It is the lever on the left.")), desk.Appended)
+		mails, err := r.db.Locate(r.t.Context(), ticket, r.mb.ID, 10)
+		if err != nil || len(mails) != 2 {
+			r.t.Fatalf("%+v, %v", mails, err)
+		}
+		slices.SortFunc(mails, func(a, b desk.Located) int { return int(a.UID) - int(b.UID) })
+		if mails[0].There != "1@customer.example" || mails[0].MessageID != mails[0].There {
+			r.t.Errorf("the customer's is %+v", mails[0])
+		}
+		if mails[1].There != "2@home.example" || mails[1].MessageID == mails[1].There || mails[1].UID == 0 {
+			r.t.Errorf("the agent's is %+v", mails[1])
 		}
 	})
 }

@@ -11,15 +11,15 @@ import (
 	"postern/desk"
 )
 
-// AddPlace notes that a mail of a ticket's message lies where a ledger row says, by our doing or not, and tells whether it is the first
+// AddPlace notes that a mail of a ticket's message lies where a ledger row says, under a Message-ID, by our doing or not, and tells whether it is the first
 // place of it that is known in the mailbox. Of a message that is gone nothing is noted: a mail must not wait for it.
-func (tx *Tx) AddPlace(ctx context.Context, e desk.LedgerEntry, message desk.ID, ours bool) (first bool, err error) {
+func (tx *Tx) AddPlace(ctx context.Context, e desk.LedgerEntry, message desk.ID, mid desk.MessageID, ours bool) (first bool, err error) {
 	err = tx.x.QueryRowContext(ctx, `SELECT NOT EXISTS (SELECT 1 FROM places WHERE message_id = $1 AND mailbox_id = $2 AND ledger_id <> $3)`, message, e.MailboxID, e.ID).Scan(&first)
 	if err != nil {
 		return false, err
 	}
-	return first, tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, ours, gone)
-		SELECT $1, m.id, $3, $4, $5, $6, $7, '', $8, FALSE FROM messages m WHERE m.id = $2 ON CONFLICT (ledger_id) DO UPDATE SET message_id = $2`, e.ID, message, e.MailboxID, e.Folder, e.Generation, e.UIDValidity, e.UID, ours)
+	return first, tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, mid, marks, ours, gone)
+		SELECT $1, m.id, $3, $4, $5, $6, $7, $9, '', $8, FALSE FROM messages m WHERE m.id = $2 ON CONFLICT (ledger_id) DO UPDATE SET message_id = $2`, e.ID, message, e.MailboxID, e.Folder, e.Generation, e.UIDValidity, e.UID, ours, storedID(mid))
 }
 
 // LockTicket has others who look where a ticket's mails lie wait for the commit: each of two who see a half of a move would miss
@@ -34,8 +34,8 @@ func (tx *Tx) LockTicket(ctx context.Context, ticket desk.ID) error {
 // PlaceKnown notes where the mails of a mailbox's tickets lie that were read before anybody asked, as far as their first places are
 // known.
 func (tx *Tx) PlaceKnown(ctx context.Context, mailbox desk.ID) error {
-	return tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, marks, ours, gone)
-		SELECT l.id, m.id, l.mailbox_id, l.folder, l.generation, l.uidvalidity, l.uid, '', FALSE, FALSE FROM ledger l JOIN messages m ON m.ledger_id = l.id
+	return tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, mid, marks, ours, gone)
+		SELECT l.id, m.id, l.mailbox_id, l.folder, l.generation, l.uidvalidity, l.uid, '', '', FALSE, FALSE FROM ledger l JOIN messages m ON m.ledger_id = l.id
 		WHERE l.mailbox_id = $1 AND l.role = 'inbox' AND l.form_id = '' ON CONFLICT DO NOTHING`, mailbox)
 }
 
@@ -129,10 +129,10 @@ func (r reads) Locate(ctx context.Context, ticket, mailbox desk.ID, most int) ([
 		return nil, err
 	}
 	found, err := collect(ctx, r.x, func(row scanner) (l desk.Located, err error) {
-		err = row.Scan(&l.Message, &l.MessageID, &l.Folder, &l.UIDValidity, &l.UID)
+		err = row.Scan(&l.Message, &l.MessageID, &l.There, &l.Folder, &l.UIDValidity, &l.UID)
 		l.Newest = l.Message == newest
 		return l, err
-	}, `SELECT m.id, m.message_id, p.folder, p.uidvalidity, p.uid FROM messages m JOIN places p ON p.message_id = m.id
+	}, `SELECT m.id, m.message_id, p.mid, p.folder, p.uidvalidity, p.uid FROM messages m JOIN places p ON p.message_id = m.id
 		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND p.ledger_id = (SELECT max(q.ledger_id) FROM places q WHERE q.message_id = m.id AND q.mailbox_id = $2)
 		ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, mailbox, most)
 	return found, err

@@ -52,7 +52,7 @@ func TestI5_KeywordsAreComparedAsTheyAre(t *testing.T) {
 		keep(t, db, takeLease(t, db, mb.ID, "a", time.Minute), 1, 1)
 		e := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), mb.ID, "", 1))[0]
 		commit(t, db, func(tx *Tx) error {
-			if _, err := tx.AddPlace(t.Context(), e, public.ID, false); err != nil {
+			if _, err := tx.AddPlace(t.Context(), e, public.ID, "", false); err != nil {
 				return err
 			}
 			return tx.PlaceMarked(t.Context(), Place{LedgerID: e.ID}, []string{`\Flagged`, "$my_label"})

@@ -157,19 +157,19 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 	if err := tx.Settle(ctx, e); err != nil || e.Role != desk.Inbox || !mb.Policy.Follow.Used() {
 		return err
 	}
-	return d.placeFiled(ctx, tx, org, mb, e, th, msg.ID)
+	return d.placeFiled(ctx, tx, org, mb, e, th, mail.MessageID, msg.ID)
 }
 
 // placeFiled notes where a mail lies that was filed: as the message that it has become, or as another copy of one.
-func (d *Desk) placeFiled(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, th thread, message desk.ID) error {
+func (d *Desk) placeFiled(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, th thread, mid desk.MessageID, message desk.ID) error {
 	switch e.Outcome {
 	case desk.NewTicket, desk.Appended:
-		return d.placed(ctx, tx, org, mb, e, e.TicketID, message)
+		return d.placed(ctx, tx, org, mb, e, mid, e.TicketID, message)
 	case desk.OwnCopy:
 		if th.own.Kind == desk.AcknowledgeMail {
 			return nil // that lies here because a customer's mailbox sent it back
 		}
-		return d.placed(ctx, tx, org, mb, e, th.own.TicketID, th.own.SubjectID)
+		return d.placed(ctx, tx, org, mb, e, mid, th.own.TicketID, th.own.SubjectID)
 	case desk.Duplicate:
 		m, err := tx.MessageOf(ctx, th.copyOf)
 		if desk.KindOf(err) == desk.NotFound {
@@ -178,7 +178,7 @@ func (d *Desk) placeFiled(ctx context.Context, tx *store.Tx, org *store.Organisa
 		if err != nil {
 			return err
 		}
-		return d.placed(ctx, tx, org, mb, e, m.TicketID, m.ID)
+		return d.placed(ctx, tx, org, mb, e, mid, m.TicketID, m.ID)
 	}
 	return nil
 }

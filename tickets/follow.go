@@ -69,8 +69,8 @@ func tellMailbox(ctx context.Context, tx *store.Tx, org *store.Organisation, mb 
 	return nil
 }
 
-// placed notes where a mail of a message lies, where that matters, and does what it means that it lies there.
-func (d *Desk) placed(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, ticket, message desk.ID) error {
+// placed notes where a mail of a message lies and under which Message-ID, where that matters, and does what it means that it lies there.
+func (d *Desk) placed(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, mid desk.MessageID, ticket, message desk.ID) error {
 	if !mb.Policy.Follow.Used() || e.Role != desk.Inbox || ticket == "" || message == "" {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (d *Desk) placed(ctx context.Context, tx *store.Tx, org *store.Organisation
 			return err
 		}
 	}
-	isFirst, err := tx.AddPlace(ctx, e, message, ours)
+	isFirst, err := tx.AddPlace(ctx, e, message, mid, ours)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (d *Desk) AcceptHeld(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err := settleHeld(ctx, tx, e); err != nil {
 		return e, err
 	}
-	return e, d.placed(ctx, tx, org, mb, e, t.ID, msg.ID)
+	return e, d.placed(ctx, tx, org, mb, e, mail.MessageID, t.ID, msg.ID)
 }
 
 // settleHeld writes down what an agent has decided about an item, and that the ticket it went to is an agent's work.
@@ -129,7 +129,7 @@ func (d *Desk) SplitHeld(ctx context.Context, tx *store.Tx, org *store.Organisat
 	if err := settleHeld(ctx, tx, e); err != nil {
 		return e, err
 	}
-	return e, d.placed(ctx, tx, org, mb, e, e.TicketID, msg.ID)
+	return e, d.placed(ctx, tx, org, mb, e, mail.MessageID, e.TicketID, msg.ID)
 }
 
 // SplitHeldForm makes a ticket of a held form post; it is otherwise as SplitHeld.

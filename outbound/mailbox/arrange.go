@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,7 +168,7 @@ func uidSet(mails map[imap.UID]desk.Located) (set imap.UIDSet) {
 }
 
 // locate selects a folder and finds mails in it: where they were seen last, or else by their Message-ID. A mail that has none, and
-// lies elsewhere by now, is not found.
+// lies elsewhere by now, is not found. Its Message-ID is compared where it is known, for a folder may be replaced under the same UIDVALIDITY.
 func locate(ctx context.Context, client *imapclient.Client, folder string, mails []desk.Located) (box *imap.SelectData, there map[imap.UID]desk.Located, err error) {
 	there = map[imap.UID]desk.Located{}
 	err = mailconn.Do(ctx, client, func() error {
@@ -187,16 +188,17 @@ func locate(ctx context.Context, client *imapclient.Client, folder string, mails
 				return err
 			}
 			for uid, header := range headers {
-				if l, ok := known[uid]; ok && (l.MessageID == "" || sameID(header, l.MessageID)) {
+				if l, ok := known[uid]; ok && (l.There == "" || sameID(header, l.There)) {
 					there[uid], found[l.Message] = l, true
 				}
 			}
 		}
 		for _, l := range mails {
-			if found[l.Message] || l.MessageID == "" {
+			id := cmp.Or(l.There, l.MessageID)
+			if found[l.Message] || id == "" {
 				continue
 			}
-			uids, err := candidates(client, l.MessageID)
+			uids, err := candidates(client, id)
 			if err != nil {
 				return err
 			}

@@ -147,6 +147,47 @@ func TestI5_MailWithoutMessageIDIsFoundWhereItWasSeen(t *testing.T) {
 	}
 }
 
+// TestI5_AMailThatHasNotTheMessagesIDIsMovedAndMarked: an agent's mail that was passed on has the agent's, and some servers give mails new ones. That
+// of the mail counts, also where it lies elsewhere by now, and so that a folder that was replaced under its UIDVALIDITY loses no other mail.
+func TestI5_AMailThatHasNotTheMessagesIDIsMovedAndMarked(t *testing.T) {
+	t.Parallel()
+	d, m := start(t)
+	k := d.Dial(user)
+	if err := k.Create("Archive", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, d, "INBOX", "a", "b", "c")
+	box, err := k.Status("INBOX", &imap.StatusOptions{UIDValidity: true}).Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Close()
+	c := client(t, Options{})
+	ours := func(id string, there desk.MessageID, uid uint32) []desk.Located {
+		return []desk.Located{{Message: desk.ID(id), MessageID: desk.MessageID(id + "@acme.example"), There: there, Folder: "INBOX", UIDValidity: box.UIDValidity, UID: uid, Newest: true}}
+	}
+	if moved, err := c.Move(t.Context(), m, "INBOX", "Archive", ours("x", "another@customer.example", 1)); err != nil || len(moved) != 0 {
+		t.Errorf("another mail has its UID: %v, %v", moved, err)
+	}
+	for what, mails := range map[string][]desk.Located{
+		"by its UID": ours("a", "a@customer.example", 1), "by its UID alone": ours("b", "", 2), "by its Message-ID": ours("c", "c@customer.example", 99),
+	} {
+		if err := c.Mark(t.Context(), m, "INBOX", mails, `\Flagged`, nil); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if moved, err := c.Move(t.Context(), m, "INBOX", "Archive", mails); err != nil || len(moved) != 1 {
+			t.Errorf("%s: moved %v, %v", what, moved, err)
+		}
+	}
+	want(t, d, "INBOX")
+	want(t, d, "Archive", "a", "b", "c")
+	for _, mail := range d.Messages(user, "Archive") {
+		if !slices.Contains(mail.Flags, imap.FlagFlagged) {
+			t.Errorf("flags %v", mail.Flags)
+		}
+	}
+}
+
 func TestI5_MarksTheNewestAndUnmarksTheOthers(t *testing.T) {
 	t.Parallel()
 	d, m := start(t)

@@ -303,6 +303,7 @@ CREATE TABLE places (
     generation  BIGINT NOT NULL,
     uidvalidity BIGINT NOT NULL,
     uid         BIGINT NOT NULL,
+    mid         TEXT NOT NULL,    -- the Message-ID that the mail has there, which may be another than the message's; empty: not known
     marks       TEXT NOT NULL, -- the keywords that stand for a status, as it was last seen with them
     ours        BOOLEAN NOT NULL, -- we have moved it there
     gone        BOOLEAN NOT NULL -- it is not there any more
