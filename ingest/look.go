@@ -13,14 +13,25 @@ import (
 // perLook is how many mails are looked into in one transaction.
 const perLook = 100
 
-// Follow begins to note where a mailbox's mails of tickets lie: those that were read before too, as far as that is known.
+// perFollow is of how many ledger rows one transaction notes where their mails lie.
+const perFollow = 1000
+
+// Follow begins to note where a mailbox's mails of tickets lie: those that were read before too, as far as that is known. Once it has, it
+// looks only at what is recent.
 func (g *Ingest) Follow(ctx context.Context, l desk.Lease) error {
-	return g.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.HoldLease(ctx, l); err != nil {
+	for all := false; !all; {
+		err := g.DB.Update(ctx, func(tx *store.Tx) (err error) {
+			if err := tx.HoldLease(ctx, l); err != nil {
+				return err
+			}
+			all, err = tx.PlaceKnown(ctx, l.MailboxID, perFollow)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		return tx.PlaceKnown(ctx, l.MailboxID)
-	})
+	}
+	return nil
 }
 
 // Places tells which mails of tickets were in a folder when it was looked at last, with the keywords that stand for a status.

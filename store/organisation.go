@@ -199,14 +199,15 @@ func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
 		return err
 	}
 	_, taken, err := tx.unlessTaken(ctx, `INSERT INTO mailboxes (id, address, aliases, name, imap, smtp, secrets, since, sent_folder, mid_domain, sub_address, pipeline, paused,
-			authserv_profile, authserv_id, authserv_hops, dkim_fallback, calibrated_at, created_at, subject_tag, folders, form_senders, tried_at, signing, oauth, sent_opens, policy)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
+			authserv_profile, authserv_id, authserv_hops, dkim_fallback, calibrated_at, created_at, subject_tag, folders, form_senders, tried_at, signing, oauth, sent_opens, policy, placed_until)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, '')
 		ON CONFLICT (id) DO UPDATE SET address = $2, aliases = $3, name = $4, imap = $5, smtp = $6, secrets = $7, since = $8,
 			sent_folder = $9, mid_domain = $10, sub_address = $11, pipeline = $12, paused = $13,
-			authserv_profile = $14, authserv_id = $15, authserv_hops = $16, dkim_fallback = $17, calibrated_at = $18, subject_tag = $20, folders = $21, form_senders = $22, tried_at = $23, signing = $24, oauth = $25, sent_opens = $26, policy = $27`,
+			authserv_profile = $14, authserv_id = $15, authserv_hops = $16, dkim_fallback = $17, calibrated_at = $18, subject_tag = $20, folders = $21, form_senders = $22, tried_at = $23, signing = $24, oauth = $25, sent_opens = $26, policy = $27,
+			placed_until = CASE WHEN $28 THEN mailboxes.placed_until ELSE '' END`,
 		m.ID, m.Address, pack(m.Aliases), m.Name, m.IMAP, m.SMTP, tx.db.seal(secrets), ms(m.Since),
 		m.Sent, m.MIDDomain, m.SubAddress, m.Pipeline, m.Paused,
-		m.Receiver.Profile, m.Receiver.AuthServID, m.Receiver.Hops, m.Receiver.DKIM, ms(m.Receiver.CalibratedAt), ms(m.CreatedAt), m.SubjectTag, pack(m.Folders), pack(m.FormSenders), ms(m.TriedAt), pack(m.Signing), pack(m.OAuth), m.SentOpens, pack(m.Policy))
+		m.Receiver.Profile, m.Receiver.AuthServID, m.Receiver.Hops, m.Receiver.DKIM, ms(m.Receiver.CalibratedAt), ms(m.CreatedAt), m.SubjectTag, pack(m.Folders), pack(m.FormSenders), ms(m.TriedAt), pack(m.Signing), pack(m.OAuth), m.SentOpens, pack(m.Policy), m.Policy.Follow.Used())
 	if err != nil {
 		if taken {
 			return &desk.Error{Kind: desk.Conflict, Field: "address", Text: "there is a mailbox with the address " + m.Address}

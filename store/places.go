@@ -31,12 +31,38 @@ func (tx *Tx) LockTicket(ctx context.Context, ticket desk.ID) error {
 	return err
 }
 
+// placedAgain is how far back PlaceKnown looks once more: a process that has not heard yet that a mailbox is followed files mails without noting
+// where they lie.
+const placedAgain = 24 * time.Hour
+
+// placedRows are the ledger rows of a mailbox's mails behind one of them: found by the ids, for those behind are few, and all of the mailbox's many.
+const placedRows = `l.mailbox_id || '' = $1 AND l.id > $2 AND l.role = 'inbox' AND l.form_id = ''`
+
+const placedSelect = `SELECT l.id FROM ledger l WHERE ` + placedRows + ` ORDER BY l.id LIMIT 1 OFFSET $3`
+
 // PlaceKnown notes where the mails of a mailbox's tickets lie that were read before anybody asked, as far as their first places are
-// known.
-func (tx *Tx) PlaceKnown(ctx context.Context, mailbox desk.ID) error {
-	return tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, mid, marks, ours, gone)
+// known: of up to a number of ledger rows, the oldest that were not asked about, and of those of the last day. It tells whether these were all.
+func (tx *Tx) PlaceKnown(ctx context.Context, mailbox desk.ID, most int) (all bool, err error) {
+	var from, to string
+	if err := tx.x.QueryRowContext(ctx, `SELECT placed_until FROM mailboxes WHERE id = $1`, mailbox).Scan(&from); err != nil {
+		_, err = one("mailbox", from, err)
+		return false, err
+	}
+	err = tx.x.QueryRowContext(ctx, placedSelect, mailbox, from, most-1).Scan(&to)
+	all = errors.Is(err, sql.ErrNoRows)
+	if err != nil && !all {
+		return false, err
+	}
+	err = tx.exec(ctx, `INSERT INTO places (ledger_id, message_id, mailbox_id, folder, generation, uidvalidity, uid, mid, marks, ours, gone)
 		SELECT l.id, m.id, l.mailbox_id, l.folder, l.generation, l.uidvalidity, l.uid, '', '', FALSE, FALSE FROM ledger l JOIN messages m ON m.ledger_id = l.id
-		WHERE l.mailbox_id = $1 AND l.role = 'inbox' AND l.form_id = '' ON CONFLICT DO NOTHING`, mailbox)
+		WHERE `+placedRows+` AND ($3 = '' OR l.id <= $3) ON CONFLICT DO NOTHING`, mailbox, from, to)
+	if err != nil {
+		return false, err
+	}
+	if all {
+		to = firstID(tx.Now().Add(-placedAgain))
+	}
+	return all, tx.exec(ctx, `UPDATE mailboxes SET placed_until = $2 WHERE id = $1`, mailbox, to)
 }
 
 // MessageOf finds the message that a ledger row has become, as far as that it tells its id and its ticket; NotFound if it is none.

@@ -12,13 +12,13 @@ import (
 // the time, so what lies there for years, or waits for next week, must cost nothing.
 func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 	both(t, func(t *testing.T, db *DB) {
-		explain := "EXPLAIN QUERY PLAN "
+		explain, ids := "EXPLAIN QUERY PLAN ", "sqlite_autoindex_ledger_1"
 		column := func(row scanner) (s string, err error) {
 			err = row.Scan(new(any), new(any), new(any), &s)
 			return s, err
 		}
 		if db.writer == nil {
-			explain, column = "EXPLAIN (COSTS OFF) ", scanString
+			explain, column, ids = "EXPLAIN (COSTS OFF) ", scanString, "ledger_pkey"
 			commit(t, db, func(tx *Tx) error { // enough rows that an index pays
 				for _, sql := range []string{
 					`INSERT INTO outbox SELECT 'x' || n, 'mail.reply', 'mail', '', '', '', '', '', '', 0, '', '', 0, 'deferred', 0, '', 0, 0, 1000000 + n, '', '', '', 0, 0
@@ -45,6 +45,7 @@ func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 			"ledger_pending_sent":  {pendingSent, []any{"m", 100}},
 			"ledger_pending_posts": {pendingForms, []any{"", 100}},
 			"ledger_retry":         {unfetchedOf, []any{"m", 500, 100}},
+			ids:                    {placedSelect, []any{"m", "x9990", 10}},
 		} {
 			plan := must[[]string](t)(collect(t.Context(), db.x, column, explain+q.sql, q.args...))
 			uses := slices.ContainsFunc(plan, func(s string) bool { return slices.Contains(strings.Fields(s), index) })

@@ -59,6 +59,7 @@ CREATE TABLE mailboxes (
     paused           BOOLEAN NOT NULL,
     tried_at         BIGINT NOT NULL, -- when an operator last had it read at once
     oauth            TEXT NOT NULL, -- where access tokens come from, if they sign in
+    placed_until     TEXT NOT NULL, -- where its mails of tickets lie is known up to this ledger row; empty: nobody has asked since that is followed
     created_at       BIGINT NOT NULL
 );
 CREATE TABLE folders (
