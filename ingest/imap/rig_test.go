@@ -248,6 +248,7 @@ func (c *curtain) cut() {
 	defer c.mu.Unlock()
 	for conn := range c.conns {
 		conn.Close()
+		delete(c.conns, conn) // its client may be back before pass has ended
 	}
 }
 
