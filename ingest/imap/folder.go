@@ -298,15 +298,23 @@ func (f *folder) look(ctx context.Context, client *imapclient.Client) error {
 	return nil
 }
 
-// locate finds the Sent folder.
-func (f *folder) locate(ctx context.Context, client *imapclient.Client) error {
-	var folders []mailconn.Folder
-	err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
+// listFolders gives all folders of the account.
+func (f *folder) listFolders(ctx context.Context, client *imapclient.Client) (folders []mailconn.Folder, err error) {
+	err = f.do(ctx, client, f.w.options.Timeout, func() (err error) {
 		folders, err = mailconn.Folders(ctx, client)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("list the folders: %w", err)
+		return nil, fmt.Errorf("list the folders: %w", err)
+	}
+	return folders, nil
+}
+
+// locate finds the Sent folder.
+func (f *folder) locate(ctx context.Context, client *imapclient.Client) error {
+	folders, err := f.listFolders(ctx, client)
+	if err != nil {
+		return err
 	}
 	if f.name, _ = mailconn.SentFolder(folders, f.w.mailbox.Sent); f.name == "" {
 		return &mailconn.Problem{

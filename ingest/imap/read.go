@@ -89,13 +89,9 @@ func (f *folder) gone(ctx context.Context, client *imapclient.Client, refusal er
 		f.w.setSent("")
 		return fmt.Errorf("look at the folder: %w", refusal)
 	}
-	var folders []mailconn.Folder
-	err := f.do(ctx, client, f.w.options.Timeout, func() (err error) {
-		folders, err = mailconn.Folders(ctx, client)
-		return err
-	})
+	folders, err := f.listFolders(ctx, client)
 	if err != nil {
-		return fmt.Errorf("list the folders: %w", err)
+		return err
 	}
 	if slices.ContainsFunc(folders, func(there mailconn.Folder) bool { return there.Name == f.name && there.Selectable }) || f.name == "INBOX" {
 		return fmt.Errorf("look at the folder: %w", refusal)

@@ -337,13 +337,9 @@ func (d *DovecotServer) Start() {
 	if err := os.RemoveAll(filepath.Join(d.dir, "run")); err != nil {
 		d.t.Fatal(err)
 	}
-	var err error
-	for range 50 { // its children may hold the ports for a moment
-		if err = d.proc.start(d.ready); err == nil {
-			return
-		}
+	if err := d.proc.startAgain(d.ready); err != nil {
+		d.t.Fatal(err)
 	}
-	d.t.Fatal(err)
 }
 
 // Log is what the server printed.

@@ -267,13 +267,9 @@ func (p *PostfixServer) Kill() {
 // Start starts the server again, on the same ports. The Dovecot must run: Postfix asks it how users sign in.
 func (p *PostfixServer) Start() {
 	p.t.Helper()
-	var err error
-	for range 50 { // its children may hold the ports for a moment
-		if err = p.proc.start(p.ready); err == nil {
-			return
-		}
+	if err := p.proc.startAgain(p.ready); err != nil {
+		p.t.Fatal(err)
 	}
-	p.t.Fatal(err)
 }
 
 var queued = regexp.MustCompile(`^[0-9A-Za-z]{6,}$`)

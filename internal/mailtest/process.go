@@ -166,6 +166,16 @@ func (p *process) start(ready func() error) error {
 	}
 }
 
+// startAgain starts a program that was killed: its children may hold the ports for a moment.
+func (p *process) startAgain(ready func() error) (err error) {
+	for range 50 {
+		if err = p.start(ready); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // stop sends sig to the program's process group and waits until the program has ended.
 func (p *process) stop(sig syscall.Signal) error {
 	p.mu.Lock()
