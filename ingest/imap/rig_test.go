@@ -242,6 +242,13 @@ func (c *curtain) hold(conn net.Conn) (let func()) {
 	}
 }
 
+// atOnce is how many connections there have been at once.
+func (c *curtain) atOnce() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most
+}
+
 // cut ends all connections.
 func (c *curtain) cut() {
 	c.mu.Lock()
