@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,17 +230,36 @@ type curtain struct {
 	most  int // how many there were at once
 }
 
-// hold counts a connection, until the returned function is called.
+// hold counts a connection, until its client has closed it or the returned function is called.
 func (c *curtain) hold(conn net.Conn) (let func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conns[conn] = true
-	c.most = max(c.most, len(c.conns))
+	open := 0
+	for conn := range c.conns {
+		if established(conn) {
+			open++
+		}
+	}
+	c.most = max(c.most, open)
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.conns, conn)
 	}
+}
+
+// established tells whether the other side of a connection has not closed it, whatever is still to be read from it (tcp(7), TCP_INFO: the state
+// comes first, and 1 is ESTABLISHED).
+func established(conn net.Conn) bool {
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	var info int
+	var asked error
+	err = raw.Control(func(fd uintptr) { info, asked = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO) })
+	return err == nil && asked == nil && info&0xff == 1
 }
 
 // atOnce is how many connections there have been at once.

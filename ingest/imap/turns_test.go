@@ -41,17 +41,14 @@ func TestFoldersShareConnections(t *testing.T) {
 					checkKept(t, k.waitFor(t, name, i+1), i+1, numbered)
 				}
 				if i == 1 {
-					if most := front.atOnce(); most > n {
-						t.Errorf("there were %d connections", most)
-					}
 					front.cut()
 				}
 			}
 			k.wait(t, "the missing folder is told of", func() bool {
 				return slices.ContainsFunc(k.reports, func(s Status) bool { return s.Folder == "Nowhere" && s.State == NotFound })
 			})
-			if most := front.atOnce(); most > n+1 {
-				t.Errorf("there were %d connections, with that for a mail whose reading was cut", most)
+			if most := front.atOnce(); most != n {
+				t.Errorf("there were %d connections at once, want %d", most, n)
 			}
 		})
 	}
