@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/internal/mailtest"
 )
 
 // TestChangesOfATicketAreNotLost: whoever changes a ticket stores the whole of it, as no other has changed it meanwhile.
@@ -61,6 +62,46 @@ func TestI5_KeywordsAreComparedAsTheyAre(t *testing.T) {
 			if got, err := db.MarkedIn(t.Context(), ticket.ID, mb.ID, mark); err != nil || got != want {
 				t.Errorf("%s: %v, %v; want %v", mark, got, err, want)
 			}
+		}
+	})
+}
+
+// TestWhoeverWaitsForAMergedTicketGetsTheOneThatStays: what they have to add goes there (INV1).
+func TestWhoeverWaitsForAMergedTicketGetsTheOneThatStays(t *testing.T) {
+	bothWith(t, func(t *testing.T, o Options) {
+		db, other := open(t, o), open(t, o)
+		mb, ann := addMailbox(t, db, "support@example.com"), addContact(t, db, "ann@acme.example")
+		goes, _, _ := addTicket(t, db, mb.ID, ann)
+		stays, _, _ := addTicket(t, db, mb.ID, ann)
+		var got desk.ID
+		var waiter sync.WaitGroup
+		commit(t, db, func(tx *Tx) error {
+			if err := tx.MergeTicket(t.Context(), goes.ID, stays.ID); err != nil {
+				return err
+			}
+			if err := tx.x.flush(t.Context()); err != nil {
+				return err
+			}
+			waiter.Go(func() {
+				err := other.Update(t.Context(), func(tx *Tx) error {
+					ticket, err := tx.Ticket(t.Context(), desk.ScopeOfProgram(), goes.ID)
+					got = ticket.ID
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			if db.d.updateLock != "" {
+				mailtest.Until(t, "the other one waits", func() bool {
+					return number(t, db, `SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())`) > 0
+				})
+			}
+			return nil
+		})
+		waiter.Wait()
+		if got != stays.ID {
+			t.Errorf("it gets %s, not the ticket that stays", got)
 		}
 	})
 }

@@ -61,7 +61,14 @@ func (tx *Tx) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticket
 
 func (r reads) ticket(ctx context.Context, s desk.Scope, id desk.ID, lock string) (desk.Ticket, error) {
 	cond, arg := scoped(s, 2)
-	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND `+cond+lock, id, arg))
+	find := func() (desk.Ticket, error) {
+		return scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t
+			WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND t.merged_into = '' AND `+cond+lock, id, arg))
+	}
+	t, err := find()
+	if lock != "" && errors.Is(err, sql.ErrNoRows) {
+		t, err = find() // it may have been merged while this waited for it; a new statement sees that
+	}
 	if err != nil {
 		return one("ticket", t, err)
 	}
