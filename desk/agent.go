@@ -36,6 +36,16 @@ func (a KnownAgent) Has(email string) bool {
 	return a.Is(email) || slices.Contains(a.Addresses, LocalPart(email)+"@"+DomainOf(email))
 }
 
+// NoAgents refuses addresses of agents in a field of what is to be stored; is says what has it.
+func NoAgents(agents []KnownAgent, field string, emails []string, is string) error {
+	for _, a := range agents {
+		if i := slices.IndexFunc(emails, a.Has); i >= 0 {
+			return &Error{Kind: Conflict, Field: field, Text: fmt.Sprintf("%s is an address of the agent %s, and an agent is no %s; take it from the agent first: gateway agent edit %q --address …", emails[i], a.Name, is, a.Name)}
+		}
+	}
+	return nil
+}
+
 // Is tells whether an address is one of those that the agent has named.
 func (a KnownAgent) Is(email string) bool { return slices.Contains(a.Addresses, email) }
 

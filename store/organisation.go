@@ -188,11 +188,8 @@ func (tx *Tx) PutMailbox(ctx context.Context, m desk.Mailbox) error {
 	if err != nil {
 		return err
 	}
-	ours := append([]string{m.Address}, m.Aliases...)
-	for _, a := range agents {
-		if i := slices.IndexFunc(ours, a.Has); i >= 0 {
-			return &desk.Error{Kind: desk.Conflict, Field: "address", Text: ours[i] + " is an address of the agent " + a.Name + "; take it from the agent first: gateway agent edit \"" + a.Name + "\" --address …"}
-		}
+	if err := desk.NoAgents(agents, "address", append([]string{m.Address}, m.Aliases...), "mailbox"); err != nil {
+		return err
 	}
 	secrets, err := json.Marshal(m.Secrets)
 	if err != nil {

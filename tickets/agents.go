@@ -130,13 +130,5 @@ func notAgents(ctx context.Context, tx *store.Tx, c desk.Contact) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range all {
-		for _, email := range c.Addresses {
-			if a.Has(email) {
-				return &desk.Error{Kind: desk.Conflict, Field: "addresses", Text: email + " is an address of the agent " + a.Name +
-					", and an agent is no customer; take it from the agent first: gateway agent edit \"" + a.Name + "\" --address …"}
-			}
-		}
-	}
-	return nil
+	return desk.NoAgents(all, "addresses", c.Addresses, "customer")
 }
