@@ -73,10 +73,12 @@ var (
 
 // run watches the folder, session by session.
 func (f *folder) run(ctx context.Context) error {
+	defer f.looks.end(false)
 	for failures := 0; ; {
 		start := time.Now()
 		f.progress = false
 		err := guarded(func() error { return f.session(ctx) })
+		f.looks.end(isBroken(err))
 		switch {
 		case leaseOver(err):
 			return err
@@ -100,6 +102,7 @@ func (f *folder) run(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(pause):
+		case <-f.looks.news(): // whoever asks has the server's mail: it is there again
 		case <-ctx.Done():
 			return nil
 		}
@@ -207,7 +210,6 @@ func (f *folder) report(s Status) {
 
 // session signs in, reads what is new, and waits for more, until something fails or ctx ends.
 func (f *folder) session(ctx context.Context) error {
-	defer f.looks.end()
 	if f.role == desk.AlsoSent && f.w.isSent(f.name) {
 		return errIsSent
 	}

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/emersion/go-imap/v2"
+
+	"postern/mailconn"
 )
 
 // looks are the requests to look at a folder now. Nobody can ask for one where it is nil.
@@ -11,8 +15,7 @@ type looks struct {
 	nudge chan struct{} // gets a value when there is one
 
 	mu      sync.Mutex // guards what follows
-	tried   bool       // a session has begun or failed: before that, whoever asks waits for the first one
-	watched bool       // the folder is, in a session
+	gone    bool       // nobody watches the folder, nor will soon
 	waiting []chan error
 	asked   []chan error // those whom the look that is under way answers
 }
@@ -22,9 +25,9 @@ func newLooks(nudge chan struct{}) *looks { return &looks{nudge: nudge} }
 
 var errNotWatched = errors.New("the Sent folder is not watched now")
 
-// LookAtSent has the Sent folder and the further ones looked at now, and answers nil when all that lies in them is kept. It fails
-// when the Sent folder is not watched, when looking at one of them fails, and when ctx ends. Further ones that are not watched now are
-// passed over. It may be called from any goroutine.
+// LookAtSent has the Sent folder and the further ones looked at now, and answers nil when all that lies in them is kept. While the
+// connection of one of them is broken it waits for the next. It fails when there is no Sent folder or it can't be read, and when ctx
+// ends; further folders of that kind are passed over. It may be called from any goroutine.
 func (w *Watcher) LookAtSent(ctx context.Context) error {
 	answers := make([]chan error, len(w.sent))
 	for i, l := range w.sent {
@@ -49,7 +52,7 @@ func (w *Watcher) LookAtSent(ctx context.Context) error {
 func (l *looks) ask(done chan error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.watched && l.tried {
+	if l.gone {
 		return false
 	}
 	l.waiting = append(l.waiting, done)
@@ -60,31 +63,45 @@ func (l *looks) ask(done chan error) bool {
 	return true
 }
 
-// look has what was asked for until now answered by one look. A panic in it answers too, by end.
+// look has what was asked for until now answered by one look. What it fails or panics over is left to end.
 func (l *looks) look(catchUp func() error) error {
 	if l == nil {
 		return catchUp()
 	}
 	l.mu.Lock()
-	l.tried, l.watched, l.asked, l.waiting = true, true, append(l.asked, l.waiting...), nil
+	l.gone, l.asked, l.waiting = false, append(l.asked, l.waiting...), nil
 	l.mu.Unlock()
 	err := catchUp()
+	if err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	answer(l.asked, err)
+	answer(l.asked, nil)
 	l.asked = nil
-	return err
+	return nil
 }
 
-// end refuses those who wait for another look: there is none.
-func (l *looks) end() {
+// end is for the end of a session. Those who ask wait for the next one, if that is soon; else they are refused.
+func (l *looks) end(soon bool) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	answer(append(l.asked, l.waiting...), errNotWatched)
-	l.tried, l.watched, l.asked, l.waiting = true, false, nil, nil
+	l.waiting, l.asked = append(l.asked, l.waiting...), nil
+	if l.gone = !soon; l.gone {
+		answer(l.waiting, errNotWatched)
+		l.waiting = nil
+	}
+}
+
+// isBroken tells whether a session has ended by what may be over soon, as a connection that broke; else somebody has to do something
+// about it, or the server has refused in words.
+func isBroken(err error) bool {
+	p, problem := errors.AsType[*mailconn.Problem](err)
+	_, refused := errors.AsType[*imap.Error](err)
+	return err != nil && !refused && !(problem && (p.SignIn || p.Permanent)) && !errors.Is(err, errIsSent) && !leaseOver(err)
 }
 
 // wanted tells whether somebody waits for a look.

@@ -3,6 +3,8 @@ package imap
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +59,49 @@ func TestM7_TheSentFolderIsLookedAtWhenSomebodyAsks(t *testing.T) {
 			}
 			if err := w.LookAtSent(t.Context()); !errors.Is(err, errNotWatched) {
 				t.Errorf("after the end: %v", err)
+			}
+		})
+	}
+}
+
+// TestM7_WhoAsksWaitsForAServerThatWasAway: INBOX is read again a moment before Sent is, and what agents have sent meanwhile is answered there.
+// However long Sent would have waited by itself, it is looked at.
+func TestM7_WhoAsksWaitsForAServerThatWasAway(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 2; n++ { // with 1 Sent shares INBOX's connection
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			d := start(t)
+			k := newMemory()
+			o := quick(k)
+			o.Poll, o.Idle, o.RetryMin, o.RetryMax = time.Hour, time.Hour, time.Hour, time.Hour
+			m := mailbox(d.Addr())
+			m.Policy.Connections = n
+			w := New(m, desk.Lease{MailboxID: m.ID, Epoch: 7}, k, k, o)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- w.Run(ctx) }()
+			k.waitWatching(t, desk.Sent)
+			d.Kill()
+			k.wait(t, "the connection of Sent is lost", func() bool {
+				return slices.ContainsFunc(k.reports, func(s Status) bool { return s.Role == desk.Sent && s.State == Failing })
+			})
+			d.Start()
+			d.Append(user, "Sent", numbered(0), []imap.Flag{imap.FlagSeen}, time.Time{})
+			within, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			defer stop()
+			if err := w.LookAtSent(within); err != nil {
+				t.Fatal(err)
+			}
+			k.mu.Lock()
+			kept := len(k.kept("Sent"))
+			k.mu.Unlock()
+			if kept != 1 {
+				t.Errorf("after it answered, %d mails are kept", kept)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
 			}
 		})
 	}

@@ -41,6 +41,11 @@ func newTurns(w *Watcher, config mailconn.IMAPConfig, folders []*folder) *turns 
 // run visits the folders until ctx ends or the lease is over.
 func (t *turns) run(ctx context.Context) error {
 	defer t.hangUp()
+	defer func() {
+		for _, f := range t.folders {
+			f.looks.end(false)
+		}
+	}()
 	for failures := 0; t.wait(ctx); {
 		due := t.due()
 		if len(due) == 0 {
@@ -94,7 +99,7 @@ func (t *turns) wait(ctx context.Context) bool {
 	case <-t.w.turn:
 		all := t.w.moved.Swap(false)
 		for _, f := range t.folders {
-			if f.failures == 0 && (all || f.looks.wanted()) {
+			if f.looks.wanted() || all && f.failures == 0 {
 				f.due, f.patience = time.Now(), firstPatience
 			}
 		}
@@ -139,7 +144,7 @@ func (t *turns) connect(ctx context.Context) error {
 func (t *turns) away(ctx context.Context, err error, failures int) error {
 	pause := t.folders[0].pause(failures, err)
 	for _, f := range t.folders {
-		f.looks.end()
+		f.looks.end(isBroken(err))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -147,11 +152,19 @@ func (t *turns) away(ctx context.Context, err error, failures int) error {
 			return err
 		}
 	}
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
+	over := time.After(pause)
+	for {
+		select {
+		case <-over:
+			return nil
+		case <-t.w.turn:
+			if slices.ContainsFunc(t.folders, func(f *turn) bool { return f.looks.wanted() }) { // whoever asks has the server's mail: it is there again
+				return nil
+			}
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	return nil
 }
 
 // visit looks at a folder. Its errors are told already.
@@ -167,7 +180,7 @@ func (t *turns) visit(ctx context.Context, f *turn) error {
 		f.patience *= 2
 		return nil
 	}
-	f.looks.end()
+	f.looks.end(isBroken(err))
 	if ctx.Err() != nil || leaseOver(err) {
 		return err
 	}
