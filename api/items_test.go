@@ -88,7 +88,7 @@ func TestATicketIsMailedIfAsked(t *testing.T) {
 			t.Fatalf("the outbox has %v", outbox.Items)
 		}
 		row := outbox.Items[1]
-		c.fields("a row", row, "id kind state mailbox_id ticket_id subject_id recipient message_id attempt unknowns next_try last_error created_at")
+		c.fields("a row", row, "id kind state mailbox_id ticket_id subject_id recipient message_id attempt unknowns next_try last_error answer created_at")
 		if row["kind"] != string(desk.ReplyMail) || row["state"] != "pending" || row["recipient"] != "ann@acme.example" || row["ticket_id"] != ticket["id"] || row["subject_id"] != message["id"] ||
 			row["mailbox_id"] != ticket["mailbox_id"] || row["message_id"] != message["message_id"] || row["attempt"] != 0.0 || row["last_error"] != "" {
 			t.Errorf("the row is %v", row)

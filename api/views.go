@@ -160,12 +160,13 @@ type effectView struct {
 	Unknowns  int              `json:"unknowns" doc:"How often nobody knew whether the server had it: only then can there be a second copy."`
 	NextTry   time.Time        `json:"next_try"`
 	LastError string           `json:"last_error"`
+	Answer    string           `json:"answer" doc:"What the server said as it took the mail, often with the id it queued it under; of mail put into a folder APPENDUID with the UIDVALIDITY and UID it was given."`
 	CreatedAt time.Time        `json:"created_at"`
 }
 
 func viewEffect(e desk.Effect) effectView {
 	return effectView{
-		e.ID, e.Kind, e.State, e.MailboxID, orNull(e.TicketID), orNull(e.SubjectID), e.Recipient, e.MessageID, e.Attempt, e.Unknowns, e.NextTry, e.LastError, e.CreatedAt,
+		e.ID, e.Kind, e.State, e.MailboxID, orNull(e.TicketID), orNull(e.SubjectID), e.Recipient, e.MessageID, e.Attempt, e.Unknowns, e.NextTry, e.LastError, e.Answer, e.CreatedAt,
 	}
 }
 

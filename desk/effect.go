@@ -122,7 +122,10 @@ type Effect struct {
 	Wording     string // the names and addresses it was first composed with, as outbound packs them: later attempts use the same
 	Unknowns    int    // how often it was unknown; a second copy is possible only where this is not zero
 	DoneAt      time.Time
-	Told        EffectState // of which agents have been told by a notice: deferred or failed; empty: of none
+	// Answer is what the server said as it took the mail: an SMTP server's reply, often with the id it queued it under; of an APPEND
+	// "APPENDUID" with the UIDVALIDITY and UID that it was given (RFC 4315 section 3). Empty: it said nothing, or nothing was handed over.
+	Answer string
+	Told   EffectState // of which agents have been told by a notice: deferred or failed; empty: of none
 }
 
 // Backoff gives the pause before the attempt that follows n failed ones: 10 s, 30 s, 2 min, 10 min, 30 min, 1 h, then

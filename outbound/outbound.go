@@ -445,7 +445,7 @@ func (w *Worker) send(ctx context.Context, j job) (desk.Effect, error) {
 	}
 	if j.err == nil {
 		ctx, cancel := context.WithTimeout(ctx, sendWithin)
-		j.err = w.deliver(ctx, j)
+		row.Answer, j.err = w.deliver(ctx, j)
 		cancel()
 		w.slow.note(row, began, w.DB.Now(), j.err)
 	}
@@ -497,29 +497,29 @@ func postponed(row desk.Effect, until time.Time) desk.Effect {
 	return row
 }
 
-func (w *Worker) deliver(ctx context.Context, j job) (err error) {
+// deliver does the row, and gives what the server answered as it took the mail.
+func (w *Worker) deliver(ctx context.Context, j job) (answer string, err error) {
 	defer recovered(&err, ErrAmbiguous)
 	if j.row.Kind == desk.SentCopy {
 		return w.saveSent(ctx, j)
 	}
 	if j.row.Kind == desk.FollowTicket {
-		return w.follow(ctx, j)
+		return "", w.follow(ctx, j)
 	}
 	if putBySMTP(j.mb, j.row) {
 		return w.mailToInbox(ctx, j)
 	}
 	if j.row.Kind.Queue() == desk.QueueMailbox {
-		_, _, err := w.Depositor.Append(ctx, j.mb, "", j.write, nil, j.date, j.row.MessageID, j.row.Attempt > 1)
-		return err
+		return w.put(ctx, j, "", nil, j.row.Attempt > 1)
 	}
 	if j.row.Unknowns > 0 && j.mb.IMAP != "" {
 		// Some servers keep a copy of what they are given: then it need not be sent again (REQUIREMENTS O4).
 		there, err := w.savedBySending(ctx, j)
 		if err != nil {
-			return fmt.Errorf("look for the mail in the Sent folder: %w", err)
+			return "", fmt.Errorf("look for the mail in the Sent folder: %w", err)
 		}
 		if there {
-			return nil
+			return "", nil
 		}
 	}
 	reply, err := w.submit(ctx, j)
@@ -527,7 +527,7 @@ func (w *Worker) deliver(ctx context.Context, j job) (err error) {
 		w.learn(ctx, j, reply)
 	}
 	w.noteRefused(ctx, j, err)
-	return err
+	return reply, err
 }
 
 // learn notes under which Message-ID the server passes a mail on, so that what answers it there finds its ticket. The mail is

@@ -34,13 +34,13 @@ const (
 
 // saveSent puts a copy of an agent's answer into Sent, once the answer itself has left: colleagues who see it there may rely on that. A provider
 // that does so by itself goes first (REQUIREMENTS O6).
-func (w *Worker) saveSent(ctx context.Context, j job) error {
+func (w *Worker) saveSent(ctx context.Context, j job) (answer string, err error) {
 	if j.mb.Policy.SaveSent == desk.SaveSentNever {
-		return &Refusal{Code: 550, Stage: NotAsked, Text: "the mailbox wants no copies in Sent"}
+		return "", &Refusal{Code: 550, Stage: NotAsked, Text: "the mailbox wants no copies in Sent"}
 	}
 	mails, err := w.DB.EffectsOf(ctx, j.row.TicketID, j.row.SubjectID, desk.ReplyMail)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var left time.Time // when the mail was handed over to the last server so far
 	open := false
@@ -54,25 +54,24 @@ func (w *Worker) saveSent(ctx context.Context, j job) error {
 	age := now.Sub(j.row.CreatedAt)
 	switch {
 	case left.IsZero() && !open:
-		return &Refusal{Code: 554, Stage: NotAsked, Text: "the answer was sent to nobody, so there is no copy of it"}
+		return "", &Refusal{Code: 554, Stage: NotAsked, Text: "the answer was sent to nobody, so there is no copy of it"}
 	case left.IsZero() || open && age < awaits:
-		return w.afterAWhile(j.row)
+		return "", w.afterAWhile(j.row)
 	}
 	if j.mb.Policy.SaveSent != desk.SaveSentAlways {
 		if until := left.Add(savesBy(j.mb)); now.Before(until) {
-			return &later{until}
+			return "", &later{until}
 		}
 		if there, err := w.inFolder(ctx, j, desk.Sent); err != nil || there {
-			return err
+			return "", err
 		}
 	}
 	folder, err := w.sentFolder(ctx, j.mb)
 	if err != nil {
-		return err
+		return "", err
 	}
 	// What is there already, put by an attempt of which nobody knows the end, is not put again.
-	_, _, err = w.Depositor.Append(ctx, j.mb, folder, j.write, []string{`\Seen`}, j.date, j.row.MessageID, j.row.Attempt > 1 || j.row.Unknowns > 0)
-	return err
+	return w.put(ctx, j, folder, []string{`\Seen`}, j.row.Attempt > 1 || j.row.Unknowns > 0)
 }
 
 // savedBySending tells whether Sent has a copy of the mail that can only be there because the server took it for this recipient. The mails of an

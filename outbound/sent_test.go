@@ -233,9 +233,23 @@ func TestF14_F15_OneCopyInSent(t *testing.T) {
 				t.Errorf("a provider that saves: %t, %d mails in Sent", saves, len(mails))
 			}
 		}
+		c := dovecot.Dial("support")
+		defer c.Close()
+		there, err := c.Select(folder, nil).Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours := dovecot.Messages("support", folder)[0]
+		answers := map[string]bool{"": true, fmt.Sprintf("APPENDUID %d %d", there.UIDValidity, ours.UID): true}
 		for _, row := range r.rows(desk.SentCopy) {
-			if row.State != desk.EffectSent {
-				t.Errorf("%+v", row)
+			if row.State != desk.EffectSent || !answers[row.Answer] {
+				t.Errorf("%+v; of the one that was put is known where it lies, of the provider's nothing", row)
+			}
+			delete(answers, row.Answer)
+		}
+		for _, row := range r.rows(desk.ReplyMail) {
+			if !strings.Contains(row.Answer, "queued") {
+				t.Errorf("the server's answer is kept as %q", row.Answer)
 			}
 		}
 	})

@@ -32,7 +32,7 @@ type Notice struct {
 	Text   Template
 }
 
-// Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns, Attempt, DoneAt and Told, and with it
+// Finish writes down how a claimed row ended: its State, LastError, NextTry, Unknowns, Attempt, DoneAt, Told and Answer, and with it
 // the notices that this causes. It fails with Conflict if the claim was lost meanwhile. It waits for other rows' statements as long as ctx of their callers lasts.
 func (db *DB) Finish(ctx context.Context, e desk.Effect, tell ...Notice) error {
 	f := &finishing{row: e, tell: tell, done: make(chan struct{}), lead: make(chan struct{})}
@@ -90,7 +90,7 @@ func (db *DB) finishAll(ctx context.Context, batch []*finishing) (ended map[desk
 	values := make([][]any, len(batch))
 	for i, b := range batch {
 		e := b.row
-		values[i] = []any{e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), int64(e.Unknowns), int64(e.Attempt), e.Told}
+		values[i] = []any{e.ID, e.Owner, e.Epoch, e.State, clip(e.LastError, 1000), ms(e.NextTry), ms(e.DoneAt), int64(e.Unknowns), int64(e.Attempt), e.Told, clip(e.Answer, 300)}
 	}
 	list, args := rowsOf(values)
 	write := db.single
@@ -98,7 +98,7 @@ func (db *DB) finishAll(ctx context.Context, batch []*finishing) (ended map[desk
 		write = db.Update
 	}
 	err = write(ctx, func(tx *Tx) error {
-		ids, err := collect(ctx, tx.x, scanID, `UPDATE outbox SET state = v.column4, last_error = v.column5, next_try = v.column6, done_at = v.column7, unknowns = v.column8, attempt = v.column9, told = v.column10
+		ids, err := collect(ctx, tx.x, scanID, `UPDATE outbox SET state = v.column4, last_error = v.column5, next_try = v.column6, done_at = v.column7, unknowns = v.column8, attempt = v.column9, told = v.column10, answer = v.column11
 			FROM (VALUES `+list+`) AS v
 			WHERE outbox.id = v.column1 AND outbox.owner = v.column2 AND outbox.epoch = v.column3 AND outbox.state = 'sending' RETURNING outbox.id`, args...)
 		ended = make(map[desk.ID]bool, len(ids))

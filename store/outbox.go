@@ -32,11 +32,11 @@ func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
 }
 
 const effectColumns = `id, kind, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token, told`
+	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token, told, answer`
 
 func scanEffect(row scanner) (e desk.Effect, err error) {
 	err = row.Scan(&e.ID, &e.Kind, &e.MailboxID, &e.TicketID, &e.SubjectID, &e.ContactID, &e.Recipient, &e.Template, &e.Trust, &e.MessageID, millis{&e.CreatedAt},
-		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken, &e.Told)
+		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken, &e.Told, &e.Answer)
 	return e, err
 }
 

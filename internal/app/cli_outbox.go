@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -107,6 +108,7 @@ type outboxLine struct {
 	CreatedAt time.Time        `json:"created_at"`
 	NextTry   *time.Time       `json:"next_try"` // null once it is done
 	Error     string           `json:"error"`
+	Answer    string           `json:"answer"` // of the server that took it
 }
 
 // outboxShown is how many rows the command lists.
@@ -130,14 +132,14 @@ func (c *cli) outboxList(ctx context.Context, p *parts, state desk.EffectState) 
 	}
 	items, rows := []outboxLine{}, [][]string{}
 	for _, e := range es {
-		l := outboxLine{ID: e.ID, Kind: e.Kind, Queue: e.Kind.Queue(), State: e.State, Recipient: e.Recipient, Attempts: e.Attempt, CreatedAt: e.CreatedAt, Error: e.LastError}
+		l := outboxLine{ID: e.ID, Kind: e.Kind, Queue: e.Kind.Queue(), State: e.State, Recipient: e.Recipient, Attempts: e.Attempt, CreatedAt: e.CreatedAt, Error: e.LastError, Answer: e.Answer}
 		if e.DoneAt.IsZero() {
 			l.NextTry = &e.NextTry
 		}
 		items = append(items, l)
-		rows = append(rows, []string{e.CreatedAt.Local().Format(time.DateTime), string(e.Kind), string(e.State), e.Recipient, strconv.Itoa(e.Attempt), e.LastError})
+		rows = append(rows, []string{e.CreatedAt.Local().Format(time.DateTime), string(e.Kind), string(e.State), e.Recipient, strconv.Itoa(e.Attempt), cmp.Or(e.LastError, e.Answer)})
 	}
-	return c.list(items, []string{"WHEN", "KIND", "STATE", "TO", "TRIES", "WHY"}, rows)
+	return c.list(items, []string{"WHEN", "KIND", "STATE", "TO", "TRIES", "OUTCOME"}, rows)
 }
 
 type queueLine struct {

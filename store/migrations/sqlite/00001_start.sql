@@ -363,7 +363,8 @@ CREATE TABLE outbox (
     wording     TEXT NOT NULL,
     unknowns    BIGINT NOT NULL,
     done_at     BIGINT NOT NULL,
-    told        TEXT NOT NULL DEFAULT '' -- the state that agents have been told of: deferred or failed
+    told        TEXT NOT NULL DEFAULT '', -- the state that agents have been told of: deferred or failed
+    answer      TEXT NOT NULL DEFAULT '' -- of the server that took the mail
 );
 -- On what does not change while a row is worked on: claiming it then touches no index.
 CREATE INDEX outbox_open ON outbox (queue, next_try, id) WHERE done_at = 0;
