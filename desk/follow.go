@@ -254,12 +254,16 @@ type Located struct {
 	Newest      bool // it is the newest of a customer
 }
 
+// Deleted is the mark of a mail that is to be expunged (RFC 9051 section 2.3.2), and its only one: until that is taken back it is as good as
+// gone. Some programs move a mail by a copy, and leave this one marked so.
+const Deleted = `\Deleted`
+
 // Look is what a watcher saw of mails that were in a folder before.
 type Look struct {
 	Folder Folder
 	At     time.Time           // before the server was asked
 	Gone   []uint32            // the UIDs of those that do not lie there any more
-	Marks  map[uint32][]string // which of the keywords that stand for a status others have now
+	Marks  map[uint32][]string // which of the keywords that stand for a status others have now, or Deleted
 }
 
 // Event is something that has happened to a ticket beside its messages, or that would have.

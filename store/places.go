@@ -138,7 +138,7 @@ func (r reads) NewestPlaced(ctx context.Context, ticket, mailbox desk.ID) (messa
 	copies, err = collect(ctx, r.x, func(row scanner) (l desk.Lies, err error) {
 		err = row.Scan(&l.Folder, &l.Ours)
 		return l, err
-	}, `SELECT folder, ours FROM places WHERE message_id = $1 AND mailbox_id = $2 AND NOT gone ORDER BY ledger_id DESC`, message, mailbox)
+	}, `SELECT folder, ours FROM places WHERE message_id = $1 AND mailbox_id = $2 AND NOT gone AND marks <> '`+desk.Deleted+`' ORDER BY ledger_id DESC`, message, mailbox)
 	return message, copies, err
 }
 

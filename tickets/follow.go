@@ -194,10 +194,18 @@ func (d *Desk) marked(ctx context.Context, tx *store.Tx, org *store.Organisation
 	if err == nil {
 		p, err = tx.PlaceAt(ctx, look.Folder, uid) // as it is now that nobody else changes it
 	}
-	if err == nil {
-		busy, err = tx.Following(ctx, p.TicketID, mb.ID, look.At)
+	if deleted := slices.Contains(marks, desk.Deleted); err == nil && deleted != slices.Contains(p.Marks, desk.Deleted) {
+		if p.Marks = nil; deleted {
+			p.Marks = marks
+		}
+		if err = tx.PlaceMarked(ctx, p, p.Marks); err == nil {
+			err = d.see(ctx, tx, org, mb, p.TicketID, "") // its conversation has lost a copy, or has it back
+		}
 	}
-	if err != nil || busy {
+	if err != nil || slices.Equal(p.Marks, marks) {
+		return false, err
+	}
+	if busy, err := tx.Following(ctx, p.TicketID, mb.ID, look.At); err != nil || busy {
 		return busy, err
 	}
 	if err := tx.PlaceMarked(ctx, p, marks); err != nil {

@@ -22,7 +22,7 @@ type state struct {
 	modSeq     uint64              // HIGHESTMODSEQ (RFC 7162 section 3.1.2.1); zero: the server has none
 	count      uint32              // how many mails there were
 	next       imap.UID            // UIDNEXT
-	there      map[uint32][]string // by UID: the keywords that stand for a status
+	there      map[uint32][]string // by UID: the keywords that stand for a status, or desk.Deleted
 	pause      time.Duration       // until it is looked at again what was unclear; zero: nothing was
 }
 
@@ -127,20 +127,16 @@ func (f *folder) flags(ctx context.Context, client *imapclient.Client, since uin
 			alive()
 			var uid imap.UID
 			var marks []string
-			told := false
 			for it := m.Next(); it != nil; it = m.Next() {
 				switch it := it.(type) {
 				case imapclient.FetchItemDataUID:
 					uid = it.UID
 				case imapclient.FetchItemDataFlags:
-					marks, told = f.marks(it.Flags), true
+					marks = f.marks(it.Flags)
 				}
 			}
-			switch {
-			case marks != nil:
+			if marks != nil {
 				there[uint32(uid)] = marks
-			case told:
-				delete(there, uint32(uid))
 			}
 		}
 		return cmd.Close()
@@ -167,13 +163,12 @@ func (f *folder) onlyThere(ctx context.Context, client *imapclient.Client, there
 	})
 }
 
-// marks gives those of a mail's flags that stand for a status; nil for a mail that is as good as gone: some programs move a mail by a copy
-// and leave this one marked as deleted.
+// marks gives those of a mail's flags that stand for a status, or desk.Deleted; never nil.
 func (f *folder) marks(flags []imap.Flag) []string {
 	names := make([]string, 0, len(flags))
 	for _, flag := range flags {
 		if flag == imap.FlagDeleted {
-			return nil
+			return []string{desk.Deleted}
 		}
 		names = append(names, string(flag))
 	}

@@ -305,7 +305,7 @@ CREATE TABLE places (
     uidvalidity BIGINT NOT NULL,
     uid         BIGINT NOT NULL,
     mid         TEXT NOT NULL,    -- the Message-ID that the mail has there, which may be another than the message's; empty: not known
-    marks       TEXT NOT NULL, -- the keywords that stand for a status, as it was last seen with them
+    marks       TEXT NOT NULL, -- the keywords that stand for a status, as it was last seen with them, or \Deleted
     ours        BOOLEAN NOT NULL, -- we have moved it there
     gone        BOOLEAN NOT NULL -- it is not there any more
 );
