@@ -335,29 +335,3 @@ func holdAgent(f Facts) string {
 	}
 	return ""
 }
-
-// NotificationFooter is what stands below a customer's message in a notification. note is the address for notes; empty: there is
-// none.
-func NotificationFooter(number int64, link, note string) string {
-	lines := []string{fmt.Sprintf("Ticket #%d: %s", number, link), "Answer this mail, " + answersGo + ". They don't see your address."}
-	if note != "" {
-		lines = append(lines, notesGo+" write to "+note+", or write #note as the first line.")
-	} else {
-		lines = append(lines, notesGo+" write #note as the first line.")
-	}
-	return strings.Join(append(lines, "#close, #open and #assign NAME "+commandsDo+"."), "\n")
-}
-
-const (
-	answersGo  = "and your answer goes to the customer"
-	notesGo    = "For a note that no customer sees,"
-	commandsDo = "as first lines change the ticket"
-)
-
-// WithoutFooter takes the lines of NotificationFooter out of a text, quoted or not.
-func WithoutFooter(text string) string {
-	lines := strings.Split(text, "\n")
-	return strings.Join(slices.DeleteFunc(lines, func(line string) bool {
-		return strings.Contains(line, answersGo) || strings.Contains(line, notesGo) || strings.Contains(line, commandsDo)
-	}), "\n")
-}

@@ -17,6 +17,7 @@ var mailCatalogues embed.FS
 // Mails holds the texts of our mails in all languages. It does not change once loaded.
 type Mails struct {
 	texts   []MailTexts // the first one is English
+	sayings []string    // of the footers of notifications, in all languages
 	matcher language.Matcher
 }
 
@@ -46,7 +47,10 @@ type MailTexts struct {
 		Unreachable string `toml:"unreachable"`
 		Broken      string `toml:"broken"` // ours: it can't be composed
 	} `toml:"reason"`
-	OpenPortal string `toml:"open_portal"`
+	OpenPortal   string            `toml:"open_portal"`
+	Notification NotificationTexts `toml:"notification"`
+	Surge        NoticeTexts       `toml:"surge"`     // automatic mail was stopped
+	Complaint    NoticeTexts       `toml:"complaint"` // somebody called our mail spam
 }
 
 // LinkTexts are those of a mail that holds a link and little else.
@@ -100,6 +104,9 @@ func LoadMails() (*Mails, error) {
 		m.texts, tags = append(m.texts, t), append(tags, tag)
 	}
 	m.matcher = language.NewMatcher(tags)
+	for _, t := range m.texts {
+		m.sayings = append(m.sayings, t.Notification.sayings()...)
+	}
 	return m, nil
 }
 

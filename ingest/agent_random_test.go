@@ -55,6 +55,7 @@ type talk struct {
 	worker  *outbound.Worker
 	tickets []desk.ID
 	agents  []desk.KnownAgent
+	langs   []string // that agents may have been written to in
 	n       int
 }
 
@@ -76,6 +77,9 @@ func TestI3_I4_H6_NoCustomerSeesWhatIsNotForThem(t *testing.T) {
 		c.worker = outbound.New(outbound.Options{
 			Texts: texts, DB: r.db, Keys: r.keys(), Blobs: r.blobs, Submitter: c.box, Depositor: c.box, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
 		})
+		for _, t := range texts.All() {
+			c.langs = append(c.langs, t.Lang)
+		}
 		for _, name := range []string{"mary", "joe"} {
 			c.agents = append(c.agents, r.agent(strings.ToUpper(name), name+"@home.example", desk.NotifyEverything))
 		}
@@ -130,11 +134,21 @@ func (c *talk) asks(open bool) {
 	}
 }
 
+// footer is what stands below a notification of ticket 1.
+func (r *rig) footer(lang, note string) string {
+	r.t.Helper()
+	texts, err := i18n.LoadMails()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return texts.For(lang).Notification.Footer(1, "https://help.acme.example/tickets/1", note)
+}
+
 // fromAgent is what an agent's client writes below an answer.
 func (c *talk) fromAgent(a desk.KnownAgent, ticket desk.ID, text string) string {
 	email, to, note := a.Addresses[0], c.address(mailmsg.ForAgent, ticket, a), c.address(mailmsg.ForNote, ticket, a)
 	text += pick(c, []string{"", "\r\n\r\n-- \r\n" + a.Name + "\r\n" + email, "\r\nWrite to " + strings.ToUpper(email) + " or " + to + ".", "\r\nsee [#" + strings.Split(strings.Split(note, "+")[1], "@")[0] + "]"})
-	footer := strings.ReplaceAll("Question about the printer.\n\n-- \n"+desk.NotificationFooter(1, "https://help.acme.example/tickets/1", note), "\n", "\r\n> ")
+	footer := strings.ReplaceAll("Question about the printer.\n\n-- \n"+c.footer(pick(c, c.langs), note), "\n", "\r\n> ")
 	return text + pick(c, []string{"", "\r\n\r\nOn Mon, 2 Mar 2026 at 10:00, Ann <" + to + "> wrote:\r\n> " + footer, "\r\n\r\n> " + footer + "\r\n\r\nThat is all.",
 		"\r\n\r\n-----Original Message-----\r\nFrom: Ann <" + to + ">\r\nSent: Monday, 2 March 2026 10:00\r\nTo: " + email + "\r\nSubject: Printer\r\n\r\n" + strings.ReplaceAll(footer, "\r\n> ", "\r\n")})
 }

@@ -117,7 +117,7 @@ func TestI3_AgentsAnswerGoesToTheCustomerAsOurs(t *testing.T) {
 		to, note := r.address(mailmsg.ForAgent, ticket, a), r.address(mailmsg.ForNote, ticket, a)
 		text := "Please pull the red lever.\n\nYou reach me at MARY@home.example, mary+desk@home.example or " + to + ".\n\n-- \nMary Major\nmary@home.example, +45 12345678\n\n" +
 			"On Mon, 2 Mar 2026 at 10:00, Ann via Support <" + to + "> wrote:\n> The printer in room four is jammed since monday morning.\n>\n> -- \n> " +
-			strings.ReplaceAll(desk.NotificationFooter(1, "https://help.acme.example/tickets/1", note), "\n", "\n> ")
+			strings.ReplaceAll(r.footer("en", note), "\n", "\n> ")
 		e := r.arrives(proved(to, "laptop.1@home.example", text, "In-Reply-To: <n.x@acme.example>"))
 		r.want(e, desk.Appended)
 		if e.TicketID != ticket || !strings.Contains(e.Reason, "Mary Major") {

@@ -226,7 +226,7 @@ func TestM2_AnAnswerToAnAcknowledgementJoinsItsTicket(t *testing.T) {
 
 func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 	withClock(t, func(l later) {
-		l.set(func(s *desk.Settings) { s.Budgets.SurgeFloor = 4 })
+		l.set(func(s *desk.Settings) { s.Budgets.SurgeFloor, s.DefaultLanguage = 4, "de" })
 		n := 0
 		strangers := func(count int) {
 			for range count {
@@ -253,8 +253,12 @@ func TestL10_ASurgeStopsAutomaticMailAlone(t *testing.T) {
 		if got := len(l.automatic()); got != 7 {
 			l.t.Errorf("%d automatic mails are kept, want all 7", got)
 		}
-		if got := len(l.effects(desk.NoticeInInbox)); got != 1 {
-			l.t.Errorf("%d notices, want one", got)
+		notices := l.effects(desk.NoticeInInbox)
+		if len(notices) != 1 {
+			l.t.Fatalf("%d notices, want one", len(notices))
+		}
+		if text, err := l.db.Template(l.t.Context(), notices[0].Template); err != nil || text.Subject != "Automatische Mails sind angehalten" || !strings.Contains(text.Body, " 5 automatische Mails") || text.Language != "de" {
+			l.t.Errorf("agents are told %+v, %v", text, err)
 		}
 		claim := func(queue string) int {
 			es, err := l.db.Claim(l.t.Context(), queue, "test", 100, time.Minute)

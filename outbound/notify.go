@@ -40,20 +40,20 @@ func (w *Worker) notification(d *mailmsg.Draft, t wording, mb desk.Mailbox, n na
 		d.ReplyTo = []desk.Address{{Name: customer, Email: to}}
 	}
 	automatic(d, "auto-generated")
-	link := t.ticket(number)
-	said := cmp.Or(strings.TrimSpace(m.Reply), "(no text)")
+	link, words := t.ticket(number), w.Texts.For(t.Language).Notification
+	said := cmp.Or(strings.TrimSpace(m.Reply), words.NoText)
 	var files []string
 	for _, a := range m.Attachments {
 		files = append(files, a.Name)
 	}
 	if slices.Sort(files); len(files) > 0 {
-		said += "\n\nFiles, in the support mailbox: " + strings.Join(files, ", ")
+		said += "\n\n" + desk.Expand(words.Files, map[string]string{"files": strings.Join(files, ", ")})
 	}
-	footer := desk.NotificationFooter(number, link, address(mailmsg.ForNote))
+	footer := words.Footer(number, link, address(mailmsg.ForNote))
 	d.Text = said + "\n\n-- \n" + footer + "\n"
 	d.HTML, err = render(t, page{
 		Title: d.Subject, Body: template.HTML(safehtml.FromText(said)), //nolint:gosec // escaped
-		Button: "Open the ticket", Link: link, Footer: footer,
+		Button: words.Button, Link: link, Footer: footer,
 	})
 	return err
 }

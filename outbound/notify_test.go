@@ -63,7 +63,7 @@ func TestI3_NotificationSaysWhatIsNewAndWhereAnAnswerGoes(t *testing.T) {
 func TestI3_NotificationWhereThereAreNoSubAddresses(t *testing.T) {
 	both(t, func(r *rig) {
 		ctx, name, notify := r.t.Context(), "Mary Major", desk.NotifyEverything
-		r.mb.SubAddress = false
+		r.mb.SubAddress, r.mb.Policy.Language = false, "de"
 		if _, err := r.desk.AddAgent(ctx, tickets.AgentChange{Name: &name, Addresses: &[]string{"mary@home.example"}, Notify: &notify}); err != nil {
 			r.t.Fatal(err)
 		}
@@ -87,6 +87,9 @@ func TestI3_NotificationWhereThereAreNoSubAddresses(t *testing.T) {
 		r.server.mu.Unlock()
 		if len(sent) != 1 || strings.Contains(sent[0], "Reply-To") || strings.Contains(sent[0], "support+") {
 			r.t.Errorf("%q", sent)
+		}
+		if mail := parsed(r.t, sent[0]); !strings.Contains(mail.Text, "schreiben Sie #note in die erste Zeile") || !strings.Contains(mail.HTML, "Ticket öffnen") {
+			r.t.Errorf("agents who read German get %q", mail.Text)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package tickets
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"postern/desk"
@@ -72,15 +73,18 @@ func (d *Desk) watchSurge(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err != nil || !first {
 		return err
 	}
-	return d.notify(ctx, tx, mb, "Automatic mail has been stopped",
-		"Postern has stopped sending welcome mails and acknowledgements: "+reason+". That looks like a loop, or like somebody who uses your forms to bother others.\n\n"+
-			"Answers by people still go out, and nothing is lost: automatic mail waits. Look at the newest tickets. When all is well, whoever runs Postern calls:\n\n"+
-			"gateway outbox resume "+desk.QueueAutomatic+"\n\nIf not, this throws away what waits:\n\ngateway outbox discard "+desk.QueueAutomatic+"\n")
+	return d.notify(ctx, tx, org, mb, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Surge }, map[string]string{"hour": strconv.Itoa(hour), "week": strconv.Itoa(week)})
 }
 
-// notify puts a notice for agents into the mailbox. It is part of the caller's transaction.
-func (d *Desk) notify(ctx context.Context, tx *store.Tx, mb desk.Mailbox, subject, text string) error {
-	version, err := tx.KeepTemplate(ctx, store.Template{Subject: subject, Body: text})
+// notify puts a notice for agents into the mailbox, in its language. It is part of the caller's transaction.
+func (d *Desk) notify(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, which func(i18n.MailTexts) i18n.NoticeTexts, values map[string]string) error {
+	texts, err := d.texts()
+	if err != nil {
+		return err
+	}
+	words := texts.For(mb.Policy.Language, org.Settings.DefaultLanguage)
+	notice := which(words)
+	version, err := tx.KeepTemplate(ctx, store.Template{Subject: desk.Expand(notice.Headline, values), Body: desk.Expand(notice.Text, values) + "\n", Language: words.Lang})
 	if err != nil {
 		return err
 	}

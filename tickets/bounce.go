@@ -7,19 +7,20 @@ import (
 	"time"
 
 	"postern/desk"
+	"postern/i18n"
 	"postern/mailmsg"
 	"postern/store"
 )
 
 // reached notes what a mail tells of who can be reached by mail: a report about a mail of ours that it failed, anything else
 // that its sender's address works again.
-func (d *Desk) reached(ctx context.Context, tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) error {
+func (d *Desk) reached(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail, decision desk.Decision) error {
 	if e.Role != desk.Inbox || decision.Outcome == desk.Duplicate || decision.Outcome == desk.OwnCopy || mail.Form != "" {
 		return nil // nothing came from an address that was typed into a form
 	}
 	switch mail.Class {
 	case desk.Bounce, desk.Complaint:
-		return d.landReport(ctx, tx, k, mb, e, mail)
+		return d.landReport(ctx, tx, org, k, mb, e, mail)
 	case desk.Receipt, desk.List:
 		return nil
 	case desk.Human, desk.Automatic:
@@ -33,7 +34,7 @@ func (d *Desk) reached(ctx context.Context, tx *store.Tx, k *known, mb desk.Mail
 // landReport marks what a bounce or a complaint is about. Anybody can write a report, so it counts only if it knows what a
 // stranger can't (REQUIREMENTS L6): it came to the envelope sender that mail to this recipient has, or, where mail goes out under
 // the mailbox's own address, it names a mail of ours and somebody whom that mail went to.
-func (d *Desk) landReport(ctx context.Context, tx *store.Tx, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) error {
+func (d *Desk) landReport(ctx context.Context, tx *store.Tx, org *store.Organisation, k *known, mb desk.Mailbox, e desk.LedgerEntry, mail desk.Mail) error {
 	sent, err := tx.SentAs(ctx, e.MailboxID, mail.BouncedMessageID)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (d *Desk) landReport(ctx context.Context, tx *store.Tx, k *known, mb desk.M
 		at = now // or nothing that comes later could lift it
 	}
 	if mail.Class == desk.Complaint {
-		return d.landComplaint(ctx, tx, mb, at, mail, sent)
+		return d.landComplaint(ctx, tx, org, mb, at, mail, sent)
 	}
 	if byToken && len(mail.Bounced) == 0 { // the address it came to says whose it is
 		mail.Bounced = []desk.BouncedRecipient{{Address: proved, Action: "failed"}}
@@ -118,14 +119,14 @@ func (d *Desk) send(ctx context.Context, tx *store.Tx, mb desk.Mailbox, e desk.E
 
 // landComplaint ends automatic mail to those who complained. Many reports hide who that is (RFC 5965 section 3.2); then it is
 // whom the mail went to, if that was one alone.
-func (d *Desk) landComplaint(ctx context.Context, tx *store.Tx, mb desk.Mailbox, at time.Time, mail desk.Mail, sent []store.Sending) error {
+func (d *Desk) landComplaint(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, at time.Time, mail desk.Mail, sent []store.Sending) error {
 	alone := !slices.ContainsFunc(sent, func(s store.Sending) bool { return s.Recipient != sent[0].Recipient })
 	for _, s := range sent {
 		if alone && len(mail.Bounced) == 0 || slices.ContainsFunc(mail.Bounced, func(b desk.BouncedRecipient) bool { return b.Address == s.Recipient }) {
 			if err := tx.Suppress(ctx, desk.Suppression{Address: s.Recipient, Reason: desk.Complained, At: at}); err != nil {
 				return err
 			}
-			if err := d.tellOfComplaint(ctx, tx, mb, s.Recipient); err != nil {
+			if err := d.tellOfComplaint(ctx, tx, org, mb, s.Recipient); err != nil {
 				return err
 			}
 		}
@@ -137,13 +138,11 @@ func (d *Desk) landComplaint(ctx context.Context, tx *store.Tx, mb desk.Mailbox,
 const complaintEvery = 7 * 24 * time.Hour
 
 // tellOfComplaint tells the agents that somebody called our mail spam (REQUIREMENTS L7).
-func (d *Desk) tellOfComplaint(ctx context.Context, tx *store.Tx, mb desk.Mailbox, email string) error {
+func (d *Desk) tellOfComplaint(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, email string) error {
 	if n, err := tx.Hit(ctx, "complaint "+email, complaintEvery); err != nil || n > 1 {
 		return err
 	}
-	return d.notify(ctx, tx, mb, "Somebody reported our mail as spam",
-		email+" reported a mail from "+mb.Address+" as spam. Postern sends no welcome mail and no acknowledgement there any more.\n\n"+
-			"What you answer still goes out. Whoever runs Postern can lift that for a contact: gateway contact edit ADDRESS --automatic-mail\n\nIf they wrote to you, ask them whether they meant it: mail that is reported as spam makes all your mail less likely to arrive.\n")
+	return d.notify(ctx, tx, org, mb, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Complaint }, map[string]string{"recipient": email, "mailbox.address": mb.Address})
 }
 
 // whyBounced says why, for people: the server's words, or at least its code.

@@ -148,7 +148,7 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			return err
 		}
 	}
-	if err := d.reached(ctx, tx, k, mb, e, mail, decision); err != nil {
+	if err := d.reached(ctx, tx, org, k, mb, e, mail, decision); err != nil {
 		return err
 	}
 	if err := th.keep(ctx, tx, k, e, mail.MessageID); err != nil {

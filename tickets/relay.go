@@ -120,17 +120,22 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 			err = fmt.Errorf("read an agent's mail: panic: %v", r)
 		}
 	}()
-	said := []desk.Said{{Reply: desk.NotificationFooter(at.Ticket.Number, "", "")}}
+	texts, err := d.texts()
+	if err != nil {
+		return w, err
+	}
+	var said []desk.Said
 	if canRepeat(mail) {
+		for _, footer := range texts.NotificationFooters(at.Ticket.Number, "", "") {
+			said = append(said, desk.Said{Reply: footer})
+		}
 		earlier, err := tx.Said(ctx, readers(at.Ticket.ContactID, false), at.Ticket.ID, mb.Address, recalled)
 		if err != nil {
 			return w, err
 		}
 		said = append(said, earlier...)
-	} else {
-		said = nil
 	}
-	text := desk.WithoutFooter(mailmsg.FoldNew(mail.Text, mail.Marks, said).Reply)
+	text := texts.WithoutFooters(mailmsg.FoldNew(mail.Text, mail.Marks, said).Reply)
 	w.Commands, text = desk.ReadCommands(text, at.Note)
 	if w.Commands.Assign != "" && w.Commands.Problem == "" {
 		to, err := desk.AgentCalled(org.Agents, w.Commands.Assign, at.Agent.ID)
