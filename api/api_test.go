@@ -314,7 +314,7 @@ func TestTicketsHaveTheFieldsThatArePromised(t *testing.T) {
 			t.Errorf("the ticket is %v", ticket)
 		}
 		c.want(422, "PATCH", "/api/v1/tickets/"+id, map[string]any{"status": "lost"}, nil)
-		for _, list := range []string{"held", "quarantine", "outbox", "mailboxes", "forms", "settings"} {
+		for _, list := range []string{"held", "quarantine", "outbox", "mailboxes", "agents", "forms", "settings"} {
 			c.want(200, "GET", "/api/v1/"+list, nil, nil)
 		}
 	})
@@ -433,7 +433,7 @@ func TestOpenAPINamesEveryRoute(t *testing.T) {
 	}
 	for path, methods := range map[string]string{
 		"/companies": "get post", "/companies/{id}": "get patch", "/contacts": "get post", "/contacts/{id}": "get patch", "/tickets": "get post", "/tickets/{id}": "get patch",
-		"/tickets/{id}/messages": "get post", "/files/{id}": "get", "/held": "get", "/quarantine": "get", "/quarantine/{id}": "get", "/quarantine/{id}/raw": "get", "/quarantine/{id}/retry": "post", "/quarantine/{id}/deliver": "post", "/outbox": "get", "/mailboxes": "get", "/forms": "get", "/settings": "get patch",
+		"/tickets/{id}/messages": "get post", "/files/{id}": "get", "/held": "get", "/quarantine": "get", "/quarantine/{id}": "get", "/quarantine/{id}/raw": "get", "/quarantine/{id}/retry": "post", "/quarantine/{id}/deliver": "post", "/outbox": "get", "/mailboxes": "get", "/agents": "get", "/forms": "get", "/settings": "get patch",
 	} {
 		for m := range strings.FieldsSeq(methods) {
 			if doc.Paths["/api/v1"+path][m] == nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"postern/desk"
 	"postern/internal/desktest"
 	"postern/store"
+	"postern/tickets"
 )
 
 // fields checks that an item has exactly the fields that are promised.
@@ -170,5 +172,33 @@ func TestL10_QueuesArePausedAndResumedOverTheAPI(t *testing.T) {
 			t.Errorf("%+v", q)
 		}
 		c.want(404, "POST", "/api/v1/outbox/queues/nothing/pause", nil, nil)
+	})
+}
+
+// TestI3_AgentsAreListedWithoutTheirAddresses: those who assign tickets need the ids, and nobody else's mail address.
+func TestI3_AgentsAreListedWithoutTheirAddresses(t *testing.T) {
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		c := newClientOn(t, o)
+		name, notify := "Mary Major", desk.NotifyAssigned
+		mary, err := c.desk.AddAgent(t.Context(), tickets.AgentChange{Name: &name, Addresses: &[]string{"mary@home.example"}, Notify: &notify})
+		ok(t, err)
+		_, err = c.db.FreshOrganisation(t.Context())
+		ok(t, err)
+		var agents items[map[string]any]
+		c.want(200, "GET", "/api/v1/agents", nil, &agents)
+		if len(agents.Items) != 1 {
+			t.Fatalf("%v", agents.Items)
+		}
+		c.fields("an agent", agents.Items[0], "id name mailboxes notify disabled created_at")
+		if a := agents.Items[0]; a["id"] != string(mary.ID) || a["name"] != name || a["notify"] != "assigned" || a["disabled"] != false || strings.Contains(fmt.Sprint(a), "home.example") {
+			t.Errorf("%v", a)
+		}
+		c.want(201, "POST", "/api/v1/contacts", map[string]any{"addresses": []string{"ann@acme.example"}}, nil)
+		var ticket map[string]any
+		c.want(201, "POST", "/api/v1/tickets", map[string]any{"address": "ann@acme.example", "subject": "Your call", "text": "As we said."}, &ticket)
+		c.want(200, "PATCH", "/api/v1/tickets/"+ticket["id"].(string), map[string]any{"assignee_id": agents.Items[0]["id"]}, &ticket)
+		if ticket["assignee_id"] != string(mary.ID) {
+			t.Errorf("it is assigned to %v", ticket["assignee_id"])
+		}
 	})
 }

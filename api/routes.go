@@ -65,6 +65,7 @@ func (s *server) routes(h huma.API) {
 	s.queueRoutes(h)
 	handle(s, h, get("list-outbox", "/outbox", "List what is sent, and how that went"), desk.ScopeRead, s.outbox)
 	handle(s, h, get("list-mailboxes", "/mailboxes", "List mailboxes"), desk.ScopeRead, s.mailboxes)
+	handle(s, h, get("list-agents", "/agents", "List the agents that a ticket can be assigned to"), desk.ScopeRead, s.agents)
 	handle(s, h, get("list-forms", "/forms", "List forms"), desk.ScopeRead, s.forms)
 	handle(s, h, get("get-settings", "/settings", "Read the settings"), desk.ScopeRead, s.settings)
 	handle(s, h, patch("change-settings", "/settings", "Change settings"), desk.ScopeSettings, s.changeSettings)
@@ -474,6 +475,14 @@ func (s *server) mailboxes(ctx context.Context, _ *struct{}) (*listOutput[mailbo
 	}
 	view := func(m desk.Mailbox) mailboxView { return viewMailbox(m, folders) }
 	return listed(PageParams{Limit: len(org.Mailboxes) + 1}, org.Mailboxes, func(m desk.Mailbox) desk.ID { return m.ID }, view), nil
+}
+
+func (s *server) agents(ctx context.Context, _ *struct{}) (*listOutput[agentView], error) {
+	org, err := s.DB.Organisation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return listed(PageParams{Limit: len(org.Agents) + 1}, org.Agents, func(a desk.KnownAgent) desk.ID { return a.ID }, viewAgent), nil
 }
 
 func (s *server) forms(ctx context.Context, _ *struct{}) (*listOutput[formView], error) {

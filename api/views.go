@@ -223,6 +223,20 @@ func viewMailbox(m desk.Mailbox, folders []desk.Folder) mailboxView {
 	return v
 }
 
+// agentView is without the agent's addresses: they are private, and what reads the API may show what it reads.
+type agentView struct {
+	ID        desk.ID     `json:"id"`
+	Name      string      `json:"name" doc:"What customers see."`
+	Mailboxes []desk.ID   `json:"mailboxes" doc:"Whose tickets they work on; none: every mailbox's."`
+	Notify    desk.Notify `json:"notify" enum:"nothing,assigned,everything"`
+	Disabled  bool        `json:"disabled"`
+	CreatedAt time.Time   `json:"created_at"`
+}
+
+func viewAgent(a desk.KnownAgent) agentView {
+	return agentView{a.ID, a.Name, orEmpty(a.Mailboxes), a.Notify, a.Disabled, a.CreatedAt}
+}
+
 type formView struct {
 	ID        desk.ID           `json:"id"`
 	Name      string            `json:"name"`
