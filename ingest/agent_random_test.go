@@ -56,6 +56,8 @@ type talk struct {
 	tickets []desk.ID
 	agents  []desk.KnownAgent
 	langs   []string // that agents may have been written to in
+	footers []string // what only agents are told
+	asked   []string // the Message-IDs of what a supplier was asked
 	n       int
 }
 
@@ -78,16 +80,17 @@ func TestI3_I4_H6_NoCustomerSeesWhatIsNotForThem(t *testing.T) {
 			Texts: texts, DB: r.db, Keys: r.keys(), Blobs: r.blobs, Submitter: c.box, Depositor: c.box, Owner: "me", BaseURL: "https://help.acme.example", Log: slog.New(slog.DiscardHandler),
 		})
 		for _, t := range texts.All() {
-			c.langs = append(c.langs, t.Lang)
+			c.langs, c.footers = append(c.langs, t.Lang), append(c.footers, strings.ToLower(t.Notification.Answer), strings.ToLower(t.Notification.Commands))
 		}
 		for _, name := range []string{"mary", "joe"} {
 			c.agents = append(c.agents, r.agent(strings.ToUpper(name), name+"@home.example", desk.NotifyEverything))
 		}
 		c.asks(true)
-		for range 40 {
+		for range 50 {
 			[]func(){
 				func() { c.asks(true) }, func() { c.asks(false) }, func() { c.asks(false) }, c.relays, c.relays, c.relays, c.notes, c.notes, c.forwards, c.answers, c.answers, c.forges, c.accepts, c.api,
-			}[c.random.IntN(14)]()
+				c.vendor, c.vendor, c.merges, c.splits, c.people,
+			}[c.random.IntN(19)]()
 			for _, queue := range []string{desk.QueueMail, desk.QueueAutomatic} {
 				c.worker.Drain(t.Context(), queue, 50)
 			}
@@ -179,7 +182,56 @@ func (c *talk) notes() {
 }
 
 func (c *talk) forwards() {
-	c.sends(mail(support, "vendor@supplier.example", c.next()+"@acme.example", "SECRET "+c.next(), c.root(pick(c, c.tickets))))
+	mid := c.next() + "@acme.example"
+	c.asked = append(c.asked, mid)
+	more := []string{c.root(pick(c, c.tickets))}
+	if c.random.IntN(2) == 0 {
+		more = append(more, "Bcc: "+pick(c, talkers))
+	}
+	c.sends(mail(support, "vendor@supplier.example", mid, "SECRET "+c.next(), more...))
+}
+
+// vendor is a supplier who answers what was forwarded, with the customer in copy perhaps.
+func (c *talk) vendor() {
+	if len(c.asked) == 0 {
+		c.forwards()
+	}
+	mid, to := pick(c, c.asked), pick(c, []string{support, support + ", " + pick(c, talkers)})
+	c.arrives(found("pass", "supplier.example", mail("vendor@supplier.example", to, c.next()+"@supplier.example", "SECRET "+c.next(), "In-Reply-To: <"+mid+">", c.root(pick(c, c.tickets)))))
+}
+
+// may lets what desk refuses pass: what is random is not always allowed.
+func (c *talk) may(err error) {
+	c.t.Helper()
+	if kind := desk.KindOf(err); err != nil && kind != desk.Invalid && kind != desk.NotFound && kind != desk.Conflict {
+		c.t.Error(err)
+	}
+}
+
+func (c *talk) merges() {
+	_, err := c.desk.Merge(c.t.Context(), pick(c, c.tickets), pick(c, c.tickets))
+	c.may(err)
+}
+
+func (c *talk) splits() {
+	ms := c.messages(pick(c, c.tickets), "")
+	if len(ms) == 0 {
+		return
+	}
+	t, err := c.desk.Split(c.t.Context(), ms[0].TicketID, []desk.ID{pick(c, ms).ID}, "")
+	if c.may(err); err == nil {
+		c.tickets = append(c.tickets, t.ID)
+	}
+}
+
+// people is an agent who says who takes part.
+func (c *talk) people() {
+	ticket, who := pick(c, c.tickets), pick(c, talkers)
+	_, err := c.desk.AddParticipant(c.t.Context(), ticket, desk.Address{Email: who}, c.random.IntN(2) == 0)
+	if c.random.IntN(2) == 0 {
+		_, err = c.desk.DropParticipant(c.t.Context(), ticket, who)
+	}
+	c.may(err)
 }
 
 // answers is an agent in the shared mailbox, who copies people of every kind.
@@ -231,7 +283,7 @@ func (c *talk) check() {
 	wrong := func(where, text string, but string) {
 		c.t.Helper()
 		text = strings.ToLower(text)
-		for _, private := range []string{"secret", "home.example", "boss.example", "as first lines change the ticket"} {
+		for _, private := range append([]string{"secret", "home.example", "boss.example"}, c.footers...) {
 			if strings.Contains(text, private) {
 				c.t.Errorf("%s: %q is in %q", where, private, text)
 			}
