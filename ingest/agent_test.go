@@ -373,6 +373,63 @@ func TestH5_APictureInAnAgentsMailLeavesAsAFile(t *testing.T) {
 	})
 }
 
+// TestI3_I4_WhatTellsTooMuchIsHeldOrStaysBehind: files that mail clients make name who wrote, and mails of others say what others wrote.
+func TestI3_I4_WhatTellsTooMuchIsHeldOrStaysBehind(t *testing.T) {
+	both(t, func(r *rig) {
+		r.trusts(desk.Receiver{AuthServID: mx})
+		a := r.agent("Mary Major", "mary@home.example", desk.NotifyEverything)
+		ticket := r.asked("1@customer.example")
+		to := r.address(mailmsg.ForAgent, ticket, a)
+		n := 0
+		part := func(kind, name string) string {
+			n++
+			body := []string{"--b", "Content-Type: text/plain", "", fmt.Sprintf("It is lever number %d.", n), "--b", "Content-Type: " + kind}
+			if name != "" {
+				body = append(body, `Content-Disposition: attachment; filename="`+name+`"`)
+			}
+			body = append(body, "", "From: mary@home.example", "Subject: between us", "", "SECRET", "--b--")
+			return proved(to, fmt.Sprintf("p%d@home.example", n), strings.Join(body, "\r\n"), `Content-Type: multipart/mixed; boundary="b"`)
+		}
+		text := func(lines ...string) string {
+			n++
+			return proved(to, fmt.Sprintf("p%d@home.example", n), strings.Join(lines, "\r\n"))
+		}
+		for what, raw := range map[string]string{
+			"a mail by its name":           part("application/octet-stream", "Note.EML"),
+			"a mail's header":              part("text/rfc822-headers", ""),
+			"a mail of Outlook's":          part("application/vnd.ms-outlook", "note.msg"),
+			"an invitation":                part("text/calendar", ""),
+			"an invitation by its name":    part("application/octet-stream", "invite.ics"),
+			"a file of Outlook's":          part("application/ms-tnef", "winmail.dat"),
+			"an encrypted mail":            part("application/pkcs7-mime", "smime.p7m"),
+			"an encrypted text":            text("For you:", "", "-----BEGIN PGP MESSAGE-----", "", "hQEM", "-----END PGP MESSAGE-----"),
+			"a mail that Apple forwarded":  text("See what they say.", "", "Begin forwarded message:", "", "From: Vendor <vendor@supplier.example>", "Subject: Re: Printer", "", "SECRET price"),
+			"a mail that Gmail forwarded":  text("See what they say.", "", "---------- Forwarded message ---------", "From: Vendor <vendor@supplier.example>", "Subject: Re: Printer", "", "SECRET price"),
+			"a signed mail that is a note": text("-----BEGIN PGP SIGNED MESSAGE-----", "Hash: SHA256", "", "#nots", "SECRET", "-----BEGIN PGP SIGNATURE-----", "", "iQ", "-----END PGP SIGNATURE-----"),
+		} {
+			if e := r.arrives(raw); e.Outcome != desk.Held {
+				r.t.Errorf("%s: %s (%s)", what, e.Outcome, e.Reason)
+			}
+		}
+		if sent := r.effects(desk.ReplyMail); len(sent) != 0 {
+			r.t.Fatalf("%d mails went out", len(sent))
+		}
+		n = 100
+		r.want(r.arrives(part("application/pgp-signature", "")), desk.Appended)
+		r.want(r.arrives(part("text/x-vcard", "mary.vcf")), desk.Appended)
+		r.want(r.arrives(text("-----BEGIN PGP SIGNED MESSAGE-----", "Hash: SHA256", "", "No, it is the one on the right.", "- -- ", "Mary, mary@home.example", "-----BEGIN PGP SIGNATURE-----", "Comment: mary@home.example", "", "iQ", "-----END PGP SIGNATURE-----")), desk.Appended)
+		r.wantTexts(ticket, "ann@customer.example", "The printer in room four is jammed since monday morning.", "It is lever number 101.", "It is lever number 102.", "No, it is the one on the right.")
+		for _, m := range r.messages(ticket, "ann@customer.example") {
+			if len(m.Attachments) != 0 {
+				r.t.Errorf("with %q went %v", m.Text, m.Attachments)
+			}
+		}
+		if got := len(r.effects(desk.ReplyMail)); got != 3 {
+			r.t.Errorf("%d answers went out, want 3", got)
+		}
+	})
+}
+
 // TestI5_AnAgentsMailIsKnownByItsOwnID where it lies: the message that it has become has ours, and is moved with its ticket.
 func TestI5_AnAgentsMailIsKnownByItsOwnID(t *testing.T) {
 	both(t, func(r *rig) {

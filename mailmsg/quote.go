@@ -205,6 +205,16 @@ func forwards(line string) bool {
 	return false
 }
 
+// Forwards tells whether a mail that was forwarded stands in a text.
+func Forwards(text string) bool {
+	for line := range strings.SplitSeq(text, "\n") {
+		if forwards(line) {
+			return true
+		}
+	}
+	return false
+}
+
 // forwardedHeader gives the end of the header that begins at line i or below the blank lines there.
 func (f *folding) forwardedHeader(i int) int {
 	for i < len(f.parts) && f.blank(i) {

@@ -3,10 +3,8 @@ package tickets
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"postern/desk"
 	"postern/mailmsg"
@@ -135,7 +133,11 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		}
 		said = append(said, earlier...)
 	}
-	text := texts.WithoutFooters(mailmsg.FoldNew(mail.Text, mail.Marks, said).Reply)
+	text, encrypted := mailmsg.WithoutArmour(mail.Text)
+	if text != mail.Text {
+		mail.Marks = nil // they say where something stands in the other
+	}
+	text = texts.WithoutFooters(mailmsg.FoldNew(text, mail.Marks, said).Reply)
 	w.Commands, text = desk.ReadCommands(text, at.Note)
 	if w.Commands.Assign != "" && w.Commands.Problem == "" {
 		to, err := desk.AgentCalled(org.Agents, w.Commands.Assign, at.Agent.ID)
@@ -151,14 +153,20 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 	}
 	for _, file := range mail.Attachments {
 		if signatureFile(file) {
-			continue // it names the agent's address
+			continue
 		}
-		if strings.HasPrefix(file.Type, "message/") {
-			w.Problem = "a mail is attached to it, which may say what customers must not see"
+		if what := tellsOf(file); what != "" {
+			w.Problem = what + " is attached to it, which may say what customers must not see"
 		}
 		// What goes out is text, which names no picture; and an id may have the domain of the agent's own address in it.
 		file.Name, file.ContentID, file.Inline = s.clean(file.Name), "", false
 		w.Files = append(w.Files, file)
+	}
+	if mailmsg.Forwards(text) {
+		w.Problem = "a mail is forwarded in it, which may say what customers must not see"
+	}
+	if encrypted {
+		w.Problem = "it is encrypted"
 	}
 	if mail.Notice != "" || mail.Truncated {
 		w.Problem = "it is too large to be read whole"
@@ -170,83 +178,6 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		w.Problem = "the mailbox of its ticket has no SMTP server to send with"
 	}
 	return w, nil
-}
-
-// signatureFile tells whether a file says who wrote the mail, to programs: it has the address in it.
-func signatureFile(a desk.Attachment) bool {
-	switch a.Type {
-	case "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys", "text/vcard", "text/x-vcard", "text/directory":
-		return true
-	}
-	name := strings.ToLower(a.Name)
-	return strings.HasSuffix(name, ".vcf") || strings.HasSuffix(name, ".p7s") || strings.HasSuffix(name, ".asc")
-}
-
-// scrubber cuts what customers must not see out of an agent's words.
-type scrubber struct {
-	org     *store.Organisation
-	keys    *mailmsg.Keyring
-	instead string // stands where a private address stood
-}
-
-// addressLike finds what may be an address, in text and in links.
-var addressLike = regexp.MustCompile(`(?i)[\pL\pN._+'-]+(?:@|%40)[\pL\pN-]+(?:\.[\pL\pN-]+)+`)
-
-func (s scrubber) clean(text string) string {
-	text = s.keys.WithoutTokens(text, true)
-	text = addressLike.ReplaceAllStringFunc(text, func(found string) string {
-		email, ok := desk.NormalizeEmail(strings.Replace(strings.TrimLeft(found, ".'-"), "%40", "@", 1))
-		if _, private := s.org.AgentAt(email); ok && private {
-			return s.instead
-		}
-		return found
-	})
-	for _, private := range s.private() {
-		text = replaceFold(text, private, s.instead)
-	}
-	return text
-}
-
-// private lists the agents' addresses in the ways in which they are written.
-func (s scrubber) private() (out []string) {
-	for _, a := range s.org.Agents {
-		for _, email := range a.Addresses {
-			out = append(out, email)
-			if readable := (desk.Address{Email: email}).String(); readable != email {
-				out = append(out, readable)
-			}
-		}
-	}
-	return out
-}
-
-// left tells whether an agent's address can still be read.
-func (s scrubber) left(text string) bool {
-	bare := strings.Map(func(r rune) rune {
-		if unicode.In(r, unicode.Cf) || unicode.IsSpace(r) {
-			return -1
-		}
-		return unicode.ToLower(r)
-	}, text)
-	return slices.ContainsFunc(s.private(), func(email string) bool { return strings.Contains(bare, email) })
-}
-
-// replaceFold replaces old in any case. old is in lower case.
-func replaceFold(s, old, by string) string {
-	lower := strings.ToLower(s)
-	if len(lower) != len(s) || !strings.Contains(lower, old) { // a letter that changes its length: what is left is noticed
-		return s
-	}
-	var b strings.Builder
-	for {
-		i := strings.Index(lower, old)
-		if i < 0 {
-			b.WriteString(s)
-			return b.String()
-		}
-		b.WriteString(s[:i] + by)
-		s, lower = s[i+len(old):], lower[i+len(old):]
-	}
 }
 
 // fileAgent does what an agent's mail asks for: the commands first, then the answer or the note.

@@ -1,0 +1,30 @@
+package mailmsg
+
+import "testing"
+
+func TestI3_ArmourIsTakenOff(t *testing.T) {
+	t.Parallel()
+	const (
+		signed    = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n#note\nPull the lever.\n- -- \nMary\n-----BEGIN PGP SIGNATURE-----\nComment: mary@home.example\n\niQEz=\n=aB1c\n-----END PGP SIGNATURE-----\n"
+		encrypted = "-----BEGIN PGP MESSAGE-----\n\nhQEM\n=aB1c\n-----END PGP MESSAGE-----"
+		key       = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQEN\n=aB1c\n-----END PGP PUBLIC KEY BLOCK-----"
+	)
+	for name, c := range map[string]struct {
+		text, clear string
+		encrypted   bool
+	}{
+		"none":                    {"Pull the lever.\n- one\n", "Pull the lever.\n- one\n", false},
+		"signed":                  {signed, "#note\nPull the lever.\n-- \nMary", false},
+		"text around it":          {"Above\n" + signed + "Below", "Above\n#note\nPull the lever.\n-- \nMary\nBelow", false},
+		"carriage returns":        {"-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nYes.\r\n-----BEGIN PGP SIGNATURE-----\r\niQ\r\n-----END PGP SIGNATURE-----\r\n", "Yes.", false},
+		"a signature without end": {"-----BEGIN PGP SIGNED MESSAGE-----\n\nYes.\n-----BEGIN PGP SIGNATURE-----\niQEz", "Yes.", false},
+		"encrypted":               {encrypted, "", true},
+		"a key":                   {"Mine:\n" + key, "Mine:", false},
+		"quoted":                  {"> -----BEGIN PGP SIGNED MESSAGE-----\n> Hash: x", "> -----BEGIN PGP SIGNED MESSAGE-----\n> Hash: x", false},
+	} {
+		clear, encrypted := WithoutArmour(c.text)
+		if clear != c.clear || encrypted != c.encrypted {
+			t.Errorf("%s: %q, %t", name, clear, encrypted)
+		}
+	}
+}
