@@ -285,6 +285,7 @@ func decideAgent(f Facts) (Decision, bool) {
 	}
 	d.Ticket = at.Ticket
 	if hold := holdAgent(f); hold != "" {
+		d.NotSent = isFromTheAgent(f) && !f.Late
 		return d.as(Held, hold), true
 	}
 	d.Trust, d.Reasons = V2, []string{"its sender is proved, and it came to the address that was made for them"} // not what proves it: that names their domain
@@ -297,6 +298,12 @@ func decideAgent(f Facts) (Decision, bool) {
 		return d.as(Appended, "a note by the agent "+at.Agent.Name+", from their own address"), true
 	}
 	return d.as(Appended, "an answer by the agent "+at.Agent.Name+", from their own address"), true
+}
+
+// isFromTheAgent tells whether a mail to an agent's address is theirs, be it of use or not.
+func isFromTheAgent(f Facts) bool {
+	at := f.AtAgent
+	return at.Agent != nil && at.Ticket != nil && !at.Agent.Disabled && !f.FromOurs && !f.Mail.FromUnsure && at.Agent.Is(f.Mail.From.Email) && f.Verified
 }
 
 // holdAgent says why a mail to an agent's address counts for nothing, or "".

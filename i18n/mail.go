@@ -51,6 +51,7 @@ type MailTexts struct {
 	Notification NotificationTexts `toml:"notification"`
 	Surge        NoticeTexts       `toml:"surge"`     // automatic mail was stopped
 	Complaint    NoticeTexts       `toml:"complaint"` // somebody called our mail spam
+	NotSent      NoticeTexts       `toml:"not_sent"`  // an agent's answer is held
 }
 
 // LinkTexts are those of a mail that holds a link and little else.

@@ -241,6 +241,9 @@ func TestH5_WhatIsNotAProvedAgentsIsHeld(t *testing.T) {
 				r.t.Errorf("%s: %s (%s)", c.what, e.Outcome, e.Reason)
 			}
 		}
+		if told := r.effects(desk.NoticeInInbox); len(told) != 1 {
+			r.t.Errorf("agents are told %d times of what Mary wrote, want once; and of what others forged never", len(told))
+		}
 		off := true
 		if _, err := r.desk.ChangeAgent(r.t.Context(), a.ID, tickets.AgentChange{Disabled: &off}); err != nil {
 			r.t.Fatal(err)
@@ -414,18 +417,28 @@ func TestI3_I4_WhatTellsTooMuchIsHeldOrStaysBehind(t *testing.T) {
 		if sent := r.effects(desk.ReplyMail); len(sent) != 0 {
 			r.t.Fatalf("%d mails went out", len(sent))
 		}
+		told := r.effects(desk.NoticeInInbox)
+		if len(told) != 1 || told[0].TicketID != ticket || told[0].SubjectID != r.messages(ticket, "")[0].ID {
+			r.t.Fatalf("the agents are told %+v", told)
+		}
+		if text, err := r.db.Template(r.t.Context(), told[0].Template); err != nil || !strings.Contains(text.Subject, "Mary Major") || !strings.Contains(text.Body, "which may say") && !strings.Contains(text.Body, "encrypted") && !strings.Contains(text.Body, "command") || !strings.Contains(text.Body, "gateway held show 0") {
+			r.t.Errorf("they are told %+v, %v", text, err)
+		}
 		n = 100
+		for range 2 { // once more, for it did not help
+			r.want(r.arrives(text("Please turn it off and on.", "", "-- ", "Mary")), desk.Appended)
+		}
 		r.want(r.arrives(part("application/pgp-signature", "")), desk.Appended)
 		r.want(r.arrives(part("text/x-vcard", "mary.vcf")), desk.Appended)
 		r.want(r.arrives(text("-----BEGIN PGP SIGNED MESSAGE-----", "Hash: SHA256", "", "No, it is the one on the right.", "- -- ", "Mary, mary@home.example", "-----BEGIN PGP SIGNATURE-----", "Comment: mary@home.example", "", "iQ", "-----END PGP SIGNATURE-----")), desk.Appended)
-		r.wantTexts(ticket, "ann@customer.example", "The printer in room four is jammed since monday morning.", "It is lever number 101.", "It is lever number 102.", "No, it is the one on the right.")
+		r.wantTexts(ticket, "ann@customer.example", "The printer in room four is jammed since monday morning.", "Please turn it off and on.", "Please turn it off and on.", "It is lever number 103.", "It is lever number 104.", "No, it is the one on the right.")
 		for _, m := range r.messages(ticket, "ann@customer.example") {
 			if len(m.Attachments) != 0 {
 				r.t.Errorf("with %q went %v", m.Text, m.Attachments)
 			}
 		}
-		if got := len(r.effects(desk.ReplyMail)); got != 3 {
-			r.t.Errorf("%d answers went out, want 3", got)
+		if got := len(r.effects(desk.ReplyMail)); got != 5 {
+			r.t.Errorf("%d answers went out, want 5", got)
 		}
 	})
 }

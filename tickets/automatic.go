@@ -73,11 +73,12 @@ func (d *Desk) watchSurge(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if err != nil || !first {
 		return err
 	}
-	return d.notify(ctx, tx, org, mb, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Surge }, map[string]string{"hour": strconv.Itoa(hour), "week": strconv.Itoa(week)})
+	return d.notify(ctx, tx, org, mb, desk.Effect{}, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Surge }, map[string]string{"hour": strconv.Itoa(hour), "week": strconv.Itoa(week)})
 }
 
-// notify puts a notice for agents into the mailbox, in its language. It is part of the caller's transaction.
-func (d *Desk) notify(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, which func(i18n.MailTexts) i18n.NoticeTexts, values map[string]string) error {
+// notify puts a notice for agents into the mailbox, in its language; e may name the ticket and the message that it is about. It is part of the
+// caller's transaction.
+func (d *Desk) notify(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.Effect, which func(i18n.MailTexts) i18n.NoticeTexts, values map[string]string) error {
 	texts, err := d.texts()
 	if err != nil {
 		return err
@@ -88,8 +89,8 @@ func (d *Desk) notify(ctx context.Context, tx *store.Tx, org *store.Organisation
 	if err != nil {
 		return err
 	}
-	e := desk.Effect{ID: store.NewID(), Kind: desk.NoticeInInbox, MailboxID: mb.ID, Recipient: mb.Address, Template: version, CreatedAt: tx.Now()}
-	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, "", e.ID, mb.MIDDomain)
+	e.ID, e.Kind, e.MailboxID, e.Recipient, e.Template, e.CreatedAt = store.NewID(), desk.NoticeInInbox, mb.ID, mb.Address, version, tx.Now()
+	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, e.TicketID, e.ID, mb.MIDDomain)
 	return tx.AddEffect(ctx, e)
 }
 

@@ -142,7 +142,7 @@ func (d *Desk) tellOfComplaint(ctx context.Context, tx *store.Tx, org *store.Org
 	if n, err := tx.Hit(ctx, "complaint "+email, complaintEvery); err != nil || n > 1 {
 		return err
 	}
-	return d.notify(ctx, tx, org, mb, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Complaint }, map[string]string{"recipient": email, "mailbox.address": mb.Address})
+	return d.notify(ctx, tx, org, mb, desk.Effect{}, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Complaint }, map[string]string{"recipient": email, "mailbox.address": mb.Address})
 }
 
 // whyBounced says why, for people: the server's words, or at least its code.

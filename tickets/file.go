@@ -126,6 +126,10 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 		if err == nil {
 			err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
 		}
+	case desk.Held:
+		if decision.NotSent {
+			err = d.tellNotSent(ctx, tx, org, mb, e, *facts.AtAgent.Agent, *decision.Ticket)
+		}
 	case desk.Ignored: // until what it answers is there, or somebody answers it
 		err = tx.AddOrphan(ctx, e, append(ids(mail), mail.MessageID))
 	case desk.Automated:

@@ -2,8 +2,10 @@ package tickets
 
 import (
 	"context"
+	"time"
 
 	"postern/desk"
+	"postern/i18n"
 	"postern/mailmsg"
 	"postern/store"
 )
@@ -52,6 +54,28 @@ func (d *Desk) notifyAgent(ctx context.Context, tx *store.Tx, mb desk.Mailbox, t
 		ID: store.NewID(), Kind: desk.NotifyMail, MailboxID: mb.ID, TicketID: t.ID, SubjectID: m.ID, ContactID: agent, Recipient: email,
 		Trust: m.Trust, MessageID: mailmsg.NoticeID(own, mb.MIDDomain), CreatedAt: tx.Now(),
 	})
+}
+
+// toldEvery is how often agents are told of what one of them wrote about a ticket and was not sent.
+const toldEvery = time.Hour
+
+// tellNotSent tells the agents, in the conversation, that what one of them answered is held: they rely on its being sent.
+func (d *Desk) tellNotSent(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, a desk.KnownAgent, t desk.Ticket) error {
+	if n, err := tx.Hit(ctx, "not sent "+string(a.ID)+" "+string(t.ID), toldEvery); err != nil || n > 1 {
+		return err
+	}
+	if its, ok := org.Mailbox(t.MailboxID); ok && its.IMAP != "" {
+		mb = its
+	}
+	about := desk.Effect{TicketID: t.ID}
+	seen, _, err := tx.NewestMessages(ctx, readers(t.ContactID, false), t.ID, "", 1, 0)
+	if err != nil {
+		return err
+	}
+	if len(seen) > 0 {
+		about.SubjectID = seen[0].ID
+	}
+	return d.notify(ctx, tx, org, mb, about, func(t i18n.MailTexts) i18n.NoticeTexts { return t.NotSent }, map[string]string{"agent.name": a.Name, "reason": e.Reason, "held.id": string(e.ID)})
 }
 
 // notifyOfMail is notifyAgents for a message that came by mail, unless that is a machine's, was sent in bulk, is taken for spam or

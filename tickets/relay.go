@@ -137,7 +137,7 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if text != mail.Text {
 		mail.Marks = nil // they say where something stands in the other
 	}
-	text = texts.WithoutFooters(mailmsg.FoldNew(text, mail.Marks, said).Reply)
+	text = texts.WithoutFooters(freshWords(text, mail.Marks, said))
 	w.Commands, text = desk.ReadCommands(text, at.Note)
 	if w.Commands.Assign != "" && w.Commands.Problem == "" {
 		to, err := desk.AgentCalled(org.Agents, w.Commands.Assign, at.Agent.ID)
@@ -178,6 +178,19 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		w.Problem = "the mailbox of its ticket has no SMTP server to send with"
 	}
 	return w, nil
+}
+
+// freshWords gives what is new in an agent's text. Who writes once more what they wrote before, and nothing else, means it.
+func freshWords(text string, marks []desk.Mark, said []desk.Said) string {
+	fresh := mailmsg.FoldNew(text, marks, said).Reply
+	if fresh != "" {
+		return fresh
+	}
+	again := strings.TrimSpace(mailmsg.FoldNew(text, marks, nil).Reply)
+	if slices.ContainsFunc(said, func(s desk.Said) bool { return s.SameAuthor && strings.TrimSpace(s.Reply) == again }) {
+		return again
+	}
+	return ""
 }
 
 // fileAgent does what an agent's mail asks for: the commands first, then the answer or the note.
