@@ -10,6 +10,7 @@ import (
 
 	"postern/desk"
 	"postern/mailmsg"
+	"postern/store"
 	"postern/tickets"
 )
 
@@ -231,6 +232,45 @@ func TestM5_AMailThatAServerRenamedIsAnsweredUnderBothNames(t *testing.T) {
 				}
 			}
 		}
+		r.clean()
+	})
+}
+
+// TestM1_M5_WhatClientAndServerHaveBothSavedIsOneAnswer: the server has given its copy another Message-ID, and that is what customers answer. Two
+// answers of the same words are two.
+func TestM1_M5_WhatClientAndServerHaveBothSavedIsOneAnswer(t *testing.T) {
+	both(t, func(r *rig) {
+		r.mb.SentOpens = true
+		r.update(func(tx *store.Tx) error { return tx.PutMailbox(r.t.Context(), r.mb) })
+		r.org()
+		const from = "support@acme.example"
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		answer := func(to, id string, more ...string) string { return mail(from, to, id, "try again", more...) }
+		r.want(r.sends(answer("ann@customer.example", "a@acme.example", answering("1@customer.example"))), desk.Appended)
+		r.want(r.sends(answer("Ann Lee <ann@customer.example>", "b@prod.outlook.example", answering("1@customer.example"))), desk.Duplicate)
+		r.want(r.sends(answer("ann@customer.example", "c@prod.outlook.example", answering("1@customer.example"), "Date: Mon, 02 Mar 2026 10:00:07 +0000")), desk.Appended)
+		if got := r.messages(first.TicketID, "ann@customer.example"); len(got) != 3 {
+			r.t.Errorf("she sees %q", texts(got))
+		}
+		for i, id := range []string{"a@acme.example", "b@prod.outlook.example", "c@prod.outlook.example"} {
+			if e := r.arrives(mail(ann, support, fmt.Sprintf("2.%d@customer.example", i), "thanks", answering(id))); e.Outcome != desk.Appended || e.TicketID != first.TicketID {
+				r.t.Errorf("an answer to %s: %+v", id, e)
+			}
+		}
+		// What is begun has no mail that it answers; the same to somebody else is another mail.
+		begun := r.sends(answer("bob@customer.example", "d@acme.example"))
+		r.want(begun, desk.NewTicket)
+		r.want(r.sends(answer("bob@customer.example", "e@prod.outlook.example")), desk.Duplicate)
+		if other := r.sends(answer("cid@customer.example", "f@acme.example")); other.Outcome != desk.NewTicket || other.TicketID == begun.TicketID {
+			r.t.Errorf("%+v", other)
+		}
+		if e := r.arrives(mail("bob@customer.example", support, "3@customer.example", "thanks", answering("e@prod.outlook.example"))); e.Outcome != desk.Appended || e.TicketID != begun.TicketID {
+			r.t.Errorf("an answer to the server's copy: %+v", e)
+		}
+		both := r.keep(r.mb.ID, desk.Sent, time.Now(), answer("dan@customer.example", "g@acme.example"), answer("dan@customer.example", "h@prod.outlook.example"))
+		r.read()
+		r.want(r.entry(both[0]), desk.NewTicket)
+		r.want(r.entry(both[1]), desk.Duplicate)
 		r.clean()
 	})
 }

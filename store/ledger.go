@@ -480,6 +480,18 @@ func (tx *Tx) NoteSeen(ctx context.Context, e desk.LedgerEntry, mail Likeness) e
 		e.MailboxID, storedID(mail.MessageID), mail.Fingerprint, e.ID)
 }
 
+// FirstInSent takes down that the item, a mail in Sent, is alike, and gives the ledger row that was so before it in this mailbox and has become
+// a message; "": none.
+func (tx *Tx) FirstInSent(ctx context.Context, e desk.LedgerEntry, alike string) (first desk.ID, err error) {
+	err = tx.x.QueryRowContext(ctx, `INSERT INTO sent_copies (mailbox_id, alike, ledger_id) VALUES ($1, $2, $3)
+		ON CONFLICT (mailbox_id, alike) DO UPDATE SET
+			ledger_id = CASE WHEN EXISTS (SELECT 1 FROM messages m WHERE m.ledger_id = sent_copies.ledger_id) THEN sent_copies.ledger_id ELSE excluded.ledger_id END RETURNING ledger_id`, e.MailboxID, alike, e.ID).Scan(&first)
+	if first == e.ID {
+		first = ""
+	}
+	return first, err
+}
+
 // usableIDs gives the ids as they are stored. Empty ones never are (REQUIREMENTS M8).
 func usableIDs(mids []desk.MessageID) []desk.MessageID {
 	out := mids[:0:0]

@@ -3,6 +3,8 @@ package tickets
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -137,9 +139,12 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			err = tx.AddOrphan(ctx, e, []desk.MessageID{mail.BouncedMessageID})
 		}
 	case desk.Duplicate:
-		if facts.Elsewhere != nil {
+		switch {
+		case facts.Elsewhere != nil:
 			e.Reason += ", as message " + string(th.twin)
 			err = d.fileElsewhere(ctx, tx, mb, facts.Elsewhere, msg, th.twin)
+		case th.renamed: // customers may have it under this id
+			err = aliasOf(ctx, tx, mb, th.copyOf, mail.MessageID)
 		}
 	case desk.OwnCopy:
 		err = th.alias(ctx, tx, mb, mail.MessageID)
@@ -197,7 +202,12 @@ func (d *Desk) facts(ctx context.Context, tx *store.Tx, org *store.Organisation,
 	if th.own, f.OwnCopy, err = d.ownRenamed(ctx, tx, mb, e, mail); err != nil || f.OwnCopy {
 		return f, th, err
 	}
-	if th.copyOf, f.SameID, err = seenBefore(ctx, tx, k, e, mail); err != nil || th.copyOf != "" {
+	th.copyOf, f.SameID, err = seenBefore(ctx, tx, k, e, mail)
+	if err == nil && th.copyOf == "" {
+		th.copyOf, err = renamedInSent(ctx, tx, e, mail)
+		th.renamed = th.copyOf != ""
+	}
+	if err != nil || th.copyOf != "" {
 		f.Duplicate = th.copyOf != ""
 		return f, th, err
 	}
@@ -258,6 +268,33 @@ func seenBefore(ctx context.Context, tx *store.Tx, k *known, e desk.LedgerEntry,
 		return first, sameID, err
 	}
 	return "", sameID, tx.Supersede(ctx, first, "the Sent folder has the same mail")
+}
+
+// renamedInSent names the ledger row of a mail in Sent that this one is a copy of, under another Message-ID: what an agent's client has saved, and
+// what the server has that sent it. They have all else in common, to the second.
+func renamedInSent(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail desk.Mail) (desk.ID, error) {
+	if e.Role != desk.Sent || mail.Date.IsZero() {
+		return "", nil
+	}
+	var to []string
+	for _, a := range slices.Concat(mail.To, mail.Cc) {
+		to = append(to, a.Email)
+	}
+	slices.Sort(to)
+	sum := sha256.Sum256([]byte(mail.Fingerprint + " " + strings.Join(to, " ")))
+	return tx.FirstInSent(ctx, e, hex.EncodeToString(sum[:]))
+}
+
+// aliasOf has answers to a mail under another Message-ID find the message that a ledger row has become, if it has.
+func aliasOf(ctx context.Context, tx *store.Tx, mb desk.Mailbox, ledger desk.ID, mid desk.MessageID) error {
+	m, err := tx.MessageOf(ctx, ledger)
+	if desk.KindOf(err) == desk.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return tx.AddMessageIDs(ctx, mb.ID, m.TicketID, m.ID, true, mid)
 }
 
 // renamedFor is how long after we wrote a mail its copy in Sent is known under an id that we did not give it.

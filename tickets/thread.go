@@ -10,12 +10,13 @@ import (
 
 // thread is what a mail's Message-IDs say of where it belongs.
 type thread struct {
-	named  []desk.MessageID // what it answers, as ids gives it
-	known  []store.KnownID
-	people []string  // whom it is from and to, but for us
-	own    store.Own // what it carries, if we wrote it
-	copyOf desk.ID   // the ledger row of the same mail that came before
-	twin   desk.ID   // the message that this has become, if it came to another mailbox before
+	named   []desk.MessageID // what it answers, as ids gives it
+	known   []store.KnownID
+	people  []string  // whom it is from and to, but for us
+	own     store.Own // what it carries, if we wrote it
+	copyOf  desk.ID   // the ledger row of the same mail that came before
+	renamed bool      // that has another Message-ID
+	twin    desk.ID   // the message that this has become, if it came to another mailbox before
 }
 
 // mostReferences is how many ids of a chain count (REQUIREMENTS M9).

@@ -183,6 +183,13 @@ CREATE TABLE fingerprints (
     ledger_id   TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, message_id, fingerprint)
 );
+-- What a mail in Sent has in common with a copy of it under another Message-ID, and which was first.
+CREATE TABLE sent_copies (
+    mailbox_id TEXT NOT NULL,
+    alike      TEXT NOT NULL,
+    ledger_id  TEXT NOT NULL,
+    PRIMARY KEY (mailbox_id, alike)
+);
 
 CREATE TABLE ticket_number (
     last BIGINT NOT NULL
@@ -468,6 +475,7 @@ DROP TABLE conversations;
 DROP TABLE participants;
 DROP TABLE tickets;
 DROP TABLE ticket_number;
+DROP TABLE sent_copies;
 DROP TABLE fingerprints;
 DROP TABLE raws;
 DROP TABLE ledger;
