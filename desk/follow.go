@@ -251,6 +251,7 @@ type Located struct {
 	Folder      string
 	UIDValidity uint32
 	UID         uint32
+	Shared      bool // another mail in the mailbox has its Message-ID, which tells nothing then
 	Newest      bool // it is the newest of a customer
 }
 

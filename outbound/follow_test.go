@@ -79,7 +79,7 @@ func TestI5_WhatTheServerCannotDoFails(t *testing.T) {
 		want desk.EffectState
 	}{
 		"it can't move mail":           {&mailconn.Problem{What: "the mail server can't move mails safely", Do: "Keep them apart", Err: errors.ErrUnsupported, Permanent: true}, desk.EffectFailed},
-		"there is no such folder":      {&mailconn.Problem{What: "the mailbox does not have that folder", Do: "Make it", Permanent: true, At: mailconn.AtWork}, desk.EffectFailed},
+		"there is no such folder":      {&mailconn.Problem{What: "the mailbox does not have that folder", Do: "Make it", At: mailconn.AtWork}, desk.EffectDeferred},
 		"it is busy":                   {&mailconn.Problem{What: "the mail server refused", Do: "See what it said"}, desk.EffectDeferred},
 		"the connection broke":         {errors.New("connection reset"), desk.EffectDeferred},
 		"the password is wrong":        {&mailconn.Problem{What: "wrong password", Do: "Set another", Permanent: true, SignIn: true, At: mailconn.AtLogin}, desk.EffectDeferred},

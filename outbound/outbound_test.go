@@ -626,7 +626,7 @@ func TestH7_OurCopyComesBackAndAForgedOneDoesNot(t *testing.T) {
 			"renamed in Sent, with our mark":         {desk.Sent, strings.Replace(ours, "Message-ID: <", "Message-ID: <y", 1), desk.OwnCopy},
 			"renamed in Sent, with other words":      {desk.Sent, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <z", 1), "try again", "pay me", 1), desk.Appended},
 			"our words in Sent, without our mark":    {desk.Sent, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <w", 1), "X-Postern-Loop:", "X-Other:", 1), desk.Appended},
-			"our words in Sent, with another's mark": {desk.Sent, strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <v", 1), "X-Postern-Loop: ", "X-Postern-Loop: "+header(r.t, put)["x-postern-loop"]+"\r\nX-Other: ", 1), desk.Appended},
+			"our words in Sent, with another's mark": {desk.Sent, "Cc: bob@customer.example\r\n" + strings.Replace(strings.Replace(ours, "Message-ID: <", "Message-ID: <v", 1), "X-Postern-Loop: ", "X-Postern-Loop: "+header(r.t, put)["x-postern-loop"]+"\r\nX-Other: ", 1), desk.Appended},
 			"our words under another id":             {desk.Inbox, strings.Replace(put, "Message-ID: <", "Message-ID: <x", 1), desk.Appended},
 		} {
 			if got := outcome(c.role, c.raw); got != c.want {

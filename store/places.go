@@ -155,10 +155,11 @@ func (r reads) Locate(ctx context.Context, ticket, mailbox desk.ID, most int) ([
 		return nil, err
 	}
 	found, err := collect(ctx, r.x, func(row scanner) (l desk.Located, err error) {
-		err = row.Scan(&l.Message, &l.MessageID, &l.There, &l.Folder, &l.UIDValidity, &l.UID)
+		err = row.Scan(&l.Message, &l.MessageID, &l.There, &l.Folder, &l.UIDValidity, &l.UID, &l.Shared)
 		l.Newest = l.Message == newest
 		return l, err
-	}, `SELECT m.id, m.message_id, p.mid, p.folder, p.uidvalidity, p.uid FROM messages m JOIN places p ON p.message_id = m.id
+	}, `SELECT m.id, m.message_id, p.mid, p.folder, p.uidvalidity, p.uid,
+			(SELECT count(*) FROM fingerprints f WHERE f.mailbox_id = p.mailbox_id AND f.message_id = CASE WHEN p.mid = '' THEN m.message_id ELSE p.mid END) > 1 FROM messages m JOIN places p ON p.message_id = m.id
 		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND p.ledger_id = (SELECT max(q.ledger_id) FROM places q WHERE q.message_id = m.id AND q.mailbox_id = $2)
 		ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, mailbox, most)
 	return found, err

@@ -29,6 +29,7 @@ func TestI5_StateFollowsBothWays(t *testing.T) {
 			f.keywordsStandForStatuses()
 			f.deletingMailChangesNothing()
 			f.quickChangesEndWhereTheyShould()
+			f.aMessageIDThatTwoMailsHaveMovesNeither()
 			in.until("the installation is in order", func() (bool, error) {
 				v, err := in.verify()
 				return err == nil && len(v.Violations) == 0, fmt.Errorf("%v: %v", v, err)
@@ -246,4 +247,25 @@ func (f *follower) quickChangesEndWhereTheyShould() {
 	f.until("the outbox is empty", f.settled)
 	f.wantLying("INBOX", "else@customer.example")
 	f.wantStatus(tk.ID, "closed")
+}
+
+// aMessageIDThatTwoMailsHaveMovesNeither, once it is not known where the one of them lies: the other is somebody else's.
+func (f *follower) aMessageIDThatTwoMailsHaveMovesNeither() {
+	f.t.Helper()
+	f.create("Other")
+	first, second := f.put("The one", "twice@customer.example", ""), f.put("The other", "twice@customer.example", "")
+	c := f.dovecot.Dial("support")
+	box, err := c.Select("INBOX", nil).Wait()
+	if err == nil {
+		_, err = c.Move(imap.UIDSetNum(box.UIDNext-1), "Other").Wait()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	c.Close()
+	f.put("Something new", "new@customer.example", "") // what was moved before is known by the time this is
+	f.set(second.ID, "closed")
+	f.until("the outbox is empty", f.settled)
+	f.wantLying("INBOX", "else@customer.example", "new@customer.example", "twice@customer.example")
+	f.wantStatus(first.ID, "open")
 }

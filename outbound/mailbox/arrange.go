@@ -167,8 +167,8 @@ func uidSet(mails map[imap.UID]desk.Located) (set imap.UIDSet) {
 	return set
 }
 
-// locate selects a folder and finds mails in it: where they were seen last, or else by their Message-ID. A mail that has none, and
-// lies elsewhere by now, is not found. Its Message-ID is compared where it is known, for a folder may be replaced under the same UIDVALIDITY.
+// locate selects a folder and finds mails in it: where they were seen last, or else by their Message-ID. A mail that has none, or one
+// that others have, and lies elsewhere by now, is not found. Its Message-ID is compared where it is known, for a folder may be replaced under the same UIDVALIDITY.
 func locate(ctx context.Context, client *imapclient.Client, folder string, mails []desk.Located) (box *imap.SelectData, there map[imap.UID]desk.Located, err error) {
 	there = map[imap.UID]desk.Located{}
 	err = mailconn.Do(ctx, client, func() error {
@@ -195,7 +195,7 @@ func locate(ctx context.Context, client *imapclient.Client, folder string, mails
 		}
 		for _, l := range mails {
 			id := cmp.Or(l.There, l.MessageID)
-			if found[l.Message] || id == "" {
+			if found[l.Message] || id == "" || l.Shared {
 				continue
 			}
 			uids, err := candidates(client, id)

@@ -166,6 +166,11 @@ func TestI5_AMailThatHasNotTheMessagesIDIsMovedAndMarked(t *testing.T) {
 	ours := func(id string, there desk.MessageID, uid uint32) []desk.Located {
 		return []desk.Located{{Message: desk.ID(id), MessageID: desk.MessageID(id + "@acme.example"), There: there, Folder: "INBOX", UIDValidity: box.UIDValidity, UID: uid, Newest: true}}
 	}
+	shared := ours("c", "c@customer.example", 99)
+	shared[0].Shared = true
+	if moved, err := c.Move(t.Context(), m, "INBOX", "Archive", shared); err != nil || len(moved) != 0 {
+		t.Errorf("another mail has its Message-ID: %v, %v", moved, err)
+	}
 	if moved, err := c.Move(t.Context(), m, "INBOX", "Archive", ours("x", "another@customer.example", 1)); err != nil || len(moved) != 0 {
 		t.Errorf("another mail has its UID: %v, %v", moved, err)
 	}

@@ -184,7 +184,7 @@ func refused(err error) error {
 	case imap.ResponseCodeOverQuota:
 		return &mailconn.Problem{What: "the mailbox is full", Do: "Make room in it", Err: e}
 	case imap.ResponseCodeTryCreate, imap.ResponseCodeNonExistent:
-		return &mailconn.Problem{What: "the mailbox does not have that folder", Do: "Make it, or choose another", Err: e, Permanent: true}
+		return &mailconn.Problem{What: "the mailbox does not have that folder", Do: "Make it, or choose another", Err: e} // who has renamed it may do so again
 	case imap.ResponseCodeTooBig:
 		return &mailconn.Problem{What: "the mail is too large for the mailbox", Do: "Raise the server's limit", Err: e, Permanent: true}
 	}
