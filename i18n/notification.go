@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"postern/desk"
 )
 
 // NotificationTexts are those of a mail that tells one agent of a customer's message.
@@ -29,9 +27,8 @@ func (t NotificationTexts) Footer(number int64, link, note string) string {
 	if note == "" {
 		notes = t.NoteAlone
 	}
-	return desk.Expand(strings.Join([]string{t.Ticket, t.Answer, notes, t.Commands}, "\n"), map[string]string{
-		"ticket.number": strconv.FormatInt(number, 10), "ticket.link": link, "note.address": note,
-	})
+	fill := strings.NewReplacer("{{ticket.number}}", strconv.FormatInt(number, 10), "{{ticket.link}}", link, "{{note.address}}", note)
+	return fill.Replace(strings.Join([]string{t.Ticket, t.Answer, notes, t.Commands}, "\n"))
 }
 
 // NotificationFooters gives the footer in all languages: an agent may answer an old notification.
