@@ -98,7 +98,7 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 			return err
 		}
 		if there {
-			mails = slices.Delete(slices.Clone(mails), newest, newest+1)
+			mails = slices.DeleteFunc(slices.Clone(mails), func(l desk.Located) bool { return l.Newest })
 			newest = -1
 		}
 	}
@@ -108,12 +108,13 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 	}
 	if newest >= 0 {
 		message := mails[newest].Message
-		i := slices.IndexFunc(moved, func(m Moved) bool { return m.Message == message })
-		gone := Moved{}
-		if i >= 0 {
-			gone = moved[i]
+		gone, went := Moved{}, false
+		for _, m := range moved {
+			if m.Message == message && (!went || m.UID < gone.UID) { // of several copies, the one that is seen to arrive first
+				gone, went = m, true
+			}
 		}
-		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { seen.Moved(message, to, i >= 0, gone.UIDValidity, gone.UID) }); err != nil {
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { seen.Moved(message, to, went, gone.UIDValidity, gone.UID) }); err != nil {
 			return err
 		}
 	}

@@ -148,7 +148,8 @@ func (r reads) MarkedIn(ctx context.Context, ticket, mailbox desk.ID, mark strin
 	return slices.ContainsFunc(all, func(marks string) bool { return slices.Contains(strings.Fields(marks), mark) }), err
 }
 
-// Locate lists the mails of a ticket that lie, or have lain, in a mailbox beside Sent, the newest first, each once, and up to a number.
+// Locate lists the mails of a ticket that lie in a mailbox beside Sent, the newest first and up to a number: each where it lies, which may be in several
+// places, or where it lay last.
 func (r reads) Locate(ctx context.Context, ticket, mailbox desk.ID, most int) ([]desk.Located, error) {
 	newest, _, err := r.NewestPlaced(ctx, ticket, mailbox)
 	if err != nil {
@@ -160,8 +161,8 @@ func (r reads) Locate(ctx context.Context, ticket, mailbox desk.ID, most int) ([
 		return l, err
 	}, `SELECT m.id, m.message_id, p.mid, p.folder, p.uidvalidity, p.uid,
 			(SELECT count(*) FROM fingerprints f WHERE f.mailbox_id = p.mailbox_id AND f.message_id = CASE WHEN p.mid = '' THEN m.message_id ELSE p.mid END) > 1 FROM messages m JOIN places p ON p.message_id = m.id
-		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND p.ledger_id = (SELECT max(q.ledger_id) FROM places q WHERE q.message_id = m.id AND q.mailbox_id = $2)
-		ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, mailbox, most)
+		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND (NOT p.gone OR p.ledger_id = (SELECT max(q.ledger_id) FROM places q WHERE q.message_id = m.id AND q.mailbox_id = $2))
+		ORDER BY m.created_at DESC, m.id DESC, p.ledger_id DESC LIMIT $3`, ticket, mailbox, most)
 	return found, err
 }
 

@@ -29,6 +29,7 @@ func TestI5_StateFollowsBothWays(t *testing.T) {
 			f.keywordsStandForStatuses()
 			f.deletingMailChangesNothing()
 			f.quickChangesEndWhereTheyShould()
+			f.copiesOfAMailGoTogether()
 			f.aMessageIDThatTwoMailsHaveMovesNeither()
 			in.until("the installation is in order", func() (bool, error) {
 				v, err := in.verify()
@@ -247,6 +248,24 @@ func (f *follower) quickChangesEndWhereTheyShould() {
 	f.until("the outbox is empty", f.settled)
 	f.wantLying("INBOX", "else@customer.example")
 	f.wantStatus(tk.ID, "closed")
+}
+
+// copiesOfAMailGoTogether: a server that was killed may have delivered one twice.
+func (f *follower) copiesOfAMailGoTogether() {
+	f.t.Helper()
+	twice := mailFrom("Ann Example <ann@customer.example>", support, "Copied", "copied1@customer.example", "", "Twice.")
+	for range 2 {
+		f.dovecot.Append("support", "INBOX", twice, nil, time.Now())
+	}
+	tk := f.ticketAbout("Copied")
+	f.put("Re: Copied", "copied2@customer.example", "copied1@customer.example")
+	f.messagesOf(tk.ID, 2)
+	f.set(tk.ID, "closed")
+	f.wantLying("INBOX", "else@customer.example")
+	f.set(tk.ID, "open")
+	f.wantLying("INBOX", "else@customer.example", "copied1@customer.example", "copied1@customer.example", "copied2@customer.example")
+	f.set(tk.ID, "closed")
+	f.wantLying("INBOX", "else@customer.example")
 }
 
 // aMessageIDThatTwoMailsHaveMovesNeither, once it is not known where the one of them lies: the other is somebody else's.

@@ -198,6 +198,7 @@ func locate(ctx context.Context, client *imapclient.Client, folder string, mails
 			if found[l.Message] || id == "" || l.Shared {
 				continue
 			}
+			found[l.Message] = true
 			uids, err := candidates(client, id)
 			if err != nil {
 				return err

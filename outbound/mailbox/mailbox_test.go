@@ -176,7 +176,7 @@ func TestAppendSaysWhatIsWrong(t *testing.T) {
 	c := client(t, Options{})
 	for range 2 { // the refused APPEND leaves no dead connection behind
 		_, _, err := c.Append(t.Context(), m, "No such folder", text("a@example.com", strings.Repeat("x", 10_000)), nil, time.Time{}, "a@example.com", false)
-		if p, ok := errors.AsType[*mailconn.Problem](err); !ok || !p.Permanent || !strings.Contains(p.What, "folder") {
+		if p, ok := errors.AsType[*mailconn.Problem](err); !ok || p.Permanent || !strings.Contains(p.What, "folder") {
 			t.Errorf("got %v", err)
 		}
 		if _, _, err := c.Append(t.Context(), m, "", text("a@example.com", "x"), nil, time.Time{}, "a@example.com", false); err != nil {
