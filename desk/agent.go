@@ -140,13 +140,30 @@ func (c Commands) Did(assignee ID, agents []KnownAgent) string {
 }
 
 // ReadCommands takes the commands off the begin of what an agent writes. A line that looks like a command and is none is a
-// Problem: a mistyped #note must not reach a customer. Nothing of a note does. #12345, and a sentence that begins with such a
-// word, are text.
+// Problem: a mistyped #note must not reach a customer, nor what stands below one that is not among the first lines. Nothing of a note does.
+// #12345, and a sentence that begins with such a word, are text.
 func ReadCommands(text string, note bool) (c Commands, rest string) {
+	if c, rest = firstCommands(text, note); c.Note || c.Problem != "" {
+		return c, rest
+	}
+	for line := range strings.SplitSeq(rest, "\n") {
+		if bare := strings.ToLower(strings.TrimLeft(bareLine(line), "-•·. *")); bare == "#note" || bare == "＃note" {
+			c.Problem = "#note stands below other words in it, and commands are first lines"
+		}
+	}
+	return c, rest
+}
+
+// bareLine takes what clients and people put around a line off it.
+func bareLine(line string) string {
+	return strings.TrimFunc(line, func(r rune) bool { return unseenBlank(r) || strings.ContainsRune("*_`\"'“”„«»", r) })
+}
+
+func firstCommands(text string, note bool) (c Commands, rest string) {
 	c.Note, rest = note, text
 	for {
 		line, after, more := strings.Cut(rest, "\n")
-		bare := strings.TrimFunc(line, func(r rune) bool { return unseenBlank(r) || strings.ContainsRune("*_`\"'“”„«»", r) })
+		bare := bareLine(line)
 		if bare == "" {
 			if !more {
 				return c, rest

@@ -100,9 +100,13 @@ func (f *folder) gone(ctx context.Context, client *imapclient.Client, refusal er
 	if f.role == desk.AlsoSent {
 		flag = "--also-sent"
 	}
+	do := "Bring it back, or name those that are to be read"
+	if f.w.mailbox.Policy.Follow.ClosedFolder == f.name {
+		do, flag = "Bring it back, or name the one for what is done with", "--closed-folder"
+	}
 	p := &mailconn.Problem{
 		What: fmt.Sprintf("The folder %q is not on the server any more, so its mail is not read", f.name),
-		Do:   fmt.Sprintf("Bring it back, or name those that are to be read: gateway mailbox edit %s %s NAME", f.w.mailbox.Address, flag), Err: errNoFolder, Permanent: true,
+		Do:   fmt.Sprintf("%s: gateway mailbox edit %s %s NAME", do, f.w.mailbox.Address, flag), Err: errNoFolder, Permanent: true,
 	}
 	renamed, err := f.renamed(ctx, client, folders)
 	if err != nil {

@@ -97,6 +97,19 @@ func TestI5_AFolderThatIsMadeAnewDoublesNothing(t *testing.T) {
 	})
 }
 
+func TestI5_AFolderOfWhatIsDoneThatIsGoneIsNamedWithItsFlag(t *testing.T) {
+	both(t, func(r *rig) {
+		r.options.Follower = r.g
+		r.change(func(mb *desk.Mailbox) {
+			mb.Policy.Follow = desk.Follow{ClosedFolder: "Done", FromMailbox: desk.On}
+		})
+		r.watch()
+		mailtest.Until(r.t, "the problem is shown", func() bool {
+			return strings.Contains(r.folder("Done").Problem, "gateway mailbox edit "+user+" --closed-folder NAME")
+		})
+	})
+}
+
 // TestI5_ARenamedFolderIsAProblemThatIsShown until it comes back, or the operator names the new one. Mail that comes
 // meanwhile is not lost, and none is doubled.
 func TestI5_ARenamedFolderIsAProblemThatIsShown(t *testing.T) {
