@@ -108,6 +108,7 @@ func runDay(t *testing.T, m mode, n int, kills bool) {
 		in.gateway("mailbox", "edit", b.address, "--closed-folder", "Archive", "--status-from-mailbox", "on", "--status-to-mailbox", "on")
 	}
 	d.form = strings.Fields(in.gateway("form", "add", "--name", "Contact", "--mailbox", support, "--map", "email=email,name=name,subject=topic,message=text"))
+	t.Cleanup(d.tellWhatIs)
 	in.start()
 	for i := range n {
 		d.matters = append(d.matters, &matter{n: i, box: d.boxes[i%3], customer: i / 4, subject: fmt.Sprintf("Matter %d of the day", i)})
@@ -121,6 +122,27 @@ func runDay(t *testing.T, m mode, n int, kills bool) {
 	d.hour("agents file what is done", d.agentFiles)
 	d.hour("some customers come back", d.customerComesBack)
 	d.evening()
+}
+
+// tellWhatIs logs where everything is, once the day has failed.
+func (d *day) tellWhatIs() {
+	if !d.t.Failed() {
+		return
+	}
+	for _, args := range [][]string{{"verify", "--against-server"}, {"outbox", "list"}, {"mailbox", "list"}, {"held", "list"}, {"mailbox", "changes", support}} {
+		out, told, err := d.try(args...)
+		d.t.Logf("gateway %s: %v\n%s%s", strings.Join(args, " "), err, out, told)
+	}
+	for _, b := range d.boxes {
+		for _, folder := range []string{"INBOX", "Archive", "Sent"} {
+			var lies []string
+			for _, m := range d.dovecot.Messages(b.user, folder) {
+				lies = append(lies, fmt.Sprintf("%d %s", m.UID, messageID(m.Raw)))
+			}
+			d.t.Logf("%s of %s: %q", folder, b.user, lies)
+		}
+	}
+	d.t.Logf("Postfix has %d mails waiting", d.postfix.Waiting())
 }
 
 // hour has something happen to all conversations, and waits until all of it is where it should be.
