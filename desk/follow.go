@@ -193,12 +193,13 @@ type Seen struct {
 }
 
 // Expect takes down that we are about to move the newest message's mail to a folder, and tells whether it was seen there: then it is
-// left alone, for should it lie elsewhere by now, an agent has just moved it, and that is still to be heard.
-func (s *Seen) Expect(f Follow, newest ID, to string, now time.Time) (there bool) {
+// left alone, for should it lie elsewhere by now, an agent has just moved it, and that is still to be heard. copies are where it is known to lie, as
+// PlaceIn takes them: what we have put elsewhere ourselves is not there, though nobody may have seen yet that it has left.
+func (s *Seen) Expect(f Follow, newest ID, copies []Lies, to string, now time.Time) (there bool) {
 	s.Moves = slices.DeleteFunc(s.Moves, func(m OwnMove) bool { return m.Message != newest || now.Sub(m.At) > ownMovesLast })
-	n := len(s.Moves)
+	n, putElsewhere := len(s.Moves), len(copies) > 0 && copies[0].Ours && copies[0].Folder != to
 	switch {
-	case n == 0 && s.Place == f.placeOf(to):
+	case n == 0 && s.Place == f.placeOf(to) && !putElsewhere:
 		return true
 	case n == 0 || s.Moves[n-1].UID != 0 || s.Moves[n-1].To != to: // else an attempt at it broke off
 		s.Moves = append(s.Moves, OwnMove{Message: newest, To: to, At: now})

@@ -44,20 +44,23 @@ func (b *box) sees(folder string, uid, gone uint32, isNew bool) (byAgent bool) {
 }
 
 func (b *box) look(isNew bool) bool {
-	var lies []desk.Lies
+	at, ours := b.f.PlaceIn(b.lies())
+	return b.seen.See(at, ours, isNew)
+}
+
+func (b *box) lies() (lies []desk.Lies) {
 	for _, c := range b.copies {
 		if !c.gone {
 			lies = append(lies, c.lies)
 		}
 	}
-	at, ours := b.f.PlaceIn(lies)
-	return b.seen.See(at, ours, isNew)
+	return lies
 }
 
 // move has us move the mail: it gets a UID there.
 func (b *box) move(to string) uint32 {
 	b.t.Helper()
-	if b.seen.Expect(b.f, newest, to, b.now) {
+	if b.seen.Expect(b.f, newest, b.lies(), to, b.now) {
 		return 0
 	}
 	uid := b.put()
@@ -89,6 +92,18 @@ func TestI5_AnAgentsMoveIsToldFromOurs(t *testing.T) {
 			ours(b.sees(done, second, first, false))
 			agent(b.sees(inbox, b.put(), second, false))
 		},
+		"we move it back before it is seen to have left": func(b *box, agent, ours func(bool)) {
+			first := b.put()
+			ours(b.sees(inbox, first, 0, true))
+			second := b.move(done)
+			ours(b.sees(done, second, 0, false))
+			third := b.move(inbox)
+			if third == 0 {
+				b.t.Error("it is left where we have put it")
+			}
+			ours(b.sees(inbox, third, first, false))
+			agent(b.sees(done, b.put(), third, false))
+		},
 		"we move it to and fro, and all is seen late": func(b *box, agent, ours func(bool)) {
 			first := b.put()
 			ours(b.sees(inbox, first, 0, true))
@@ -108,7 +123,7 @@ func TestI5_AnAgentsMoveIsToldFromOurs(t *testing.T) {
 		"an attempt broke off": func(b *box, agent, ours func(bool)) {
 			first := b.put()
 			ours(b.sees(inbox, first, 0, true))
-			if b.seen.Expect(b.f, newest, done, b.now) {
+			if b.seen.Expect(b.f, newest, b.lies(), done, b.now) {
 				b.t.Error("it is there")
 			}
 			second := b.move(done)
@@ -118,14 +133,14 @@ func TestI5_AnAgentsMoveIsToldFromOurs(t *testing.T) {
 		"it was not there to be moved": func(b *box, agent, ours func(bool)) {
 			first := b.put()
 			ours(b.sees(inbox, first, 0, true))
-			b.seen.Expect(b.f, newest, done, b.now)
+			b.seen.Expect(b.f, newest, b.lies(), done, b.now)
 			b.seen.Moved(newest, done, false, 0, 0)
 			agent(b.sees(done, b.put(), first, false))
 		},
 		"it is seen before the server has told us": func(b *box, agent, ours func(bool)) {
 			first := b.put()
 			ours(b.sees(inbox, first, 0, true))
-			b.seen.Expect(b.f, newest, done, b.now)
+			b.seen.Expect(b.f, newest, b.lies(), done, b.now)
 			second := b.put()
 			ours(b.sees(done, second, first, false))
 			b.seen.Moved(newest, done, true, 7, second)
@@ -142,7 +157,7 @@ func TestI5_AnAgentsMoveIsToldFromOurs(t *testing.T) {
 			}
 		},
 		"an older mail's move says nothing of a newer one": func(b *box, agent, ours func(bool)) {
-			b.seen.Expect(b.f, "older", done, b.now)
+			b.seen.Expect(b.f, "older", nil, done, b.now)
 			first := b.put()
 			ours(b.sees(inbox, first, 0, true))
 			agent(b.sees(done, b.put(), first, false))

@@ -94,7 +94,9 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 	newest := slices.IndexFunc(mails, func(l desk.Located) bool { return l.Newest })
 	if newest >= 0 {
 		message, there := mails[newest].Message, false
-		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, now time.Time) { there = seen.Expect(f, message, to, now) }); err != nil {
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, copies []desk.Lies, now time.Time) {
+			there = seen.Expect(f, message, copies, to, now)
+		}); err != nil {
 			return err
 		}
 		if there {
@@ -114,7 +116,9 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 				gone, went = m, true
 			}
 		}
-		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { seen.Moved(message, to, went, gone.UIDValidity, gone.UID) }); err != nil {
+		if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ []desk.Lies, _ time.Time) {
+			seen.Moved(message, to, went, gone.UIDValidity, gone.UID)
+		}); err != nil {
 			return err
 		}
 	}
@@ -126,8 +130,8 @@ func (w *Worker) move(ctx context.Context, j job, t desk.Ticket, to string, mail
 	})
 }
 
-// note changes what is known of a ticket's conversation.
-func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, change func(*desk.Seen, time.Time)) error {
+// note changes what is known of a ticket's conversation; copies are where its newest mail is known to lie.
+func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, change func(seen *desk.Seen, copies []desk.Lies, now time.Time)) error {
 	return w.DB.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.LockTicket(ctx, t.ID); err != nil {
 			return err
@@ -136,7 +140,11 @@ func (w *Worker) note(ctx context.Context, t desk.Ticket, mb desk.Mailbox, chang
 		if err != nil {
 			return err
 		}
-		change(&seen, tx.Now())
+		_, copies, err := tx.NewestPlaced(ctx, t.ID, mb.ID)
+		if err != nil {
+			return err
+		}
+		change(&seen, copies, tx.Now())
 		return tx.PutSeen(ctx, seen)
 	})
 }
@@ -154,7 +162,7 @@ func (w *Worker) mark(ctx context.Context, j job, t desk.Ticket, mails []desk.Lo
 	}
 	slices.Sort(remove)
 	former := ""
-	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ time.Time) { former, seen.Mark = seen.Mark, add }); err != nil {
+	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ []desk.Lies, _ time.Time) { former, seen.Mark = seen.Mark, add }); err != nil {
 		return err
 	}
 	for _, folder := range []string{"INBOX", f.ClosedFolder} {
