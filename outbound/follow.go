@@ -161,15 +161,25 @@ func (w *Worker) mark(ctx context.Context, j job, t desk.Ticket, mails []desk.Lo
 		}
 	}
 	slices.Sort(remove)
-	former := ""
+	former, give := "", add
 	if err := w.note(ctx, t, j.mb, func(seen *desk.Seen, _ []desk.Lies, _ time.Time) { former, seen.Mark = seen.Mark, add }); err != nil {
 		return err
+	}
+	if former == add && add != "" {
+		// An agent has set it: they may take it off again before we get there.
+		there, err := w.DB.MarkedIn(ctx, t.ID, j.mb.ID, add)
+		if err != nil {
+			return err
+		}
+		if there {
+			give = ""
+		}
 	}
 	for _, folder := range []string{"INBOX", f.ClosedFolder} {
 		if folder == "" {
 			continue
 		}
-		if err := w.Arranger.Mark(ctx, j.mb, folder, mails, add, remove); err != nil {
+		if err := w.Arranger.Mark(ctx, j.mb, folder, mails, give, remove); err != nil {
 			return fmt.Errorf("mark the conversation in %s: %w", folder, err)
 		}
 	}
