@@ -285,12 +285,9 @@ func renamedInSent(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail d
 	return tx.FirstInSent(ctx, e, hex.EncodeToString(sum[:]))
 }
 
-// aliasOf has answers to a mail under another Message-ID find the message that a ledger row has become, if it has.
+// aliasOf has answers to a mail under another Message-ID find the message that a ledger row has become.
 func aliasOf(ctx context.Context, tx *store.Tx, mb desk.Mailbox, ledger desk.ID, mid desk.MessageID) error {
 	m, err := tx.MessageOf(ctx, ledger)
-	if desk.KindOf(err) == desk.NotFound {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
