@@ -301,9 +301,12 @@ func decideAgent(f Facts) (Decision, bool) {
 		return d.as(Held, "it is from the address of the agent "+f.Agent.Name+", and not to the address that a notification names for answers"), true
 	}
 	d.Ticket = at.Ticket
-	if hold := holdAgent(f); hold != "" {
-		d.NotSent = isFromTheAgent(f) && !f.Late
-		return d.as(Held, hold), true
+	if why := unproved(f); why != "" {
+		return d.as(Held, why), true
+	}
+	if why := ofNoUse(f); why != "" {
+		d.NotSent = !f.Late
+		return d.as(Held, why), true
 	}
 	d.Trust, d.Reasons = V2, []string{"its sender is proved, and it came to the address that was made for them"} // not what proves it: that names their domain
 	d.Internal = at.Note || f.Words.Commands.Note
@@ -317,16 +320,9 @@ func decideAgent(f Facts) (Decision, bool) {
 	return d.as(Appended, "an answer by the agent "+at.Agent.Name+", from their own address"), true
 }
 
-// isFromTheAgent tells whether a mail to an agent's address is theirs, be it of use or not.
-func isFromTheAgent(f Facts) bool {
-	at := f.AtAgent
-	return at.Agent != nil && at.Ticket != nil && !at.Agent.Disabled && !f.FromOurs && !f.Mail.FromUnsure && at.Agent.Is(f.Mail.From.Email) && f.Verified
-}
-
-// holdAgent says why a mail to an agent's address counts for nothing, or "".
-func holdAgent(f Facts) string {
+// unproved says why a mail to an agent's address is not known to be written by that agent, or "".
+func unproved(f Facts) string {
 	at, mail := f.AtAgent, f.Mail
-	nothing := f.Words.Text == "" && len(f.Words.Files) == 0
 	switch {
 	case f.FromOurs:
 		return "it says it comes from our own address, but it is not in the Sent folder"
@@ -334,10 +330,6 @@ func holdAgent(f Facts) string {
 		return "it does not say clearly who it is from"
 	case len(mail.Peers) > MostHops:
 		return "it went through too many servers, as in a loop"
-	case at.Elsewhere:
-		return "it came to an agent's address of another mailbox"
-	case at.Several:
-		return "it came to addresses of several agents or tickets"
 	case at.Agent == nil || at.Ticket == nil:
 		return "it came to the address of an agent or a ticket that is gone"
 	case at.Agent.Disabled:
@@ -346,13 +338,27 @@ func holdAgent(f Facts) string {
 		return "it came to the address of the agent " + at.Agent.Name + ", but it is not from their own address"
 	case !f.Verified:
 		return "it came to the address of the agent " + at.Agent.Name + ", but its sender is not proved: " + f.Vouched
+	}
+	return ""
+}
+
+// ofNoUse says why an agent's own mail to their address counts for nothing, or "".
+func ofNoUse(f Facts) string {
+	at := f.AtAgent
+	nothing := f.Words.Text == "" && len(f.Words.Files) == 0
+	toCustomer := !at.Note && !f.Words.Commands.Note && !nothing
+	switch {
+	case at.Elsewhere:
+		return "it came to an agent's address of another mailbox"
+	case at.Several:
+		return "it came to addresses of several agents or tickets"
 	case at.NotTheirs:
 		return "the agent " + at.Agent.Name + " does not work on the tickets of this mailbox"
 	case f.Words.Commands.Problem != "":
 		return f.Words.Commands.Problem
-	case f.Words.Problem != "" && !at.Note && !f.Words.Commands.Note && !nothing:
+	case f.Words.Problem != "" && toCustomer:
 		return f.Words.Problem
-	case f.Late && !at.Note && !f.Words.Commands.Note && !nothing:
+	case f.Late && toCustomer:
 		return fmt.Sprintf("it came more than %d hours before it was read: customers may have this answer already", RelayFor/time.Hour)
 	case nothing && (!f.Words.Commands.Any() || f.Words.Commands.Note):
 		return "nothing is left of it once what it quotes and its signature are cut off"

@@ -3,6 +3,7 @@ package outbound_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,8 +15,11 @@ import (
 	"postern/tickets"
 )
 
-// arranger does nothing to mail, and says how that ended.
-type arranger struct{ err error }
+// arranger does nothing to mail, says how that ended, and keeps which keywords it was to give.
+type arranger struct {
+	err   error
+	given []string
+}
 
 // Move moves nothing.
 func (a *arranger) Move(context.Context, desk.Mailbox, string, string, []desk.Located) ([]outbound.Moved, error) {
@@ -23,7 +27,10 @@ func (a *arranger) Move(context.Context, desk.Mailbox, string, string, []desk.Lo
 }
 
 // Mark marks nothing.
-func (a *arranger) Mark(context.Context, desk.Mailbox, string, []desk.Located, string, []string) error {
+func (a *arranger) Mark(_ context.Context, _ desk.Mailbox, _ string, _ []desk.Located, add string, _ []string) error {
+	if add != "" {
+		a.given = append(a.given, add)
+	}
 	return a.err
 }
 
@@ -43,6 +50,55 @@ func (r *rig) close() {
 	if _, err := r.desk.Change(r.t.Context(), desk.ScopeOfProgram(), r.ticket.ID, tickets.Change{Status: &status}); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// marks tells ingest that an agent has given the ticket's mail in INBOX these keywords, and no others.
+func (r *rig) marks(uid uint32, keywords ...string) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	org, err := r.db.FreshOrganisation(ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	err = r.db.Update(ctx, func(tx *store.Tx) error {
+		folder := desk.Folder{MailboxID: r.mb.ID, Name: "INBOX", Role: desk.Inbox, UIDValidity: 1}
+		_, err := r.desk.Look(ctx, tx, org, desk.Look{Folder: folder, At: tx.Now(), Marks: map[uint32][]string{uid: keywords}})
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestI5_AKeywordThatAnAgentHasSetIsNotSetOnceMore: they may take it off before we get to the mailbox, and would find it there again. One
+// that is to say what was done elsewhere is set.
+func TestI5_AKeywordThatAnAgentHasSetIsNotSetOnceMore(t *testing.T) {
+	both(t, func(r *rig) {
+		a := r.follows()
+		r.mb.Policy.Follow.Keywords = map[string]string{"$Closed": desk.Closed}
+		r.put(r.mb)
+		r.drain(desk.QueueMailbox)
+		uid := r.finds("INBOX", desk.Inbox, r.server.put[0]).UID
+
+		r.marks(uid, "$Closed")
+		if got, err := r.db.Ticket(r.t.Context(), desk.ScopeOfProgram(), r.ticket.ID); err != nil || got.Status != desk.Closed {
+			r.t.Fatalf("%+v, %v", got, err)
+		}
+		r.drain(desk.QueueMailbox)
+		if row := r.row(desk.FollowTicket); row.State != desk.EffectSent || len(a.given) != 0 {
+			r.t.Errorf("given %q by %+v", a.given, row)
+		}
+
+		r.marks(uid)
+		r.pass(time.Minute)
+		r.drain(desk.QueueMailbox)
+		r.close()
+		r.pass(time.Minute)
+		r.drain(desk.QueueMailbox)
+		if want := []string{"$Closed", "$Closed"}; !slices.Equal(a.given, want) { // in INBOX, and in Archive
+			r.t.Errorf("what was closed elsewhere is given %q, want %q", a.given, want)
+		}
+	})
 }
 
 // TestI5_FollowingWaitsWithPatience: mail of the ticket can't be put into the mailbox for a day, and is to be moved with the rest.
