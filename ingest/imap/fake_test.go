@@ -32,6 +32,8 @@ type fake struct {
 	claims    int  // the size it tells of each mail; 0: the right one
 	// hidden, if set, tells which mails are left out when they are listed.
 	hidden func(uid int) bool
+	// early, if set, tells which mails have a UID and can't be seen yet: they are neither counted nor found nor listed.
+	early func(uid int) bool
 	// fetched, if set, gives the tagged answer to a fetch of bodies.
 	fetched func(session int) string
 
@@ -100,8 +102,7 @@ func (f *fake) session(c net.Conn) {
 				session = f.sessions
 				f.mu.Unlock()
 			}
-			n := len(f.present())
-			fmt.Fprintf(c, "* %d EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT %d]\r\n%s OK [READ-ONLY]\r\n", n, n+1, tag)
+			fmt.Fprintf(c, "* %d EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT %d]\r\n%s OK [READ-ONLY]\r\n", len(f.seen()), len(f.present())+1, tag)
 		case command == "IDLE":
 			fmt.Fprint(c, "+ idling\r\n")
 			if _, err := in.ReadString('\n'); err != nil {
@@ -114,8 +115,8 @@ func (f *fake) session(c net.Conn) {
 				continue
 			}
 			fmt.Fprint(c, "* SEARCH")
-			for uid := range f.present() {
-				fmt.Fprintf(c, " %d", uid+1)
+			for _, uid := range f.seen() {
+				fmt.Fprintf(c, " %d", uid)
 			}
 			fmt.Fprintf(c, "\r\n%s OK\r\n", tag)
 		case strings.HasPrefix(command, "UID FETCH"):
@@ -134,6 +135,16 @@ func (f *fake) present() [][]byte {
 	return f.mails
 }
 
+// seen gives the UIDs of the mails that can be seen.
+func (f *fake) seen() (uids []int) {
+	for i := range f.present() {
+		if f.early == nil || !f.early(i+1) {
+			uids = append(uids, i+1)
+		}
+	}
+	return uids
+}
+
 // restore puts other mails in the place of those that are there, as from a backup: the UIDVALIDITY stays.
 func (f *fake) restore(mails [][]byte) {
 	f.mu.Lock()
@@ -146,7 +157,7 @@ func (f *fake) fetch(c net.Conn, tag, command string, session int) bool {
 		return f.text(c, tag)
 	}
 	mails := f.present()
-	for uid := 1; uid <= len(mails); uid++ {
+	for _, uid := range f.seen() {
 		if !inSet(strings.Fields(command)[2], uid) {
 			continue
 		}
@@ -344,6 +355,51 @@ func TestABlackHoleIsLeft(t *testing.T) {
 	if f.sessions < 2 {
 		t.Error("it stayed")
 	}
+}
+
+// TestI4_AMailThatAppearsAmongOthersIsReadAtOnce: its UID was given out before it could be seen, and the next sweep is an hour away.
+func TestI4_AMailThatAppearsAmongOthersIsReadAtOnce(t *testing.T) {
+	for name, late := range map[string]int{"before the last": 2, "the last": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var there atomic.Bool
+			f := &fake{mails: few(3), early: func(uid int) bool { return uid == late && !there.Load() }}
+			k := newMemory()
+			o := quick(k)
+			o.Sweep, o.Idle = time.Hour, 50*time.Millisecond
+			watch(t, serve(t, f), k, o)
+			k.waitFor(t, "INBOX", 2)
+			k.waitWatching(t, desk.Inbox)
+			there.Store(true)
+			if kept := k.waitFor(t, "INBOX", 3); kept[2].UID != uint32(late) || string(kept[2].Raw) != string(numbered(late-1)) {
+				t.Errorf("read last is %+v", kept[2])
+			}
+		})
+	}
+}
+
+// TestI4_AFolderThatIsSlowToOpenIsTold while it is waited for, and not when it is open.
+func TestI4_AFolderThatIsSlowToOpenIsTold(t *testing.T) {
+	t.Parallel()
+	open := make(chan struct{})
+	f := &fake{mails: few(3), silent: func(command string) bool {
+		if strings.HasPrefix(command, "EXAMINE") {
+			<-open
+		}
+		return false
+	}}
+	k := newMemory()
+	k.problems["INBOX"] = "none yet"
+	o := quick(k)
+	o.Timeout = 500 * time.Millisecond
+	watch(t, serve(t, f), k, o)
+	k.wait(t, "it is told", func() bool {
+		return k.problems["INBOX"] == errSlow.Error() && slices.ContainsFunc(k.reports, func(s Status) bool { return s.State == Failing && errors.Is(s.Err, errSlow) })
+	})
+	close(open)
+	checkKept(t, k.waitFor(t, "INBOX", 3), 3, numbered)
+	k.wait(t, "it is told no more", func() bool { return k.problems["INBOX"] == "" })
+	k.waitWatching(t, desk.Inbox)
 }
 
 func TestAServerSilentAtListIsLeft(t *testing.T) {

@@ -68,6 +68,7 @@ const maxAttempts = 3
 var (
 	errNoFolder = errors.New("there is no such folder")
 	errSilent   = errors.New("the server fell silent")
+	errSlow     = errors.New("the server takes long to open the folder; new mail is read as soon as it has")
 	errIsSent   = errors.New("the folder is the Sent folder, and read as that")
 )
 

@@ -26,12 +26,7 @@ type listed struct {
 // catchUp reads everything behind the cursor. It looks at the folder anew first (EXAMINE): in one that was replaced the count
 // begins again.
 func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
-	var box *imap.SelectData
-	// A server that has not seen the folder for long may have to index it first.
-	err := f.do(ctx, client, 5*f.w.options.Timeout, func() (err error) {
-		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true, CondStore: f.follows() && client.Caps().Has(imap.CapCondStore)}).Wait()
-		return err
-	})
+	box, err := f.open(ctx, client)
 	if err != nil {
 		if _, reply := errors.AsType[*imap.Error](err); reply {
 			return f.gone(ctx, client, err)
@@ -41,8 +36,10 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	if box.UIDValidity == 0 {
 		return errors.New("the server gives the folder no UIDVALIDITY, so its mails can't be told apart")
 	}
+	former := f.box
 	f.box = box
 	if f.looked && box.UIDValidity == f.validity && uint32(box.UIDNext) == f.covered+1 {
+		f.sweepAfter(former, 0)
 		return nil
 	}
 	cursor, err := f.w.keeper.Folder(ctx, f.w.mailbox.ID, f.name)
@@ -67,6 +64,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		// Asked for what is not there yet, a server sends its last mail (RFC 9051 section 6.4.8, "*").
 		mails = slices.DeleteFunc(mails, func(l listed) bool { return uint32(l.uid) <= f.covered })
 	}
+	f.sweepAfter(former, len(mails))
 	if len(mails) == 0 && (replaced || cursor.UIDValidity == 0) {
 		if err := <-f.keep(ctx, nil, false); err != nil {
 			return err
@@ -80,6 +78,27 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		f.covered = max(f.covered, uint32(box.UIDNext)-1)
 	}
 	return nil
+}
+
+// open looks at the folder (EXAMINE). A server that has not seen it for long may have to index it first, and one that was killed may wait
+// for a lock that nobody holds any more, Dovecot for two minutes: that is told while it lasts.
+func (f *folder) open(ctx context.Context, client *imapclient.Client) (box *imap.SelectData, err error) {
+	told := make(chan struct{})
+	slow := time.AfterFunc(f.w.options.Timeout, func() {
+		defer close(told)
+		f.log().WarnContext(ctx, "still waiting for the folder", slog.Any("error", errSlow))
+		f.report(Status{State: Failing, Err: errSlow})
+		_ = f.note(ctx, errSlow.Error()) // it has logged that; a lease that is over shows at the next step
+	})
+	err = f.do(ctx, client, 5*f.w.options.Timeout, func() (err error) {
+		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true, CondStore: f.follows() && client.Caps().Has(imap.CapCondStore)}).Wait()
+		return err
+	})
+	if !slow.Stop() {
+		<-told
+		f.unnoted = true
+	}
+	return box, err
 }
 
 // gone tells what it means that the server does not let us look at the folder.

@@ -56,6 +56,14 @@ func (f *folder) sweep(ctx context.Context, client *imapclient.Client) error {
 	return nil
 }
 
+// sweepAfter makes the sweep due if the folder has grown, since it was looked at before, by more mails than now lie behind the cursor: one
+// that nobody could see has appeared among the others, and must not wait for its hour.
+func (f *folder) sweepAfter(before *imap.SelectData, behind int) {
+	if before != nil && before.UIDValidity == f.box.UIDValidity && f.box.NumMessages > before.NumMessages+uint32(behind) { //nolint:gosec // no folder has as many
+		f.nextSweep = time.Time{}
+	}
+}
+
 // recent asks which mails of the last days there are, in ascending order, as far as the folder was read.
 func (f *folder) recent(ctx context.Context, client *imapclient.Client) ([]uint32, error) {
 	var out []uint32
