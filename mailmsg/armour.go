@@ -1,10 +1,16 @@
 package mailmsg
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
+
+// armourHeader is a line of the header that a signed text has: it names what it was hashed with, and old programs added a remark.
+var armourHeader = regexp.MustCompile(`^(Hash|Charset|Comment|Version|MessageID): `)
 
 // WithoutArmour takes what OpenPGP puts around and below a text that is signed in the clear off it, and keys out of it (RFC 9580 section
-// 6.2 and 7). encrypted tells that there is a message in it that only its recipients can read.
-func WithoutArmour(text string) (clear string, encrypted bool) {
+// 6.2 and 7). closed tells that there is something in it that can't be read: a message for its recipients alone, or a part without an end.
+func WithoutArmour(text string) (clear string, closed bool) {
 	if !strings.Contains(text, "-----BEGIN PGP ") {
 		return text, false
 	}
@@ -16,21 +22,22 @@ func WithoutArmour(text string) (clear string, encrypted bool) {
 			if bare == "-----END PGP "+block+"-----" {
 				block = ""
 			}
-		case header:
+		case header && (bare == "" || armourHeader.MatchString(bare)):
 			header = bare != ""
 		case bare == "-----BEGIN PGP SIGNED MESSAGE-----":
 			signed, header = true, true
 		case bare == "-----BEGIN PGP MESSAGE-----":
-			block, encrypted = "MESSAGE", true
+			block, closed = "MESSAGE", true
 		case bare == "-----BEGIN PGP SIGNATURE-----":
-			signed, block = false, "SIGNATURE"
+			signed, header, block = false, false, "SIGNATURE"
 		case bare == "-----BEGIN PGP PUBLIC KEY BLOCK-----", bare == "-----BEGIN PGP PRIVATE KEY BLOCK-----":
 			block = strings.TrimSuffix(strings.TrimPrefix(bare, "-----BEGIN PGP "), "-----")
 		case signed:
+			header = false                                      // some clients lose the blank line behind it
 			kept = append(kept, strings.TrimPrefix(line, "- ")) // a line that began with a dash was given another
 		default:
 			kept = append(kept, line)
 		}
 	}
-	return strings.TrimSpace(strings.Join(kept, "\n")), encrypted
+	return strings.TrimSpace(strings.Join(kept, "\n")), closed || block != ""
 }

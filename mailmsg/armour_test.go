@@ -1,6 +1,9 @@
 package mailmsg
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestI3_ArmourIsTakenOff(t *testing.T) {
 	t.Parallel()
@@ -11,20 +14,23 @@ func TestI3_ArmourIsTakenOff(t *testing.T) {
 	)
 	for name, c := range map[string]struct {
 		text, clear string
-		encrypted   bool
+		closed      bool
 	}{
-		"none":                    {"Pull the lever.\n- one\n", "Pull the lever.\n- one\n", false},
-		"signed":                  {signed, "#note\nPull the lever.\n-- \nMary", false},
-		"text around it":          {"Above\n" + signed + "Below", "Above\n#note\nPull the lever.\n-- \nMary\nBelow", false},
-		"carriage returns":        {"-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nYes.\r\n-----BEGIN PGP SIGNATURE-----\r\niQ\r\n-----END PGP SIGNATURE-----\r\n", "Yes.", false},
-		"a signature without end": {"-----BEGIN PGP SIGNED MESSAGE-----\n\nYes.\n-----BEGIN PGP SIGNATURE-----\niQEz", "Yes.", false},
-		"encrypted":               {encrypted, "", true},
-		"a key":                   {"Mine:\n" + key, "Mine:", false},
-		"quoted":                  {"> -----BEGIN PGP SIGNED MESSAGE-----\n> Hash: x", "> -----BEGIN PGP SIGNED MESSAGE-----\n> Hash: x", false},
+		"none":                             {"Pull the lever.\n- one\n", "Pull the lever.\n- one\n", false},
+		"signed":                           {signed, "#note\nPull the lever.\n-- \nMary", false},
+		"text around it":                   {"Above\n" + signed + "Below", "Above\n#note\nPull the lever.\n-- \nMary\nBelow", false},
+		"carriage returns":                 {"-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: SHA256\r\n\r\nYes.\r\n-----BEGIN PGP SIGNATURE-----\r\niQ\r\n-----END PGP SIGNATURE-----\r\n", "Yes.", false},
+		"a signature without end":          {"-----BEGIN PGP SIGNED MESSAGE-----\n\nYes.\n-----BEGIN PGP SIGNATURE-----\niQEz", "Yes.", true},
+		"a signature whose end is wrapped": {strings.Replace(signed, "END PGP SIGNATURE-----", "END PGP SIGNATURE\n-----", 1), "#note\nPull the lever.\n-- \nMary", true},
+		"no blank line":                    {"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\nHello Ann,\npull: hard.\n-----BEGIN PGP SIGNATURE-----\niQ\n-----END PGP SIGNATURE-----\n", "Hello Ann,\npull: hard.", false},
+		"a key without end":                {"Mine:\n-----BEGIN PGP PUBLIC KEY BLOCK-----\nmQEN\n\nThe pump is item 4711.", "Mine:", true},
+		"encrypted":                        {encrypted, "", true},
+		"a key":                            {"Mine:\n" + key, "Mine:", false},
+		"quoted":                           {"> -----BEGIN PGP SIGNED MESSAGE-----\n> Hash: x", "> -----BEGIN PGP SIGNED MESSAGE-----\n> Hash: x", false},
 	} {
-		clear, encrypted := WithoutArmour(c.text)
-		if clear != c.clear || encrypted != c.encrypted {
-			t.Errorf("%s: %q, %t", name, clear, encrypted)
+		clear, closed := WithoutArmour(c.text)
+		if clear != c.clear || closed != c.closed {
+			t.Errorf("%s: %q, %t", name, clear, closed)
 		}
 	}
 }
