@@ -1,6 +1,7 @@
 package store
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -63,5 +64,46 @@ func TestM11_WhoFilesTheSameMailOfAnotherMailboxWaits(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// TestM5_WhoeverWaitsForTheOtherCopyInSentSeesWhatItBecame: two programs file the two at the same moment, and they are one answer.
+func TestM5_WhoeverWaitsForTheOtherCopyInSentSeesWhatItBecame(t *testing.T) {
+	bothWith(t, func(t *testing.T, o Options) {
+		db, other := open(t, o), open(t, o)
+		mb := addMailbox(t, db, "support@example.com")
+		_, public, _ := addTicket(t, db, mb.ID, addContact(t, db, "ann@acme.example"))
+		keep(t, db, takeLease(t, db, mb.ID, "a", time.Minute), 1, 1, 2)
+		es := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), mb.ID, "", 2))
+		var first desk.ID
+		var waiter sync.WaitGroup
+		commit(t, db, func(tx *Tx) error {
+			if nobody, err := tx.FirstInSent(t.Context(), es[0], "alike"); err != nil || nobody != "" {
+				t.Errorf("before the first there is %q, %v", nobody, err)
+			}
+			if err := tx.exec(t.Context(), `UPDATE messages SET ledger_id = $1 WHERE id = $2`, es[0].ID, public.ID); err != nil {
+				return err
+			}
+			if err := tx.x.flush(t.Context()); err != nil {
+				return err
+			}
+			waiter.Go(func() {
+				err := other.Update(t.Context(), func(tx *Tx) (err error) {
+					first, err = tx.FirstInSent(t.Context(), es[1], "alike")
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			if db.d.updateLock != "" {
+				mailtest.Until(t, "the other one waits", func() bool { return number(t, db, waitingForLocks) > 0 })
+			}
+			return nil
+		})
+		waiter.Wait()
+		if first != es[0].ID {
+			t.Errorf("the first is %q, want %s", first, es[0].ID)
+		}
 	})
 }

@@ -484,12 +484,15 @@ func (tx *Tx) NoteSeen(ctx context.Context, e desk.LedgerEntry, mail Likeness) e
 // a message; "": none.
 func (tx *Tx) FirstInSent(ctx context.Context, e desk.LedgerEntry, alike string) (first desk.ID, err error) {
 	err = tx.x.QueryRowContext(ctx, `INSERT INTO sent_copies (mailbox_id, alike, ledger_id) VALUES ($1, $2, $3)
-		ON CONFLICT (mailbox_id, alike) DO UPDATE SET
-			ledger_id = CASE WHEN EXISTS (SELECT 1 FROM messages m WHERE m.ledger_id = sent_copies.ledger_id) THEN sent_copies.ledger_id ELSE excluded.ledger_id END RETURNING ledger_id`, e.MailboxID, alike, e.ID).Scan(&first)
-	if first == e.ID {
-		first = ""
+		ON CONFLICT (mailbox_id, alike) DO UPDATE SET ledger_id = sent_copies.ledger_id RETURNING ledger_id`, e.MailboxID, alike, e.ID).Scan(&first)
+	if err != nil || first == e.ID {
+		return "", err
 	}
-	return first, err
+	// Only a statement of its own sees what a transaction has done that the first one had to wait for.
+	if _, err = tx.MessageOf(ctx, first); desk.KindOf(err) != desk.NotFound {
+		return first, err
+	}
+	return "", tx.exec(ctx, `UPDATE sent_copies SET ledger_id = $3 WHERE mailbox_id = $1 AND alike = $2`, e.MailboxID, alike, e.ID)
 }
 
 // usableIDs gives the ids as they are stored. Empty ones never are (REQUIREMENTS M8).

@@ -102,6 +102,9 @@ func scanPlace(row scanner) (p Place, err error) {
 
 const placeSelect = `SELECT p.ledger_id, p.message_id, m.ticket_id, p.marks FROM places p JOIN messages m ON m.id = p.message_id`
 
+// undeleted leaves those out that are as good as gone.
+const undeleted = `p.marks <> '` + desk.Deleted + `'`
+
 // PlaceAt finds the mail that lies in a folder under a UID; NotFound if none of a ticket is known there.
 func (r reads) PlaceAt(ctx context.Context, f desk.Folder, uid uint32) (Place, error) {
 	p, err := scanPlace(r.x.QueryRowContext(ctx, placeSelect+` WHERE p.mailbox_id = $1 AND p.folder = $2 AND p.uid = $5 AND NOT p.gone AND p.generation = $3 AND p.uidvalidity = $4`,
@@ -138,7 +141,7 @@ func (r reads) NewestPlaced(ctx context.Context, ticket, mailbox desk.ID) (messa
 	copies, err = collect(ctx, r.x, func(row scanner) (l desk.Lies, err error) {
 		err = row.Scan(&l.Folder, &l.Ours)
 		return l, err
-	}, `SELECT folder, ours FROM places WHERE message_id = $1 AND mailbox_id = $2 AND NOT gone AND marks <> '`+desk.Deleted+`' ORDER BY ledger_id DESC`, message, mailbox)
+	}, `SELECT p.folder, p.ours FROM places p WHERE p.message_id = $1 AND p.mailbox_id = $2 AND NOT p.gone AND `+undeleted+` ORDER BY p.ledger_id DESC`, message, mailbox)
 	return message, copies, err
 }
 
@@ -160,8 +163,11 @@ func (r reads) Locate(ctx context.Context, ticket, mailbox desk.ID, most int) ([
 		l.Newest = l.Message == newest
 		return l, err
 	}, `SELECT m.id, m.message_id, p.mid, p.folder, p.uidvalidity, p.uid,
-			(SELECT count(*) FROM fingerprints f WHERE f.mailbox_id = p.mailbox_id AND f.message_id = CASE WHEN p.mid = '' THEN m.message_id ELSE p.mid END) > 1 FROM messages m JOIN places p ON p.message_id = m.id
-		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND (NOT p.gone OR p.ledger_id = (SELECT max(q.ledger_id) FROM places q WHERE q.message_id = m.id AND q.mailbox_id = $2))
+			(SELECT count(*) FROM fingerprints f
+				WHERE f.mailbox_id = p.mailbox_id AND f.message_id = CASE WHEN p.mid = '' THEN m.message_id ELSE p.mid END) > 1 AS shared
+		FROM messages m JOIN places p ON p.message_id = m.id
+		WHERE m.ticket_id = $1 AND p.mailbox_id = $2 AND `+undeleted+` AND (NOT p.gone OR p.ledger_id =
+			(SELECT max(p.ledger_id) FROM places p WHERE p.message_id = m.id AND p.mailbox_id = $2 AND `+undeleted+`))
 		ORDER BY m.created_at DESC, m.id DESC, p.ledger_id DESC LIMIT $3`, ticket, mailbox, most)
 	return found, err
 }

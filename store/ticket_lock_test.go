@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -9,6 +10,9 @@ import (
 	"postern/desk"
 	"postern/internal/mailtest"
 )
+
+// waitingForLocks counts those in PostgreSQL who wait for a lock that somebody has.
+const waitingForLocks = `SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())`
 
 // TestChangesOfATicketAreNotLost: whoever changes a ticket stores the whole of it, as no other has changed it meanwhile.
 func TestChangesOfATicketAreNotLost(t *testing.T) {
@@ -94,7 +98,7 @@ func TestWhoeverWaitsForAMergedTicketGetsTheOneThatStays(t *testing.T) {
 			})
 			if db.d.updateLock != "" {
 				mailtest.Until(t, "the other one waits", func() bool {
-					return number(t, db, `SELECT count(*) FROM pg_locks l WHERE NOT l.granted AND l.pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())`) > 0
+					return number(t, db, waitingForLocks) > 0
 				})
 			}
 			return nil
@@ -102,6 +106,42 @@ func TestWhoeverWaitsForAMergedTicketGetsTheOneThatStays(t *testing.T) {
 		waiter.Wait()
 		if got != stays.ID {
 			t.Errorf("it gets %s, not the ticket that stays", got)
+		}
+	})
+}
+
+// TestI5_ACopyThatIsMarkedDeletedIsNotMoved with its conversation: it is as good as gone.
+func TestI5_ACopyThatIsMarkedDeletedIsNotMoved(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		mb := addMailbox(t, db, "support@example.com")
+		ticket, public, _ := addTicket(t, db, mb.ID, addContact(t, db, "ann@acme.example"))
+		keep(t, db, takeLease(t, db, mb.ID, "a", time.Minute), 1, 1, 2)
+		es := must[[]desk.LedgerEntry](t)(db.PendingOf(t.Context(), mb.ID, "", 2))
+		located := func() (uids []uint32) {
+			for _, l := range must[[]desk.Located](t)(db.Locate(t.Context(), ticket.ID, mb.ID, 10)) {
+				uids = append(uids, l.UID)
+			}
+			return uids
+		}
+		commit(t, db, func(tx *Tx) error {
+			for _, e := range es {
+				if _, err := tx.AddPlace(t.Context(), e, public.ID, "", false); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for marked, want := range map[int][]uint32{0: {2}, 1: {1}} {
+			for i, e := range es {
+				marks := []string{}
+				if i == marked {
+					marks = append(marks, desk.Deleted)
+				}
+				commit(t, db, func(tx *Tx) error { return tx.PlaceMarked(t.Context(), Place{LedgerID: e.ID}, marks) })
+			}
+			if got := located(); !slices.Equal(got, want) {
+				t.Errorf("with the copy %d deleted: UIDs %v, want %v", marked+1, got, want)
+			}
 		}
 	})
 }

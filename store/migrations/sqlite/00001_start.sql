@@ -183,7 +183,7 @@ CREATE TABLE fingerprints (
     ledger_id   TEXT NOT NULL,
     PRIMARY KEY (mailbox_id, message_id, fingerprint)
 );
--- What a mail in Sent has in common with a copy of it under another Message-ID, and which was first.
+-- What a mail in Sent has in common with a copy of it under another Message-ID, and which was first. Rows stay, as the ledger's do: a copy may come at any time.
 CREATE TABLE sent_copies (
     mailbox_id TEXT NOT NULL,
     alike      TEXT NOT NULL,
