@@ -305,7 +305,7 @@ func decideAgent(f Facts) (Decision, bool) {
 		return d.as(Held, why), true
 	}
 	if why := ofNoUse(f); why != "" {
-		d.NotSent = !f.Late
+		d.Relied = true
 		return d.as(Held, why), true
 	}
 	d.Trust, d.Reasons = V2, []string{"its sender is proved, and it came to the address that was made for them"} // not what proves it: that names their domain

@@ -67,7 +67,7 @@ type Decision struct {
 	Adds     []Address // who takes part in the ticket from now on, the requester of a new one first; empty: whom the mail is from
 	Reason   string    // of the outcome, for the ledger
 	Reasons  []string  // everything that was weighed, for people who ask why
-	NotSent  bool      // it is held, and an agent who is proved relies on its being sent
+	Relied   bool      // it is held, and an agent who is proved relies on its being sent
 }
 
 // LiveFor is how old a mail may be to cause automatic mail: older ones come from an import or a resync (REQUIREMENTS L11).

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -16,8 +17,8 @@ var mailCatalogues embed.FS
 
 // Mails holds the texts of our mails in all languages. It does not change once loaded.
 type Mails struct {
-	texts   []MailTexts // the first one is English
-	sayings []string    // of the footers of notifications, in all languages
+	texts   []MailTexts      // the first one is English
+	sayings []*regexp.Regexp // of the footers of notifications, in all languages
 	matcher language.Matcher
 }
 
@@ -51,7 +52,7 @@ type MailTexts struct {
 	Notification NotificationTexts `toml:"notification"`
 	Surge        NoticeTexts       `toml:"surge"`     // automatic mail was stopped
 	Complaint    NoticeTexts       `toml:"complaint"` // somebody called our mail spam
-	NotSent      NoticeTexts       `toml:"not_sent"`  // an agent's answer is held
+	Held         NoticeTexts       `toml:"held"`      // what an agent wrote is held
 }
 
 // LinkTexts are those of a mail that holds a link and little else.

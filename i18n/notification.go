@@ -1,7 +1,7 @@
 package i18n
 
 import (
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -39,24 +39,53 @@ func (m *Mails) NotificationFooters(number int64, link, note string) (out []stri
 	return out
 }
 
-// WithoutFooters takes the lines out of a text that have a saying of a footer in them, in any language, quoted or not.
+// WithoutFooters takes the lines out of a text that have a saying of a footer in them, or a part of one that a client has wrapped, in any language,
+// quoted or not.
 func (m *Mails) WithoutFooters(text string) string {
-	return strings.Join(slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool {
-		return slices.ContainsFunc(m.sayings, func(s string) bool { return strings.Contains(line, s) })
-	}), "\n")
-}
-
-// sayings are what the lines of the footer are known by, but for the ticket's, which says nothing secret: the longest clause of each, so that a
-// client may wrap the line.
-func (t NotificationTexts) sayings() (out []string) {
-	for _, line := range []string{t.Answer, t.Note, t.NoteAlone, t.Commands} {
-		longest := ""
-		for clause := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(",.{}", r) }) {
-			if clause = strings.TrimSpace(clause); utf8.RuneCountInString(clause) > utf8.RuneCountInString(longest) {
-				longest = clause
+	out := make([]bool, strings.Count(text, "\n")+1)
+	for _, saying := range m.sayings {
+		for _, at := range saying.FindAllStringIndex(text, -1) {
+			first := strings.Count(text[:at[0]], "\n")
+			for i := range strings.Count(text[at[0]:at[1]], "\n") + 1 {
+				out[first+i] = true
 			}
 		}
-		out = append(out, longest)
+	}
+	var kept []string
+	for i, line := range strings.Split(text, "\n") {
+		if !out[i] {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// sayings are what the footer is known by, but for the ticket's line, which says nothing secret: each line whole, and its longest clause, where the
+// rest has become something else.
+func (t NotificationTexts) sayings() (out []*regexp.Regexp) {
+	for _, line := range []string{t.Answer, t.Note, t.NoteAlone, t.Commands} {
+		out = append(out, wrapped(line), wrapped(longestClause(line)))
 	}
 	return out
+}
+
+func longestClause(line string) (longest string) {
+	for clause := range strings.FieldsFuncSeq(line, func(r rune) bool { return strings.ContainsRune(",.{}", r) }) {
+		if clause = strings.TrimSpace(clause); utf8.RuneCountInString(clause) > utf8.RuneCountInString(longest) {
+			longest = clause
+		}
+	}
+	return longest
+}
+
+// snippetIn is where something is filled in.
+var snippetIn = regexp.MustCompile(`\\\{\\\{.*?\\\}\\\}`)
+
+// wrapped finds a text whose lines a client may have broken, and quoted.
+func wrapped(text string) *regexp.Regexp {
+	words := strings.Fields(text)
+	for i, word := range words {
+		words[i] = snippetIn.ReplaceAllString(regexp.QuoteMeta(word), `\S*`)
+	}
+	return regexp.MustCompile(strings.Join(words, `[\s>]+`))
 }

@@ -257,6 +257,12 @@ func TestM1_M5_WhatClientAndServerHaveBothSavedIsOneAnswer(t *testing.T) {
 				r.t.Errorf("an answer to %s: %+v", id, e)
 			}
 		}
+		// The same words, in the same second, to what she asked elsewhere.
+		other := r.arrives(mail(ann, support, "4@customer.example", "so is the other one"))
+		r.want(other, desk.NewTicket)
+		if e := r.sends(answer("ann@customer.example", "i@acme.example", answering("4@customer.example"))); e.Outcome != desk.Appended || e.TicketID != other.TicketID {
+			r.t.Errorf("%+v", e)
+		}
 		// What is begun has no mail that it answers; the same to somebody else is another mail.
 		begun := r.sends(answer("bob@customer.example", "d@acme.example"))
 		r.want(begun, desk.NewTicket)

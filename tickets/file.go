@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -129,8 +130,8 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			err = d.fileAppended(ctx, tx, org, mb, decision.Ticket, msg)
 		}
 	case desk.Held:
-		if decision.NotSent {
-			err = d.tellNotSent(ctx, tx, org, mb, e, *facts.AtAgent.Agent, *decision.Ticket)
+		if decision.Relied {
+			err = d.tellHeld(ctx, tx, org, mb, e, *facts.AtAgent.Agent, *decision.Ticket)
 		}
 	case desk.Ignored: // until what it answers is there, or somebody answers it
 		err = tx.AddOrphan(ctx, e, append(ids(mail), mail.MessageID))
@@ -281,7 +282,7 @@ func renamedInSent(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail d
 		to = append(to, a.Email)
 	}
 	slices.Sort(to)
-	sum := sha256.Sum256([]byte(mail.Fingerprint + " " + strings.Join(to, " ")))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q", mail.Fingerprint, strings.Join(to, " "), mail.InReplyTo, mail.References))
 	return tx.FirstInSent(ctx, e, hex.EncodeToString(sum[:]))
 }
 

@@ -195,7 +195,8 @@ func (d *Desk) marked(ctx context.Context, tx *store.Tx, org *store.Organisation
 		p, err = tx.PlaceAt(ctx, look.Folder, uid) // as it is now that nobody else changes it
 	}
 	if deleted := slices.Contains(marks, desk.Deleted); err == nil && deleted != slices.Contains(p.Marks, desk.Deleted) {
-		if p.Marks = nil; deleted {
+		p.Marks = nil
+		if deleted {
 			p.Marks = marks
 		}
 		if err = tx.PlaceMarked(ctx, p, p.Marks); err == nil {

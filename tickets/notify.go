@@ -56,12 +56,15 @@ func (d *Desk) notifyAgent(ctx context.Context, tx *store.Tx, mb desk.Mailbox, t
 	})
 }
 
-// toldEvery is how often agents are told of what one of them wrote about a ticket and was not sent.
-const toldEvery = time.Hour
+// Agents are told of so many mails that one of them wrote and that are held, in so long: there may be very many after a backup was played back.
+const (
+	mostHeldTold = 10
+	heldToldIn   = time.Hour
+)
 
-// tellNotSent tells the agents, in the conversation, that what one of them answered is held: they rely on its being sent.
-func (d *Desk) tellNotSent(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, a desk.KnownAgent, t desk.Ticket) error {
-	if n, err := tx.Hit(ctx, "not sent "+string(a.ID)+" "+string(t.ID), toldEvery); err != nil || n > 1 {
+// tellHeld tells the agents, in the conversation, that what one of them wrote is held: they rely on its being sent.
+func (d *Desk) tellHeld(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, e desk.LedgerEntry, a desk.KnownAgent, t desk.Ticket) error {
+	if n, err := tx.Hit(ctx, "held "+string(a.ID), heldToldIn); err != nil || n > mostHeldTold {
 		return err
 	}
 	if its, ok := org.Mailbox(t.MailboxID); ok && its.IMAP != "" {
@@ -75,7 +78,7 @@ func (d *Desk) tellNotSent(ctx context.Context, tx *store.Tx, org *store.Organis
 	if len(seen) > 0 {
 		about.SubjectID = seen[0].ID
 	}
-	return d.notify(ctx, tx, org, mb, about, func(t i18n.MailTexts) i18n.NoticeTexts { return t.NotSent }, map[string]string{"agent.name": a.Name, "reason": e.Reason, "held.id": string(e.ID)})
+	return d.notify(ctx, tx, org, mb, about, func(t i18n.MailTexts) i18n.NoticeTexts { return t.Held }, map[string]string{"agent.name": a.Name, "reason": e.Reason, "held.id": string(e.ID)})
 }
 
 // notifyOfMail is notifyAgents for a message that came by mail, unless that is a machine's, was sent in bulk, is taken for spam or

@@ -133,7 +133,7 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		}
 		said = append(said, earlier...)
 	}
-	text, encrypted := mailmsg.WithoutArmour(mail.Text)
+	text, closed := mailmsg.WithoutArmour(mail.Text)
 	if text != mail.Text {
 		mail.Marks = nil // they say where something stands in the other
 	}
@@ -152,7 +152,7 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		w.Text = "" // quotes alone
 	}
 	for _, file := range mail.Attachments {
-		if signatureFile(file) {
+		if signatureFile(file, mail.Attachments) {
 			continue
 		}
 		if what := tellsOf(file); what != "" {
@@ -165,8 +165,8 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 	if mailmsg.Forwards(text) {
 		w.Problem = "a mail is forwarded in it, which may say what customers must not see"
 	}
-	if encrypted {
-		w.Problem = "it is encrypted"
+	if closed {
+		w.Problem = "some of it is encrypted, or has a signature or key whose end is not there"
 	}
 	if mail.Notice != "" || mail.Truncated {
 		w.Problem = "it is too large to be read whole"

@@ -11,10 +11,18 @@ import (
 	"postern/store"
 )
 
-// signatureFile tells whether a file is made by a mail client to say who wrote the mail: it has the address in it, and customers need it not.
-func signatureFile(a desk.Attachment) bool {
-	return isOneOf(a, []string{"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys", "text/vcard", "text/x-vcard", "text/directory"},
-		".vcf", ".p7s", ".asc", ".sig")
+// signatureFile tells whether one of a mail's files is made by the client to say who wrote the mail, or another of the files: it has the address in
+// it, and customers need it not.
+func signatureFile(a desk.Attachment, all []desk.Attachment) bool {
+	if isOneOf(a, []string{"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys", "text/vcard", "text/x-vcard", "text/directory"},
+		".vcf", ".p7s", "signature.asc") {
+		return true
+	}
+	name := strings.ToLower(a.Name)
+	return slices.ContainsFunc(all, func(signed desk.Attachment) bool {
+		of := strings.ToLower(signed.Name)
+		return name == of+".asc" || name == of+".sig"
+	})
 }
 
 // tellsOf says what a file is that tells programs who wrote it, or what others wrote, and that a customer may need all the same; empty: it is
@@ -27,8 +35,8 @@ func tellsOf(a desk.Attachment) string {
 		return "a file of Outlook's that can't be read"
 	case isOneOf(a, []string{"text/calendar", "application/ics"}, ".ics", ".vcs"):
 		return "an invitation"
-	case isOneOf(a, []string{"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}, ".p7m", ".pgp", ".gpg"):
-		return "something encrypted"
+	case isOneOf(a, []string{"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"}, ".p7m", ".pgp", ".gpg", ".asc", ".sig"):
+		return "something encrypted or signed"
 	}
 	return ""
 }
