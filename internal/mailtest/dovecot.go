@@ -514,6 +514,18 @@ func (d *DovecotServer) folder(user, name string) string {
 	return filepath.Join(root, "."+strings.ReplaceAll(name, "/", "."))
 }
 
+// LeaveLock leaves the lock of a folder's list as a Dovecot does that is killed while it holds it.
+func (d *DovecotServer) LeaveLock(user, folder string) {
+	d.t.Helper()
+	path := filepath.Join(d.folder(user, folder), "dovecot-uidlist.lock")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.id.own(path); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 // RemoveFile deletes the mail with the UID behind the server's back, so that it still lists what it can't read.
 func (d *DovecotServer) RemoveFile(user, folder string, contains string) {
 	d.t.Helper()
