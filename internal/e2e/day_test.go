@@ -142,7 +142,8 @@ func (d *day) tellWhatIs() {
 			d.t.Logf("%s of %s: %q", folder, b.user, lies)
 		}
 	}
-	d.t.Logf("Postfix has %d mails waiting", d.postfix.Waiting())
+	d.t.Logf("Postfix has %d mails waiting, and said:\n%s", d.postfix.Waiting(), d.postfix.Log())
+	d.t.Logf("Dovecot said:\n%s", d.dovecot.Log())
 }
 
 // hour has something happen to all conversations, and waits until all of it is where it should be.

@@ -278,7 +278,7 @@ var queued = regexp.MustCompile(`^[0-9A-Za-z]{6,}$`)
 func (p *PostfixServer) Waiting() int {
 	p.t.Helper()
 	n := 0
-	for _, queue := range []string{"incoming", "active", "deferred"} {
+	for _, queue := range []string{"incoming", "active", "deferred", "corrupt"} {
 		err := filepath.WalkDir(filepath.Join(p.dir, "queue", queue), func(path string, e os.DirEntry, err error) error {
 			if os.IsNotExist(err) {
 				return nil // it has gone on meanwhile
