@@ -26,6 +26,7 @@ const (
 	ForNotice  Purpose = "notice"  // the Message-ID of a notification: mailbox, ticket, agent, message
 	ForBounce  Purpose = "bounce"  // the envelope sender of our mail: mailbox, recipient
 	ForStop    Purpose = "stop"    // a link that ends automatic mail: contact, recipient
+	ForFile    Purpose = "file"    // a link to a file: attachment, last day
 	ForLoop    Purpose = "loop"    // the mark on our own mail: its Message-ID
 
 	ForProbe       Purpose = "probe"       // the address of a mail to ourselves: mailbox, mail

@@ -261,8 +261,9 @@ func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wordin
 	d.Date, d.Text, d.HTML = m.CreatedAt, m.Text, m.HTML
 	w.thread(d, m)
 	if left := w.files(ctx, d, t, m.Attachments); len(left) > 0 {
-		number := strconv.FormatInt(n.numbers[row.TicketID], 10)
-		w.name(d, left, desk.Expand(w.Texts.For(t.Language).Files.Inbox, map[string]string{"ticket.number": number}), "")
+		until := tickets.FileLinkEnds(row.CreatedAt)
+		w.name(d, desk.Expand(w.Texts.For(t.Language).Files.Inbox, map[string]string{"ticket.number": strconv.FormatInt(n.numbers[row.TicketID], 10), "until": until}),
+			listed(left, func(a desk.Attachment) string { return "\n  " + t.BaseURL + tickets.FilePath(w.Keys, a.ID, until) }))
 	}
 	return nil
 }
@@ -339,7 +340,7 @@ func (w *Worker) answer(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 	}
 	said := mailmsg.Draft{Text: m.Text, HTML: body}
 	if left := w.files(ctx, d, t, m.Attachments); len(left) > 0 {
-		w.name(&said, left, w.Texts.For(t.Language).Files.Portal, link)
+		w.name(&said, w.Texts.For(t.Language).Files.Portal, append(listed(left, func(desk.Attachment) string { return "" }), link))
 	}
 	d.Text = said.Text + "\n\n--\n" + below + "\n" + words.Footer + "\n" + link + "\n"
 	d.HTML, err = render(t, page{

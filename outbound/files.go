@@ -28,20 +28,21 @@ func (w *Worker) files(ctx context.Context, d *mailmsg.Draft, t wording, as []de
 	return left
 }
 
-// name says below a mail's text which files did not go along, and where they are; link may be empty.
-func (w *Worker) name(d *mailmsg.Draft, left []desk.Attachment, where, link string) {
-	var b strings.Builder
-	b.WriteString(where + "\n")
-	for _, a := range left {
-		fmt.Fprintf(&b, "- %s (%s)\n", a.Name, sizeOf(a.Size))
-	}
-	if link != "" {
-		b.WriteString(link + "\n")
-	}
+// name says below a mail's text which files did not go along, and where they are.
+func (w *Worker) name(d *mailmsg.Draft, where string, lines []string) {
+	said := where + "\n" + strings.Join(lines, "\n") + "\n"
 	if d.HTML != "" {
-		d.HTML += safehtml.FromText(b.String())
+		d.HTML += safehtml.FromText(said)
 	}
-	d.Text = strings.TrimRight(d.Text, " \r\n") + "\n\n" + b.String()
+	d.Text = strings.TrimRight(d.Text, " \r\n") + "\n\n" + said
+}
+
+// listed gives a line for each file, which may go on with more.
+func listed(files []desk.Attachment, more func(desk.Attachment) string) (lines []string) {
+	for _, a := range files {
+		lines = append(lines, fmt.Sprintf("- %s (%s)%s", a.Name, sizeOf(a.Size), more(a)))
+	}
+	return lines
 }
 
 // sizeOf writes a file's size for people.

@@ -1,6 +1,7 @@
 package outbound_test
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func TestI1_FilesBeyondTheLimitAreNamed(t *testing.T) {
 		}{
 			"to the customer": {r.sent()[0], "a.txt c.txt", []string{"see our plan", "- plan.txt (2.4 KB)\n- d.txt (1 B)", "https://help.acme.example/tickets/" + number}},
 			"in Sent":         {saved, "d.txt", []string{"see our plan", "- a.txt (1000 B)\n- plan.txt (2.4 KB)", "https://help.acme.example/tickets/" + number}},
-			"to the agents":   {r.server.put[1], "d.txt", []string{"see the plan", "zu groß", "- a.txt (1000 B)\n- plan.txt (2.4 KB)", "gateway ticket files " + number + " --to "}},
+			"to the agents":   {r.server.put[1], "d.txt", []string{"see the plan", "zu groß", "gateway ticket files " + number + " --to ", "- a.txt (1000 B)\n  https://help.acme.example/linked/"}},
 		} {
 			mail, err := mailmsg.Parse(strings.NewReader(c.raw), mailmsg.ParseOptions{})
 			if err != nil {
@@ -84,5 +85,24 @@ func TestI1_FilesBeyondTheLimitAreNamed(t *testing.T) {
 				r.t.Errorf("%s: it names what goes along: %q", what, mail.Text)
 			}
 		}
+		links := regexp.MustCompile(`- (\S+) \(.*\)\n  https://help\.acme\.example/linked/(.+)/(.+)/(.+)\n`).FindAllStringSubmatch(textOf(r.t, r.server.put[1]), -1)
+		if len(links) != 2 {
+			r.t.Fatalf("links are %q", links)
+		}
+		for _, link := range links {
+			if a, err := r.desk.LinkedFile(r.t.Context(), desk.ID(link[2]), link[3], link[4]); err != nil || a.Name != link[1] {
+				r.t.Errorf("the link of %s leads to %+v, %v", link[1], a, err)
+			}
+		}
 	})
+}
+
+// textOf gives a mail's plain text.
+func textOf(t *testing.T, raw string) string {
+	t.Helper()
+	mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(mail.Text, "\r\n", "\n")
 }

@@ -292,15 +292,28 @@ func picture(media string) bool {
 	return false
 }
 
-// file sends an attachment. It is never anything that a browser would run: pictures that are what they say may be shown,
-// all else is to be saved.
-func (p *portal) file(c *gin.Context, who desk.Contact) error {
-	ctx := c.Request.Context()
-	a, err := p.DB.Attachment(ctx, desk.ScopeOfContact(who), desk.ID(c.Param("id")))
+// linkedFile sends an attachment to whoever has the link that agents got.
+func (p *portal) linkedFile(c *gin.Context) error {
+	a, err := p.Desk.LinkedFile(c.Request.Context(), desk.ID(c.Param("file")), c.Param("until"), c.Param("token"))
 	if err != nil {
 		return err
 	}
-	r, err := p.Blobs.Open(ctx, a.SHA256)
+	return p.send(c, a)
+}
+
+// file sends an attachment to somebody who may read it.
+func (p *portal) file(c *gin.Context, who desk.Contact) error {
+	a, err := p.DB.Attachment(c.Request.Context(), desk.ScopeOfContact(who), desk.ID(c.Param("id")))
+	if err != nil {
+		return err
+	}
+	return p.send(c, a)
+}
+
+// send sends an attachment. It is never anything that a browser would run: pictures that are what they say may be shown,
+// all else is to be saved.
+func (p *portal) send(c *gin.Context, a desk.Attachment) error {
+	r, err := p.Blobs.Open(c.Request.Context(), a.SHA256)
 	if err != nil {
 		return fmt.Errorf("open file %s: %w", a.ID, err)
 	}

@@ -112,6 +112,7 @@ func (p *portal) routes(e *gin.Engine) {
 	open("POST", "/sign-out", p.signOut)
 	open("GET", "/stop/:contact/:token", p.stopPage)
 	open("POST", "/stop/:contact/:token", p.stop)
+	open("GET", "/linked/:file/:until/:token", p.linkedFile)
 
 	signedIn := func(h func(*gin.Context, desk.Contact) error) func(*gin.Context) error {
 		return func(c *gin.Context) error {

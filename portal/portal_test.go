@@ -99,7 +99,7 @@ func TestT4_VisitorsAndRoutes(t *testing.T) {
 				reads := route.Method == "GET" || route.Method == "HEAD"
 				open := strings.HasPrefix(route.Path, "/sign-in") || route.Path == "/forgot" || strings.HasPrefix(route.Path, "/password")
 				switch {
-				case strings.HasPrefix(route.Path, "/stop/"): // a link that nobody was mailed
+				case strings.HasPrefix(route.Path, "/stop/"), strings.HasPrefix(route.Path, "/linked/"): // links that nobody was mailed
 					v.want(what, a, http.StatusNotFound)
 				case open && strings.Contains(route.Path, ":secret"):
 					v.want(what, a, http.StatusGone)
