@@ -173,3 +173,18 @@ func TestM1_FurtherSentFoldersAreFoundAndWarnedOf(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestM12_AnAddressThatAContactHasTooIsWarnedOf: what comes from there would be held.
+func TestM12_AnAddressThatAContactHasTooIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	d := newDesktop(t)
+	dovecot := mailtest.Dovecot(t, mailtest.User{Name: "support", Password: "hunter2"})
+	const warning = "desk@customer.example is an address of the contact Ann as well"
+	d.want(0, "", "contact", "add", "--name", "Ann", "--email", "ann@customer.example,desk@customer.example", "--no-welcome")
+	d.want(0, warning, "mailbox", "add", "help@desk.example", "--imap", dovecot.IMAPURL("support"), "--alias", "desk@customer.example")
+	d.want(0, warning, "mailbox", "test", "help@desk.example")
+	d.want(0, "", "contact", "edit", "ann@customer.example", "--email", "ann@customer.example")
+	if out, told, _ := d.gateway("mailbox", "test", "help@desk.example"); strings.Contains(out+told, "as well") {
+		t.Errorf("it was taken from her: %s%s", out, told)
+	}
+}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,6 +92,9 @@ func (c *cli) mailboxTest(ctx context.Context, p *parts, address string) error {
 		return err
 	}
 	found := c.examine(ctx, p, &mb, true, false)
+	if err := ofContacts(ctx, p, mb, &found); err != nil {
+		return err
+	}
 	if err := c.stored(ctx, p, mb, &found); err != nil {
 		return err
 	}
@@ -120,12 +124,30 @@ func (c *cli) mailboxTest(ctx context.Context, p *parts, address string) error {
 // read like Sent, adopt has the mailbox read those that look like it.
 func (c *cli) checkMailbox(ctx context.Context, p *parts, mb *desk.Mailbox, storedFolders, adopt bool) error {
 	found := c.examine(ctx, p, mb, storedFolders, adopt)
+	if err := ofContacts(ctx, p, *mb, &found); err != nil {
+		return err
+	}
 	for _, f := range found {
 		if f.Result != problem {
 			c.note("%s", f)
 		}
 	}
 	return found.problems()
+}
+
+// ofContacts warns of addresses of the mailbox that a contact has.
+func ofContacts(ctx context.Context, p *parts, mb desk.Mailbox, fs *findings) error {
+	for _, email := range append([]string{mb.Address}, mb.Aliases...) {
+		contact, err := p.db.ContactByEmail(ctx, email)
+		switch {
+		case err == nil:
+			fs.add("contacts", warned, fmt.Sprintf("Take it from the one or the other: gateway contact edit %s --email ADDRESSES, gateway mailbox edit %s --alias ADDRESSES", contact.LoginAddress(), mb.Address),
+				"%s is an address of the contact %s as well: what comes from there counts as the mailbox's own and is held", email, cmp.Or(contact.Name, contact.LoginAddress()))
+		case desk.KindOf(err) != desk.NotFound:
+			return err
+		}
+	}
+	return nil
 }
 
 // examine tries the servers.
