@@ -108,7 +108,7 @@ func runDay(t *testing.T, m mode, n int, kills bool) {
 		in.gateway("mailbox", "edit", b.address, "--closed-folder", "Archive", "--status-from-mailbox", "on", "--status-to-mailbox", "on")
 	}
 	d.form = strings.Fields(in.gateway("form", "add", "--name", "Contact", "--mailbox", support, "--map", "email=email,name=name,subject=topic,message=text"))
-	t.Cleanup(d.tellWhatIs)
+	t.Cleanup(d.whatLies)
 	in.start()
 	for i := range n {
 		d.matters = append(d.matters, &matter{n: i, box: d.boxes[i%3], customer: i / 4, subject: fmt.Sprintf("Matter %d of the day", i)})
@@ -124,14 +124,10 @@ func runDay(t *testing.T, m mode, n int, kills bool) {
 	d.evening()
 }
 
-// tellWhatIs logs where everything is, once the day has failed.
-func (d *day) tellWhatIs() {
+// whatLies logs what lies in the folders, once the day has failed.
+func (d *day) whatLies() {
 	if !d.t.Failed() {
 		return
-	}
-	for _, args := range [][]string{{"verify", "--against-server"}, {"outbox", "list"}, {"mailbox", "list"}, {"held", "list"}, {"mailbox", "changes", support}} {
-		out, told, err := d.try(args...)
-		d.t.Logf("gateway %s: %v\n%s%s", strings.Join(args, " "), err, out, told)
 	}
 	for _, b := range d.boxes {
 		for _, folder := range []string{"INBOX", "Archive", "Sent"} {
@@ -142,8 +138,6 @@ func (d *day) tellWhatIs() {
 			d.t.Logf("%s of %s: %q", folder, b.user, lies)
 		}
 	}
-	d.t.Logf("Postfix has %d mails waiting, and said:\n%s", d.postfix.Waiting(), d.postfix.Log())
-	d.t.Logf("Dovecot said:\n%s", d.dovecot.Log())
 }
 
 // hour has something happen to all conversations, and waits until all of it is where it should be.

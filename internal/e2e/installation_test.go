@@ -151,6 +151,9 @@ func installWith(t testing.TB, m mode, s surroundings) *installation {
 	in.token = strings.TrimSpace(in.gateway("token", "create", "--name", "test"))
 	in.gateway("mailbox", "add", "--address", support, "--name", "Desk Support", "--imap", in.dovecot.IMAPURL("support"), "--smtp", in.submission("support"), "--since", cmp.Or(s.since, "now"))
 	t.Cleanup(func() {
+		if t.Failed() {
+			in.tellWhatIs()
+		}
 		in.stopAll(syscall.SIGTERM)
 		if t.Failed() {
 			for name, p := range in.running {
@@ -159,6 +162,22 @@ func installWith(t testing.TB, m mode, s surroundings) *installation {
 		}
 	})
 	return in
+}
+
+// tellWhatIs logs where everything is, once a test has failed.
+func (in *installation) tellWhatIs() {
+	commands := [][]string{{"verify", "--against-server"}, {"mailbox", "list"}, {"outbox", "list"}, {"mailbox", "changes", support}}
+	for _, outcome := range []string{"pending", "held", "new-ticket", "appended", "duplicate", "automatic", "ignored"} {
+		commands = append(commands, []string{"ledger", "list", "--outcome", outcome})
+	}
+	for _, args := range commands {
+		out, told, err := in.try(args...)
+		in.t.Logf("gateway %s: %v\n%s%s", strings.Join(args, " "), err, tail(out, 40), told)
+	}
+	in.t.Logf("Dovecot said:\n%s", tail(in.dovecot.Log(), 60))
+	if in.postfix != nil {
+		in.t.Logf("Postfix has %d mails waiting, and said:\n%s", in.postfix.Waiting(), tail(in.postfix.Log(), 60))
+	}
 }
 
 // submission is the URL on which a user of the Dovecot sends mail.
