@@ -409,6 +409,7 @@ func TestI3_I4_WhatTellsTooMuchIsHeldOrStaysBehind(t *testing.T) {
 			"an invitation by its name":    part("application/octet-stream", "invite.ics"),
 			"a file of Outlook's":          part("application/ms-tnef", "winmail.dat"),
 			"an encrypted file":            part("application/octet-stream", "offer.pdf.asc"),
+			"a signature of something":     part("application/octet-stream", "contract-signature.asc"),
 			"a signature that is cut off":  text("-----BEGIN PGP SIGNED MESSAGE-----", "Hash: SHA256", "", "Yes.", "-----BEGIN PGP SIGNATURE-----", "", "iQ"),
 			"an encrypted mail":            part("application/pkcs7-mime", "smime.p7m"),
 			"an encrypted text":            text("For you:", "", "-----BEGIN PGP MESSAGE-----", "", "hQEM", "-----END PGP MESSAGE-----"),

@@ -2,16 +2,18 @@ package mailmsg
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// armourHeader is a line of the header that a signed text has: it names what it was hashed with, and old programs added a remark.
-var armourHeader = regexp.MustCompile(`^(Hash|Charset|Comment|Version|MessageID): `)
+// armourHeader is a line of the header that a signed text has.
+var armourHeader = regexp.MustCompile(`^(Hash: |NotDashEscaped:)`)
 
 // WithoutArmour takes what OpenPGP puts around and below a text that is signed in the clear off it, and keys out of it (RFC 9580 section
 // 6.2 and 7). closed tells that there is something in it that can't be read: a message for its recipients alone, or a part without an end.
 func WithoutArmour(text string) (clear string, closed bool) {
-	if !strings.Contains(text, "-----BEGIN PGP ") {
+	const begin = "-----BEGIN PGP "
+	if !strings.Contains(text, begin) {
 		return text, false
 	}
 	var kept []string
@@ -26,12 +28,10 @@ func WithoutArmour(text string) (clear string, closed bool) {
 			header = bare != ""
 		case bare == "-----BEGIN PGP SIGNED MESSAGE-----":
 			signed, header = true, true
-		case bare == "-----BEGIN PGP MESSAGE-----":
-			block, closed = "MESSAGE", true
-		case bare == "-----BEGIN PGP SIGNATURE-----":
-			signed, header, block = false, false, "SIGNATURE"
-		case bare == "-----BEGIN PGP PUBLIC KEY BLOCK-----", bare == "-----BEGIN PGP PRIVATE KEY BLOCK-----":
-			block = strings.TrimSuffix(strings.TrimPrefix(bare, "-----BEGIN PGP "), "-----")
+		case strings.HasPrefix(bare, begin) && strings.HasSuffix(bare, "-----"):
+			block = strings.TrimSuffix(strings.TrimPrefix(bare, begin), "-----")
+			signed, header = signed && block != "SIGNATURE", false
+			closed = closed || !slices.Contains([]string{"SIGNATURE", "PUBLIC KEY BLOCK", "PRIVATE KEY BLOCK"}, block)
 		case signed:
 			header = false                                      // some clients lose the blank line behind it
 			kept = append(kept, strings.TrimPrefix(line, "- ")) // a line that began with a dash was given another

@@ -1,16 +1,25 @@
 package mailmsg
 
 import (
+	"regexp"
 	"strings"
 
 	"postern/desk"
 )
 
+// FileLinks is how the path of a link to a file begins; its id, the last day and the token follow.
+const FileLinks = "/linked/"
+
+// maxFileLink bounds what stands in such a path before the token.
+const maxFileLink = 100
+
+var fileLink = regexp.MustCompile(FileLinks + `[^/\s]+/[0-9-]+/$`)
+
 // WithoutTokens takes tokens of ours out of a text that others will read: "support+TOKEN@example.com" becomes
-// "support@example.com", the tag of a subject goes. Unless everywhere is set, only those in addresses are looked for. Whether
-// a token was ever given out is not asked: one more goes rather than one less.
+// "support@example.com", the tag of a subject goes, and a link to a file leads nowhere. Unless everywhere is set, only those in addresses and
+// in such links are looked for. Whether a token was ever given out is not asked: one more goes rather than one less.
 func (k *Keyring) WithoutTokens(s string, everywhere bool) string {
-	if len(s) < TokenLen || !everywhere && !strings.Contains(s, "+") && !strings.Contains(s, "%2") {
+	if len(s) < TokenLen || !everywhere && !strings.Contains(s, "+") && !strings.Contains(s, "%2") && !strings.Contains(s, FileLinks) {
 		return s
 	}
 	var b strings.Builder
@@ -24,15 +33,17 @@ func (k *Keyring) WithoutTokens(s string, everywhere bool) string {
 		for end < len(s) && alphanumeric(s[end]) {
 			end++
 		}
-		from, token, inAddress := i, s[i:end], false
+		from, token, ours := i, s[i:end], false // ours: it stands where a token of ours would
 		switch {
 		case i > 0 && s[i-1] == '+':
-			from, inAddress = i-1, true
+			from, ours = i-1, true
 		case i > 0 && s[i-1] == '%' && len(token) > 2 && strings.EqualFold(token[:2], "2b"): // an address in a link
-			from, token, inAddress = i-1, token[2:], true
+			from, token, ours = i-1, token[2:], true
+		case i > 0 && s[i-1] == '/':
+			ours = fileLink.MatchString(s[max(0, i-maxFileLink):i])
 		}
 		i = end
-		if (!everywhere && !inAddress) || !k.mayBeOurs(token) {
+		if (!everywhere && !ours) || !k.mayBeOurs(token) {
 			continue
 		}
 		if strings.HasSuffix(s[done:from], "[#") && strings.HasPrefix(s[end:], "]") {

@@ -263,7 +263,8 @@ func (w *Worker) customerMessage(ctx context.Context, d *mailmsg.Draft, t wordin
 	if left := w.files(ctx, d, t, m.Attachments); len(left) > 0 {
 		until := tickets.FileLinkEnds(row.CreatedAt)
 		w.name(d, desk.Expand(w.Texts.For(t.Language).Files.Inbox, map[string]string{"ticket.number": strconv.FormatInt(n.numbers[row.TicketID], 10), "until": until}),
-			listed(left, func(a desk.Attachment) string { return "\n  " + t.BaseURL + tickets.FilePath(w.Keys, a.ID, until) }))
+			listed(left))
+		d.Attachments = append(d.Attachments, w.links(t, left, until))
 	}
 	return nil
 }
@@ -340,7 +341,7 @@ func (w *Worker) answer(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 	}
 	said := mailmsg.Draft{Text: m.Text, HTML: body}
 	if left := w.files(ctx, d, t, m.Attachments); len(left) > 0 {
-		w.name(&said, w.Texts.For(t.Language).Files.Portal, append(listed(left, func(desk.Attachment) string { return "" }), link))
+		w.name(&said, w.Texts.For(t.Language).Files.Portal, append(listed(left), link))
 	}
 	d.Text = said.Text + "\n\n--\n" + below + "\n" + words.Footer + "\n" + link + "\n"
 	d.HTML, err = render(t, page{

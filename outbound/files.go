@@ -9,6 +9,7 @@ import (
 	"postern/desk"
 	"postern/mailmsg"
 	"postern/safehtml"
+	"postern/tickets"
 )
 
 // files has the files of a message go along with its mail, as many as there is room for, and gives the others.
@@ -37,10 +38,22 @@ func (w *Worker) name(d *mailmsg.Draft, where string, lines []string) {
 	d.Text = strings.TrimRight(d.Text, " \r\n") + "\n\n" + said
 }
 
-// listed gives a line for each file, which may go on with more.
-func listed(files []desk.Attachment, more func(desk.Attachment) string) (lines []string) {
+// links is a file with the links of files that did not go along: an answer leaves it behind, as it does with files, and a mail that is passed on has it.
+func (w *Worker) links(t wording, left []desk.Attachment, until string) mailmsg.DraftFile {
+	var b strings.Builder
+	for i, line := range listed(left) {
+		b.WriteString(line + "\n  " + t.BaseURL + tickets.FilePath(w.Keys, left[i].ID, until) + "\n")
+	}
+	return mailmsg.DraftFile{
+		Name: "links.txt", Type: "text/plain",
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(b.String())), nil },
+	}
+}
+
+// listed gives a line for each file.
+func listed(files []desk.Attachment) (lines []string) {
 	for _, a := range files {
-		lines = append(lines, fmt.Sprintf("- %s (%s)%s", a.Name, sizeOf(a.Size), more(a)))
+		lines = append(lines, fmt.Sprintf("- %s (%s)", a.Name, sizeOf(a.Size)))
 	}
 	return lines
 }

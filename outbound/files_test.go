@@ -1,6 +1,8 @@
 package outbound_test
 
 import (
+	"bytes"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -63,7 +65,7 @@ func TestI1_FilesBeyondTheLimitAreNamed(t *testing.T) {
 		}{
 			"to the customer": {r.sent()[0], "a.txt c.txt", []string{"see our plan", "- plan.txt (2.4 KB)\n- d.txt (1 B)", "https://help.acme.example/tickets/" + number}},
 			"in Sent":         {saved, "d.txt", []string{"see our plan", "- a.txt (1000 B)\n- plan.txt (2.4 KB)", "https://help.acme.example/tickets/" + number}},
-			"to the agents":   {r.server.put[1], "d.txt", []string{"see the plan", "zu groß", "gateway ticket files " + number + " --to ", "- a.txt (1000 B)\n  https://help.acme.example/linked/"}},
+			"to the agents":   {r.server.put[1], "d.txt links.txt", []string{"see the plan", "zu groß", "- a.txt (1000 B)\n- plan.txt (2.4 KB)", "gateway ticket files " + number + " --to "}},
 		} {
 			mail, err := mailmsg.Parse(strings.NewReader(c.raw), mailmsg.ParseOptions{})
 			if err != nil {
@@ -85,8 +87,16 @@ func TestI1_FilesBeyondTheLimitAreNamed(t *testing.T) {
 				r.t.Errorf("%s: it names what goes along: %q", what, mail.Text)
 			}
 		}
-		links := regexp.MustCompile(`- (\S+) \(.*\)\n  https://help\.acme\.example/linked/(.+)/(.+)/(.+)\n`).FindAllStringSubmatch(textOf(r.t, r.server.put[1]), -1)
-		if len(links) != 2 {
+		if strings.Contains(mailOf(r.t, r.server.put[1], mailmsg.ParseOptions{}).Text, "/linked/") {
+			r.t.Error("an answer would quote the links")
+		}
+		var attached bytes.Buffer
+		mailOf(r.t, r.server.put[1], mailmsg.ParseOptions{Attach: func(content io.Reader) (string, int64, error) {
+			n, err := io.Copy(&attached, content)
+			return "", n, err
+		}})
+		links := regexp.MustCompile(`- (\S+) \(.*\)\s+https://help\.acme\.example/linked/(.+)/(.+)/(\S+)`).FindAllStringSubmatch(attached.String(), -1)
+		if len(links) != 3 {
 			r.t.Fatalf("links are %q", links)
 		}
 		for _, link := range links {
@@ -97,12 +107,12 @@ func TestI1_FilesBeyondTheLimitAreNamed(t *testing.T) {
 	})
 }
 
-// textOf gives a mail's plain text.
-func textOf(t *testing.T, raw string) string {
+// mailOf reads a mail.
+func mailOf(t *testing.T, raw string, o mailmsg.ParseOptions) desk.Mail {
 	t.Helper()
-	mail, err := mailmsg.Parse(strings.NewReader(raw), mailmsg.ParseOptions{})
+	mail, err := mailmsg.Parse(strings.NewReader(raw), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.ReplaceAll(mail.Text, "\r\n", "\n")
+	return mail
 }

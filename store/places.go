@@ -114,7 +114,7 @@ func (r reads) PlaceAt(ctx context.Context, f desk.Folder, uid uint32) (Place, e
 
 // PlaceGone takes down that a mail does not lie in a place any more.
 func (tx *Tx) PlaceGone(ctx context.Context, p Place) error {
-	return tx.exec(ctx, `UPDATE places SET gone = TRUE WHERE ledger_id = $1`, p.LedgerID)
+	return tx.exec(ctx, `UPDATE places SET gone = TRUE, marks = '' WHERE ledger_id = $1`, p.LedgerID)
 }
 
 // PlaceMarked takes down which keywords a mail has now.

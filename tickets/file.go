@@ -282,7 +282,7 @@ func renamedInSent(ctx context.Context, tx *store.Tx, e desk.LedgerEntry, mail d
 		to = append(to, a.Email)
 	}
 	slices.Sort(to)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q %q", mail.Fingerprint, strings.Join(to, " "), mail.InReplyTo, mail.References))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %q", mail.Fingerprint, strings.Join(to, " "), mail.InReplyTo))
 	return tx.FirstInSent(ctx, e, hex.EncodeToString(sum[:]))
 }
 

@@ -19,7 +19,7 @@ func FileLinkEnds(written time.Time) (day string) {
 // FilePath is where agents, who do not sign in, get a file that is too large for a mail, up to a day that FileLinkEnds gave. As with a file in a
 // mail, whoever has the mail has it.
 func FilePath(keys *mailmsg.Keyring, file desk.ID, until string) string {
-	return "/linked/" + string(file) + "/" + until + "/" + keys.Token(mailmsg.ForFile, string(file), until)
+	return mailmsg.FileLinks + string(file) + "/" + until + "/" + keys.Token(mailmsg.ForFile, string(file), until)
 }
 
 // LinkedFile gives the file that a link of FilePath is about. One that is none, or has ended, is NotFound.

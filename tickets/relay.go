@@ -152,7 +152,7 @@ func (d *Desk) agentWords(ctx context.Context, tx *store.Tx, org *store.Organisa
 		w.Text = "" // quotes alone
 	}
 	for _, file := range mail.Attachments {
-		if signatureFile(file, mail.Attachments) {
+		if signatureFile(file) {
 			continue
 		}
 		if what := tellsOf(file); what != "" {

@@ -11,18 +11,10 @@ import (
 	"postern/store"
 )
 
-// signatureFile tells whether one of a mail's files is made by the client to say who wrote the mail, or another of the files: it has the address in
-// it, and customers need it not.
-func signatureFile(a desk.Attachment, all []desk.Attachment) bool {
-	if isOneOf(a, []string{"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys", "text/vcard", "text/x-vcard", "text/directory"},
-		".vcf", ".p7s", "signature.asc") {
-		return true
-	}
-	name := strings.ToLower(a.Name)
-	return slices.ContainsFunc(all, func(signed desk.Attachment) bool {
-		of := strings.ToLower(signed.Name)
-		return name == of+".asc" || name == of+".sig"
-	})
+// signatureFile tells whether a file is made by a mail client to say who wrote the mail: it has the address in it, and customers need it not.
+func signatureFile(a desk.Attachment) bool {
+	return isOneOf(a, []string{"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature", "application/pgp-keys", "text/vcard", "text/x-vcard", "text/directory"},
+		".vcf", ".p7s") || strings.EqualFold(a.Name, "signature.asc")
 }
 
 // tellsOf says what a file is that tells programs who wrote it, or what others wrote, and that a customer may need all the same; empty: it is

@@ -36,6 +36,8 @@ type folder struct {
 	covered    uint32 // every UID up to here was kept, or is not there
 	looked     bool   // in this session, the cursor was compared with the server's
 
+	counted int64 // how many mails it had when all of it had been read; negative: not known
+
 	box   *imap.SelectData // what the server said when the folder was looked at last
 	state *state           // nil: not asked in this watch
 	stale atomic.Bool      // the server has told of mails that are gone or flagged otherwise

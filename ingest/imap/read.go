@@ -36,10 +36,9 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	if box.UIDValidity == 0 {
 		return errors.New("the server gives the folder no UIDVALIDITY, so its mails can't be told apart")
 	}
-	former := f.box
 	f.box = box
 	if f.looked && box.UIDValidity == f.validity && uint32(box.UIDNext) == f.covered+1 {
-		f.sweepAfter(former, 0)
+		f.count(0)
 		return nil
 	}
 	cursor, err := f.w.keeper.Folder(ctx, f.w.mailbox.ID, f.name)
@@ -53,7 +52,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 			slog.Any("last_uid", cursor.LastUID), slog.Any("uidnext", uint32(box.UIDNext)), slog.Bool("other_account", cursor.Account != f.account))
 	}
 	if f.generation != generation || f.validity != box.UIDValidity {
-		f.generation, f.validity, f.suspect = generation, box.UIDValidity, 0
+		f.generation, f.validity, f.suspect, f.counted = generation, box.UIDValidity, 0, -1
 	}
 	f.covered = covered
 	var mails []listed
@@ -64,7 +63,6 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 		// Asked for what is not there yet, a server sends its last mail (RFC 9051 section 6.4.8, "*").
 		mails = slices.DeleteFunc(mails, func(l listed) bool { return uint32(l.uid) <= f.covered })
 	}
-	f.sweepAfter(former, len(mails))
 	if len(mails) == 0 && (replaced || cursor.UIDValidity == 0) {
 		if err := <-f.keep(ctx, nil, false); err != nil {
 			return err
@@ -73,6 +71,7 @@ func (f *folder) catchUp(ctx context.Context, client *imapclient.Client) error {
 	if err := f.read(ctx, client, mails, false); err != nil {
 		return err
 	}
+	f.count(len(mails))
 	f.looked, f.modest = true, 0
 	if box.UIDNext != 0 {
 		f.covered = max(f.covered, uint32(box.UIDNext)-1)
@@ -86,9 +85,11 @@ func (f *folder) open(ctx context.Context, client *imapclient.Client) (box *imap
 	told := make(chan struct{})
 	slow := time.AfterFunc(f.w.options.Timeout, func() {
 		defer close(told)
-		f.log().WarnContext(ctx, "still waiting for the folder", slog.Any("error", errSlow))
-		f.report(Status{State: Failing, Err: errSlow})
-		_ = f.note(ctx, errSlow.Error()) // it has logged that; a lease that is over shows at the next step
+		_ = guarded(func() error { // note has logged its own; a lease that is over shows at the next step
+			f.log().WarnContext(ctx, "still waiting for the folder", slog.Any("error", errSlow))
+			f.report(Status{State: Failing, Err: errSlow})
+			return f.note(ctx, errSlow.Error())
+		})
 	})
 	err = f.do(ctx, client, 5*f.w.options.Timeout, func() (err error) {
 		box, err = client.Select(f.name, &imap.SelectOptions{ReadOnly: true, CondStore: f.follows() && client.Caps().Has(imap.CapCondStore)}).Wait()
@@ -96,7 +97,7 @@ func (f *folder) open(ctx context.Context, client *imapclient.Client) (box *imap
 	})
 	if !slow.Stop() {
 		<-told
-		f.unnoted = true
+		f.noted, f.unnoted = errSlow.Error(), true
 	}
 	return box, err
 }

@@ -56,12 +56,14 @@ func (f *folder) sweep(ctx context.Context, client *imapclient.Client) error {
 	return nil
 }
 
-// sweepAfter makes the sweep due if the folder has grown, since it was looked at before, by more mails than now lie behind the cursor: one
-// that nobody could see has appeared among the others, and must not wait for its hour.
-func (f *folder) sweepAfter(before *imap.SelectData, behind int) {
-	if before != nil && before.UIDValidity == f.box.UIDValidity && f.box.NumMessages > before.NumMessages+uint32(behind) { //nolint:gosec // no folder has as many
+// count takes down how many mails the folder has now that it was read, so many of them just now. If it has grown by more, one that nobody could
+// see has appeared among the others: the sweep is due, and it does not wait for its hour.
+func (f *folder) count(read int) {
+	now := int64(f.box.NumMessages)
+	if f.counted >= 0 && now > f.counted+int64(read) {
 		f.nextSweep = time.Time{}
 	}
+	f.counted = now
 }
 
 // recent asks which mails of the last days there are, in ascending order, as far as the folder was read.

@@ -199,7 +199,7 @@ func locate(ctx context.Context, client *imapclient.Client, folder string, mails
 				continue
 			}
 			found[l.Message] = true
-			uids, err := candidates(client, id)
+			uids, err := candidates(client, id, imap.FlagDeleted) // as good as gone
 			if err != nil {
 				return err
 			}

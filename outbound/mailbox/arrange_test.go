@@ -243,3 +243,19 @@ func deleted(t *testing.T, d *mailtest.DovecotServer, id string) {
 		t.Fatal(err)
 	}
 }
+
+// TestI5_WhatIsMarkedDeletedStays: a client that moves by a copy has left it, and it would lie in the other folder twice.
+func TestI5_WhatIsMarkedDeletedStays(t *testing.T) {
+	servers(t, func(t *testing.T, d *mailtest.DovecotServer, can string) {
+		c := client(t, Options{})
+		put(t, d, "INBOX", "a")
+		deleted(t, d, "a")
+		put(t, d, "Archive", "a")
+		moved, err := c.Move(t.Context(), at(d.Addr()), "INBOX", "Archive", located("a"))
+		if err != nil || len(moved) != 0 {
+			t.Errorf("with %s: %+v, %v", can, moved, err)
+		}
+		want(t, d, "INBOX", "a")
+		want(t, d, "Archive", "a")
+	})
+}

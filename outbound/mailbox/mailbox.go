@@ -324,10 +324,10 @@ func search(ctx context.Context, client *imapclient.Client, folder string, id de
 	return uidValidity, uid, err
 }
 
-// candidates finds mails in the selected folder by their Message-ID.
-func candidates(client *imapclient.Client, id desk.MessageID) (out []imap.UID, err error) {
+// candidates finds mails in the selected folder by their Message-ID, without those that have one of the flags.
+func candidates(client *imapclient.Client, id desk.MessageID, without ...imap.Flag) (out []imap.UID, err error) {
 	found, err := client.UIDSearch(&imap.SearchCriteria{
-		Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: string(id)}},
+		Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: string(id)}}, NotFlag: without,
 	}, nil).Wait()
 	if err != nil {
 		return nil, err
