@@ -26,6 +26,15 @@ func TestTokensAreTakenOutOfATextForOthers(t *testing.T) {
 	if got := k.WithoutTokens(plain+" "+token, false); got != plain+" "+token {
 		t.Errorf("%q", got)
 	}
+	for link, want := range map[string]string{
+		"> https://help.x.example/linked/01a2-b/2026-12-23/" + token:                      "> https://help.x.example/linked/01a2-b/2026-12-23/",
+		`<a href="https://help.x.example/linked/01a2-b/2026-12-23/` + token + `">x</a>`:   `<a href="https://help.x.example/linked/01a2-b/2026-12-23/">x</a>`,
+		"https://x.example/linked/to " + token + " and /files/01a2-b/2026-12-23/" + token: "https://x.example/linked/to " + token + " and /files/01a2-b/2026-12-23/" + token,
+	} {
+		if got := k.WithoutTokens(link, false); got != want {
+			t.Errorf("%q becomes %q", link, got)
+		}
+	}
 	if got := k.WithoutTokens(plain+" s+"+token+"@x.example", false); got != plain+" s@x.example" {
 		t.Errorf("%q", got)
 	}

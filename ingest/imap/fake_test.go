@@ -378,6 +378,28 @@ func TestI4_AMailThatAppearsAmongOthersIsReadAtOnce(t *testing.T) {
 	}
 }
 
+// TestI4_AMailThatAppearsWhileNothingCanBeKeptIsReadLater, with the one that came behind it.
+func TestI4_AMailThatAppearsWhileNothingCanBeKeptIsReadLater(t *testing.T) {
+	t.Parallel()
+	var there, refused atomic.Bool
+	f := &fake{mails: few(3), early: func(uid int) bool { return uid == 2 && !there.Load() }}
+	k := newMemory()
+	k.refuse = func(desk.FolderBatch) error {
+		if there.Load() && !refused.Swap(true) {
+			return errDown
+		}
+		return nil
+	}
+	o := quick(k)
+	o.Sweep, o.Idle = time.Hour, 50*time.Millisecond
+	watch(t, serve(t, f), k, o)
+	k.waitFor(t, "INBOX", 2)
+	k.waitWatching(t, desk.Inbox)
+	there.Store(true)
+	f.restore(few(4))
+	k.waitFor(t, "INBOX", 4)
+}
+
 // TestI4_AFolderThatIsSlowToOpenIsTold while it is waited for, and not when it is open.
 func TestI4_AFolderThatIsSlowToOpenIsTold(t *testing.T) {
 	t.Parallel()
