@@ -131,7 +131,8 @@ func (d *DovecotServer) write(name, content string) {
 	}
 }
 
-// config is made so that nothing needs root: no chroot, one user for all parts.
+// config is made so that nothing needs root: no chroot, one user for all parts. Dovecot looks for new mail every two seconds during IDLE, where it may use no inotify: the kernel gives a user 128 of it, and all servers of all
+// tests run as one.
 func (d *DovecotServer) config(o DovecotOptions) string {
 	sent := "Sent"
 	for _, u := range d.users {
@@ -191,6 +192,7 @@ auth_mechanisms = plain login
 auth_failure_delay = 0
 auth_username_chars =
 mail_max_userip_connections = 0
+mailbox_idle_check_interval = 2s
 mail_location = maildir:{dir}/mail/%u
 mail_uid = {user}
 mail_gid = {group}
