@@ -71,7 +71,7 @@ func (k *Keyring) Token(p Purpose, parts ...string) string { return k.token(k.cu
 // wherever the token differs, and does not mind its case.
 func (k *Keyring) Verify(token string, p Purpose, parts ...string) bool {
 	token = strings.ToLower(token)
-	if len(token) != TokenLen {
+	if !isToken(token) { // decoding passes over line ends, and would leave nothing
 		return false
 	}
 	raw, err := tokenEncoding.DecodeString(token)

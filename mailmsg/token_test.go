@@ -121,6 +121,7 @@ func TestM1_MessageIDs(t *testing.T) {
 func FuzzToken(f *testing.F) {
 	f.Add("aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "ticket")
 	f.Add(keys(f).Token(ForReply, "t"), "t")
+	f.Add("a"+strings.Repeat("\n", TokenLen-1), "t")
 	f.Fuzz(func(t *testing.T, token, part string) {
 		k := keys(t)
 		want := k.Token(ForReply, part)

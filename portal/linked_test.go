@@ -37,6 +37,7 @@ func TestI1_AgentsGetLargeFilesByTheirLink(t *testing.T) {
 		for what, wrong := range map[string]string{
 			"another file":         "/linked/" + string(other) + "/" + until + token,
 			"another day":          "/linked/" + string(plan) + "/" + later + token,
+			"line ends":            "/linked/" + string(plan) + "/" + until + "/a" + strings.Repeat("%0a", len(token)-2),
 			"no day":               "/linked/" + string(plan) + "/never" + token,
 			"a guess":              "/linked/" + string(plan) + "/" + until + "/" + token[1:len(token)-1] + map[bool]string{true: "q", false: "a"}[strings.HasSuffix(token, "a")],
 			"one that has run out": tickets.FilePath(r.keys, plan, tickets.FileLinkEnds(r.db.Now().Add(-31*24*time.Hour))),
