@@ -44,8 +44,9 @@ func (m *Mails) NotificationFooters(number int64, link, note string) (out []stri
 func (m *Mails) WithoutFooters(text string) string {
 	out := make([]bool, strings.Count(text, "\n")+1)
 	for _, saying := range m.sayings {
+		first, from := 0, 0 // the line that from stands in
 		for _, at := range saying.FindAllStringIndex(text, -1) {
-			first := strings.Count(text[:at[0]], "\n")
+			first, from = first+strings.Count(text[from:at[0]], "\n"), at[0]
 			for i := range strings.Count(text[at[0]:at[1]], "\n") + 1 {
 				out[first+i] = true
 			}

@@ -11,6 +11,7 @@ import (
 	"postern/internal/desktest"
 	"postern/mailmsg"
 	"postern/store"
+	"postern/tickets"
 )
 
 // token signs as the installation does.
@@ -98,6 +99,20 @@ func TestH6_ATagInAForwardGivesNobodyALook(t *testing.T) {
 		tag := "Subject: Fwd: A " + mailmsg.SubjectTag(r.token(mailmsg.ForSubject, r.mb.ID, first.TicketID))
 		r.want(r.sends(mail(support, dan, "2@acme.example", "please help", tag, "Cc: "+ann)), desk.Appended)
 		r.wantRoles("a forward", first.TicketID, "ann@customer.example=requester", "dan@partner.example=correspondent")
+	})
+}
+
+// TestI1_ALinkToAFileThatIsQuotedLeadsNowhere in the ticket, whoever quotes it: who reads along need not have the file.
+func TestI1_ALinkToAFileThatIsQuotedLeadsNowhere(t *testing.T) {
+	both(t, func(r *rig) {
+		link := "https://help.acme.example" + tickets.FilePath(r.keys(), "01a2-b", "2026-12-23")
+		token := link[strings.LastIndexByte(link, '/')+1:]
+		first := r.arrives(mail(ann, support, "1@customer.example", "see the plan"))
+		r.want(r.sends(mail(support, ann, "2@acme.example", "We have it: "+link+"\r\n\r\n> plan.txt\r\n> "+link, answering("1@customer.example"))), desk.Appended)
+		answer := r.messages(first.TicketID, "ann@customer.example")[1]
+		if !strings.Contains(answer.Reply, "We have it: https://help.acme.example/linked/01a2-b/") || strings.Contains(answer.Text+answer.Reply+answer.HTML, token) {
+			t.Errorf("%q, %q, %q", answer.Text, answer.Reply, answer.HTML)
+		}
 	})
 }
 

@@ -8,7 +8,7 @@ import (
 	"postern/mailmsg"
 )
 
-// fileLinkLasts is how long a link to a file works. It is quoted and forwarded with the mail that it stands in.
+// fileLinkLasts is how long a link to a file works. It is passed on with the mail that it is attached to.
 const fileLinkLasts = 30 * 24 * time.Hour
 
 // FileLinkEnds gives the last day, in UTC, of a link to a file in a mail of that time.

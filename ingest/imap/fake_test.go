@@ -357,20 +357,25 @@ func TestABlackHoleIsLeft(t *testing.T) {
 	}
 }
 
-// TestI4_AMailThatAppearsAmongOthersIsReadAtOnce: its UID was given out before it could be seen, and the next sweep is an hour away.
+// withLate watches three mails, one of which has a UID and can't be seen until show is called. The next sweep is an hour away.
+func withLate(t *testing.T, late int) (f *fake, k *memory, show func()) {
+	t.Helper()
+	var there atomic.Bool
+	f, k = &fake{mails: few(3), early: func(uid int) bool { return uid == late && !there.Load() }}, newMemory()
+	o := quick(k)
+	o.Sweep, o.Idle = time.Hour, 50*time.Millisecond
+	watch(t, serve(t, f), k, o)
+	k.waitFor(t, "INBOX", 2)
+	k.waitWatching(t, desk.Inbox)
+	return f, k, func() { there.Store(true) }
+}
+
 func TestI4_AMailThatAppearsAmongOthersIsReadAtOnce(t *testing.T) {
 	for name, late := range map[string]int{"before the last": 2, "the last": 3} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var there atomic.Bool
-			f := &fake{mails: few(3), early: func(uid int) bool { return uid == late && !there.Load() }}
-			k := newMemory()
-			o := quick(k)
-			o.Sweep, o.Idle = time.Hour, 50*time.Millisecond
-			watch(t, serve(t, f), k, o)
-			k.waitFor(t, "INBOX", 2)
-			k.waitWatching(t, desk.Inbox)
-			there.Store(true)
+			_, k, show := withLate(t, late)
+			show()
 			if kept := k.waitFor(t, "INBOX", 3); kept[2].UID != uint32(late) || string(kept[2].Raw) != string(numbered(late-1)) {
 				t.Errorf("read last is %+v", kept[2])
 			}
@@ -381,23 +386,23 @@ func TestI4_AMailThatAppearsAmongOthersIsReadAtOnce(t *testing.T) {
 // TestI4_AMailThatAppearsWhileNothingCanBeKeptIsReadLater, with the one that came behind it.
 func TestI4_AMailThatAppearsWhileNothingCanBeKeptIsReadLater(t *testing.T) {
 	t.Parallel()
-	var there, refused atomic.Bool
-	f := &fake{mails: few(3), early: func(uid int) bool { return uid == 2 && !there.Load() }}
-	k := newMemory()
+	f, k, show := withLate(t, 2)
+	refused := false
+	k.mu.Lock()
 	k.refuse = func(desk.FolderBatch) error {
-		if there.Load() && !refused.Swap(true) {
+		if !refused {
+			refused = true
 			return errDown
 		}
 		return nil
 	}
-	o := quick(k)
-	o.Sweep, o.Idle = time.Hour, 50*time.Millisecond
-	watch(t, serve(t, f), k, o)
-	k.waitFor(t, "INBOX", 2)
-	k.waitWatching(t, desk.Inbox)
-	there.Store(true)
 	f.restore(few(4))
+	show()
+	k.mu.Unlock()
 	k.waitFor(t, "INBOX", 4)
+	if !refused {
+		t.Error("all could be kept")
+	}
 }
 
 // TestI4_AFolderThatIsSlowToOpenIsTold while it is waited for, and not when it is open.

@@ -131,8 +131,8 @@ func (d *DovecotServer) write(name, content string) {
 	}
 }
 
-// config is made so that nothing needs root: no chroot, one user for all parts. Dovecot looks for new mail every two seconds during IDLE, where it may use no inotify: the kernel gives a user 128 of it, and all servers of all
-// tests run as one.
+// config is made so that nothing needs root: no chroot, one user for all parts. Dovecot looks for new mail every two seconds
+// during IDLE, for it may have no inotify: the kernel gives a user 128 instances of it, and the servers of all tests run as one user.
 func (d *DovecotServer) config(o DovecotOptions) string {
 	sent := "Sent"
 	for _, u := range d.users {
