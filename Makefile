@@ -30,13 +30,18 @@ check: ## what can be told without running the programs: format, vet, staticchec
 .PHONY: test
 test: ## all tests; installs the servers they need first
 	script/setup
-	go test ./...
+	script/tests -timeout=30m ./...
+
+.PHONY: e2e
+e2e: ## the built programs as people use them, beside real servers and a browser; POSTERN_SHOTS=FOLDER keeps a picture of each page
+	script/setup
+	go test -count=1 -v -timeout=30m ./internal/e2e | grep -v '^=== '
 
 .PHONY: test-long
 test-long: ## what takes longer: the race detector and a random order, twenty kills, every page in every look, fuzzing
 	script/setup
-	go test -race -shuffle=on -timeout=60m ./...
-	go test -tags long -count=1 -timeout=60m ./internal/e2e
+	script/tests -race -shuffle=on -timeout=60m ./...
+	script/tests -tags long -count=1 -timeout=60m ./internal/e2e
 	script/fuzz $(FUZZTIME)
 
 .PHONY: fuzz
@@ -50,7 +55,7 @@ corpus: ## how the sample collection (POSTERN_CORPUS) is read, folded, classed a
 	go test -count=1 -v -run='^TestCorpus$$' ./internal/e2e
 
 .PHONY: bench
-bench: ## ingest, outbound, reading a mail, and memory, against their limits in the same run (docs/performance.md)
+bench: ## ingest, outbound, the portal's pages, reading a mail, and memory, against their limits in the same run (docs/performance.md)
 	script/setup
-	go test -run='^$$' -bench=. -benchtime=1x -timeout=60m ./internal/bench
+	go test -run='^$$' -bench=. -benchtime=1x -timeout=90m ./internal/bench
 	go test -run='^$$' -bench='ParseRate|PeakMemory' -count=5 ./mailmsg

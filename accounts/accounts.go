@@ -2,6 +2,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -24,6 +25,8 @@ import (
 // Mailer sends a contact a mail with a one-time link, as part of a transaction.
 type Mailer interface {
 	SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string) error
+	// SendConfirmation mails the link by which a registration is confirmed, and stores it.
+	SendConfirmation(ctx context.Context, tx *store.Tx, mb desk.Mailbox, r store.Registration) error
 }
 
 // Accounts signs people and programs in.
@@ -47,6 +50,11 @@ func New(db *store.DB, mailer Mailer) (*Accounts, error) {
 	var err error
 	a.dummy, err = a.hash(context.Background(), rand.Text())
 	return a, err
+}
+
+// Hash makes the hash by which a password is stored.
+func (a *Accounts) Hash(ctx context.Context, password string) (string, error) {
+	return a.hash(ctx, password)
 }
 
 func (a *Accounts) hash(ctx context.Context, password string) (hash string, err error) {
@@ -130,11 +138,25 @@ func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk
 		return desk.Contact{}, err
 	}
 	if !match || c.ID == "" {
-		return desk.Contact{}, ErrWrongPair
+		return desk.Contact{}, cmp.Or(a.audit(ctx, desk.SignInFailed, c.ID, ip), error(ErrWrongPair))
 	}
 	return c, a.db.Update(ctx, func(tx *store.Tx) error {
 		return errors.Join(tx.TakeBackHit(ctx, place), tx.ForgetHits(ctx, key))
 	})
+}
+
+// Entered writes down that somebody has signed in, and how.
+func (a *Accounts) Entered(ctx context.Context, c desk.Contact, way, ip string) error {
+	ctx = desk.As(ctx, desk.Actor{Kind: desk.ActorContact, ID: c.ID, IP: truncated(ip)})
+	return a.db.Update(ctx, func(tx *store.Tx) error {
+		return tx.Audit(ctx, desk.SignedIn, string(c.ID), map[string]desk.Changed{"way": {Is: way}})
+	})
+}
+
+// audit writes down what somebody tried; c is "" where the name is nobody's, which is written down too.
+func (a *Accounts) audit(ctx context.Context, action desk.Action, c desk.ID, ip string) error {
+	ctx = desk.As(ctx, desk.Actor{Kind: desk.ActorContact, ID: c, IP: truncated(ip)})
+	return a.db.Update(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, action, cmp.Or(string(c), "unknown"), nil) })
 }
 
 // triesKey names what the tries of one place for one name are counted under. What was typed may be long, and is nobody's
@@ -180,11 +202,58 @@ func (a *Accounts) credentials(ctx context.Context, login string) (desk.Contact,
 		return c, "", err
 	}
 	p, err := a.db.Password(ctx, c.ID)
-	if desk.KindOf(err) == desk.NotFound {
+	if desk.KindOf(err) == desk.NotFound || err == nil && p.MustChange && a.db.Now().Sub(p.ChangedAt) > MadeLife {
 		return desk.Contact{}, a.dummy, nil
 	}
 	return c, p.Hash, err
 }
+
+// SignInByCode signs in whoever types the code of a sign-in mail, where they asked for it. It answers as SignIn does, and counts tries as that does:
+// the codes are short.
+func (a *Accounts) SignInByCode(ctx context.Context, login, code, ip string) (desk.Contact, error) {
+	key := triesKey("code "+login, ip)
+	if err := a.countTry(ctx, "sign-in from "+ip, key); err != nil {
+		return desk.Contact{}, err
+	}
+	code = strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, code)
+	c, err := a.db.ContactByLogin(ctx, login)
+	if err != nil && desk.KindOf(err) != desk.NotFound {
+		return desk.Contact{}, err
+	}
+	if err != nil || c.Disabled || code == "" {
+		return desk.Contact{}, ErrWrongCode
+	}
+	// However many places try at once: what all of them may try for one contact is bounded too.
+	err = a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, "codes of "+string(c.ID), codesPerContact) })
+	if err != nil {
+		return desk.Contact{}, err
+	}
+	err = a.db.Update(ctx, func(tx *store.Tx) error {
+		o, err := tx.OneTimeByCode(ctx, c.ID, desk.LinkSignIn, code, tx.Now())
+		if desk.KindOf(err) == desk.NotFound || err == nil && !slices.Contains(c.Addresses, o.Email) {
+			return ErrWrongCode
+		}
+		if err != nil {
+			return err
+		}
+		if ok, err := tx.SpendOneTime(ctx, o.Hash); err != nil || !ok {
+			return cmp.Or(err, error(ErrWrongCode))
+		}
+		return errors.Join(tx.Proved(ctx, c.ID, o.Email), tx.ForgetHits(ctx, key))
+	})
+	return c, err
+}
+
+// codesPerContact is how many codes may be tried for one contact in tryWindow, from anywhere: of a million, with three links in an hour.
+const codesPerContact = 20
+
+// ErrWrongCode says that a code is not, or no longer, of use.
+var ErrWrongCode = &desk.Error{Kind: desk.Unauthenticated, Field: "code", Text: "This code is not right, or has run out", Key: "wrong_code"} //nolint:gochecknoglobals // never changes
 
 // Links that people ask for.
 type linkKind struct {
@@ -277,17 +346,26 @@ func (a *Accounts) SignInByLink(ctx context.Context, secret string) (desk.Contac
 		if c, err = peek(ctx, tx, tx.Now(), secret, desk.LinkSignIn); err != nil {
 			return err
 		}
-		return spend(ctx, tx, secret)
+		return spend(ctx, tx, secret, c)
 	})
 	return c, err
 }
 
-func spend(ctx context.Context, tx *store.Tx, secret string) error {
-	ok, err := tx.SpendOneTime(ctx, sha256.Sum256([]byte(secret)))
+// spend uses a link up, which proves that the contact gets the mail of the address it went to.
+func spend(ctx context.Context, tx *store.Tx, secret string, c desk.Contact) error {
+	hash := sha256.Sum256([]byte(secret))
+	ok, err := tx.SpendOneTime(ctx, hash)
 	if err == nil && !ok {
 		return ErrLink
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	o, err := tx.OneTime(ctx, hash)
+	if err != nil {
+		return err
+	}
+	return tx.Proved(ctx, c.ID, o.Email)
 }
 
 // SetPasswordByLink spends a link and sets the contact's password. All sessions and other links of the contact end. A
@@ -308,7 +386,7 @@ func (a *Accounts) SetPasswordByLink(ctx context.Context, secret, password strin
 		if c, err = peek(ctx, tx, tx.Now(), secret, desk.LinkSetPassword); err != nil {
 			return err
 		}
-		if err := spend(ctx, tx, secret); err != nil {
+		if err := spend(ctx, tx, secret, c); err != nil {
 			return err
 		}
 		return tx.PutPassword(ctx, c.ID, store.Password{Hash: hash, ChangedAt: tx.Now()})

@@ -136,12 +136,24 @@ func (s *server) authenticate(h huma.API) func(huma.Context, func(huma.Context))
 			refuse(err)
 			return
 		}
+		c = huma.WithContext(c, desk.As(c.Context(), desk.Actor{Kind: desk.ActorToken, ID: token.ID, Name: token.Name}))
 		if scope, _ := c.Operation().Metadata[needs].(string); !token.Allows(scope) {
+			if scope == desk.ScopeSettings {
+				if err := s.refused(c.Context(), c.Operation()); err != nil {
+					refuse(err)
+					return
+				}
+			}
 			refuse(&desk.Error{Kind: desk.Forbidden, Text: "this token lacks the scope " + scope})
 			return
 		}
 		next(c)
 	}
+}
+
+// refused writes down that somebody without the right wanted to read or change what only the operator may.
+func (s *server) refused(ctx context.Context, op *huma.Operation) error {
+	return s.DB.Update(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, desk.SettingsRefused, op.OperationID, nil) })
 }
 
 func textOf(err error) string {

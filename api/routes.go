@@ -63,10 +63,13 @@ func (s *server) routes(h huma.API) {
 	s.heldRoutes(h)
 	s.quarantineRoutes(h)
 	s.queueRoutes(h)
+	s.articleRoutes(h)
 	handle(s, h, get("list-outbox", "/outbox", "List what is sent, and how that went"), desk.ScopeRead, s.outbox)
 	handle(s, h, get("list-mailboxes", "/mailboxes", "List mailboxes"), desk.ScopeRead, s.mailboxes)
 	handle(s, h, get("list-agents", "/agents", "List the agents that a ticket can be assigned to"), desk.ScopeRead, s.agents)
 	handle(s, h, get("list-forms", "/forms", "List forms"), desk.ScopeRead, s.forms)
+	s.accessRoutes(h)
+	s.brandingRoutes(h)
 	handle(s, h, get("get-settings", "/settings", "Read the settings"), desk.ScopeRead, s.settings)
 	handle(s, h, patch("change-settings", "/settings", "Change settings"), desk.ScopeSettings, s.changeSettings)
 }
@@ -85,11 +88,13 @@ type newCompany struct {
 	Body struct {
 		Name    string   `json:"name" minLength:"1" maxLength:"200"`
 		Domains []string `json:"domains,omitempty" doc:"Mail domains of its people; their sub-domains count too."`
+
+		VerifiedDomains []string `json:"verified_domains,omitempty" doc:"Those of its domains that you know to be the company's: who has proved an address right there may see the company's tickets, if the settings share them."`
 	}
 }
 
 func (s *server) addCompany(ctx context.Context, in *newCompany) (*output[companyView], error) {
-	c, err := s.Desk.AddCompany(ctx, in.Body.Name, in.Body.Domains)
+	c, err := s.Desk.AddCompany(ctx, in.Body.Name, in.Body.Domains, in.Body.VerifiedDomains...)
 	return &output[companyView]{viewCompany(c)}, err
 }
 
@@ -98,11 +103,13 @@ type companyPatch struct {
 	Body struct {
 		Name    *string   `json:"name,omitempty" minLength:"1" maxLength:"200"`
 		Domains *[]string `json:"domains,omitempty"`
+
+		VerifiedDomains *[]string `json:"verified_domains,omitempty"`
 	}
 }
 
 func (s *server) changeCompany(ctx context.Context, in *companyPatch) (*output[companyView], error) {
-	c, err := s.Desk.ChangeCompany(ctx, desk.ID(in.ID), tickets.CompanyChange{Name: in.Body.Name, Domains: in.Body.Domains})
+	c, err := s.Desk.ChangeCompany(ctx, desk.ID(in.ID), tickets.CompanyChange{Name: in.Body.Name, Domains: in.Body.Domains, Verified: in.Body.VerifiedDomains})
 	return &output[companyView]{viewCompany(c)}, err
 }
 
@@ -135,7 +142,9 @@ type newContact struct {
 		Name      string    `json:"name,omitempty" maxLength:"200"`
 		Addresses []string  `json:"addresses,omitempty" maxItems:"20" doc:"The first one is the login address."`
 		Companies []desk.ID `json:"companies,omitempty" maxItems:"50" doc:"The first one is the primary company. Left out: the one that owns the address's domain."`
+		MainOf    []desk.ID `json:"main_of,omitempty" maxItems:"50" doc:"Those of the companies whose main contact this is."`
 		Language  string    `json:"language,omitempty" maxLength:"35"`
+		TimeZone  string    `json:"time_zone,omitempty" maxLength:"64" doc:"An IANA name such as Europe/Oslo. Left out: the portal's."`
 		Username  string    `json:"username,omitempty" maxLength:"64"`
 		Welcome   *bool     `json:"welcome,omitempty" doc:"Whether the welcome mail goes out, if it is switched on. Left out: yes."`
 	}
@@ -144,7 +153,7 @@ type newContact struct {
 func (s *server) addContact(ctx context.Context, in *newContact) (*output[contactView], error) {
 	b := in.Body
 	c, _, err := s.Desk.AddContact(ctx, tickets.NewContact{
-		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, Language: b.Language, Username: b.Username, Welcome: b.Welcome == nil || *b.Welcome,
+		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, MainOf: b.MainOf, Language: b.Language, TimeZone: b.TimeZone, Username: b.Username, Welcome: b.Welcome == nil || *b.Welcome,
 	})
 	return &output[contactView]{viewContact(c)}, err
 }
@@ -155,7 +164,9 @@ type contactPatch struct {
 		Name      *string    `json:"name,omitempty" maxLength:"200"`
 		Addresses *[]string  `json:"addresses,omitempty" maxItems:"20"`
 		Companies *[]desk.ID `json:"companies,omitempty" maxItems:"50"`
+		MainOf    *[]desk.ID `json:"main_of,omitempty" maxItems:"50"`
 		Language  *string    `json:"language,omitempty" maxLength:"35"`
+		TimeZone  *string    `json:"time_zone,omitempty" maxLength:"64"`
 		Username  *string    `json:"username,omitempty" maxLength:"64"`
 		Disabled  *bool      `json:"disabled,omitempty"`
 		// Suppressed can only be emptied.
@@ -166,7 +177,7 @@ type contactPatch struct {
 func (s *server) changeContact(ctx context.Context, in *contactPatch) (*output[contactView], error) {
 	b := in.Body
 	c, err := s.Desk.ChangeContact(ctx, desk.ID(in.ID), tickets.ContactChange{
-		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, Language: b.Language, Username: b.Username, Disabled: b.Disabled,
+		Name: b.Name, Addresses: b.Addresses, Companies: b.Companies, MainOf: b.MainOf, Language: b.Language, TimeZone: b.TimeZone, Username: b.Username, Disabled: b.Disabled,
 		Unsuppress: b.Suppressed != nil,
 	})
 	return &output[contactView]{viewContact(c)}, err

@@ -11,10 +11,12 @@ type companyView struct {
 	Name      string    `json:"name"`
 	Domains   []string  `json:"domains"`
 	CreatedAt time.Time `json:"created_at"`
+
+	VerifiedDomains []string `json:"verified_domains"`
 }
 
 func viewCompany(c desk.Company) companyView {
-	return companyView{c.ID, c.Name, orEmpty(c.Domains), c.CreatedAt}
+	return companyView{c.ID, c.Name, orEmpty(c.Domains), c.CreatedAt, orEmpty(c.Verified)}
 }
 
 type contactView struct {
@@ -23,7 +25,9 @@ type contactView struct {
 	Addresses []string  `json:"addresses" doc:"The first one is the login address."`
 	CompanyID *desk.ID  `json:"company_id" doc:"The primary company."`
 	Companies []desk.ID `json:"companies"`
+	MainOf    []desk.ID `json:"main_of" doc:"Those of the companies whose main contact this is."`
 	Language  string    `json:"language"`
+	TimeZone  string    `json:"time_zone"`
 	Username  string    `json:"username"`
 	Disabled  bool      `json:"disabled"`
 	CreatedAt time.Time `json:"created_at"`
@@ -32,7 +36,7 @@ type contactView struct {
 }
 
 func viewContact(c desk.Contact) contactView {
-	return contactView{c.ID, c.Name, orEmpty(c.Addresses), orNull(c.PrimaryCompany()), orEmpty(c.Companies), c.Language, c.Username, c.Disabled, c.CreatedAt, orEmpty(c.Suppressed)}
+	return contactView{c.ID, c.Name, orEmpty(c.Addresses), orNull(c.PrimaryCompany()), orEmpty(c.Companies), orEmpty(c.MainOf), c.Language, c.TimeZone, c.Username, c.Disabled, c.CreatedAt, orEmpty(c.Suppressed)}
 }
 
 type ticketView struct {
@@ -46,6 +50,7 @@ type ticketView struct {
 	CompanyID      *desk.ID           `json:"company_id"`
 	AssigneeID     *desk.ID           `json:"assignee_id" doc:"The agent it is assigned to; null: nobody."`
 	Source         desk.Source        `json:"source" doc:"An open set: mail, form, portal, api, console, cli, …"`
+	Form           string             `json:"form" doc:"The key of the portal's form that it was written in; empty: none."`
 	CreatedAt      time.Time          `json:"created_at"`
 	LastActivityAt time.Time          `json:"last_activity_at"`
 	Participants   []desk.Participant `json:"participants"`
@@ -56,7 +61,7 @@ type ticketView struct {
 
 func viewTicket(t desk.Ticket) ticketView {
 	v := ticketView{
-		t.ID, t.Number, t.Subject, t.Pipeline, t.Status, orNull(t.MailboxID), t.ContactID, orNull(t.CompanyID), orNull(t.AssigneeID), t.Source,
+		t.ID, t.Number, t.Subject, t.Pipeline, t.Status, orNull(t.MailboxID), t.ContactID, orNull(t.CompanyID), orNull(t.AssigneeID), t.Source, t.Form,
 		t.CreatedAt, t.LastActivityAt, orEmpty(t.Participants), t.Properties, t.Billed, orNull(t.Follows),
 	}
 	if v.Properties == nil {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,12 +24,13 @@ import (
 type Config struct {
 	Data           string   `toml:"data" doc:"Folder for everything that lies on this machine: the SQLite database, files, the installation key."`
 	Listen         string   `toml:"listen" doc:"Address and port to listen on."`
-	BaseURL        string   `toml:"base_url" doc:"How the outside reaches the portal: scheme and host, no path. Links in mails start with it, so a worker needs it too. Empty: http:// and the address listened on, for this machine alone."`
+	BaseURL        string   `toml:"base_url" doc:"How the outside reaches the portal: scheme, host and, if it shares its host, a path (https://www.acme.example/help). Links in mails start with it, so a worker needs it too. Empty: http:// and the address listened on, for this machine alone."`
 	DatabaseURL    string   `toml:"database_url" secret:"url" doc:"postgres://USER:PASSWORD@HOST/DATABASE. Empty: SQLite in the data folder."`
 	RedisURL       string   `toml:"redis_url" secret:"url" doc:"redis://HOST:PORT, rediss://…, redis-sentinel://… or redis-cluster://…. Empty: a queue inside this process, for one gateway only."`
 	BlobURL        string   `toml:"blob_url" secret:"url" doc:"s3://KEY:SECRET@HOST/BUCKET. Empty: a folder in the data folder."`
 	SecretKey      string   `toml:"secret_key" secret:"all" doc:"The installation key, 64 hexadecimal digits: it signs links and encrypts stored passwords. Several machines must share one. Empty: made in the data folder at the first start."`
 	TrustedProxies []string `toml:"trusted_proxies" doc:"Addresses or networks of proxies whose X-Forwarded-For is believed. Empty: none."`
+	Templates      string   `toml:"templates" doc:"Folder with templates of your own for the portal's pages; see gateway portal preview --help. Empty: none."`
 	LogFormat      string   `toml:"log_format" doc:"text or json."`
 	LogLevel       string   `toml:"log_level" doc:"debug, info, warn or error."`
 
@@ -222,8 +224,8 @@ func (c Config) Validate() error {
 	}
 	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 		wrong("base_url: %q is not a URL such as https://support.example.com", c.BaseURL)
-	} else if u.Path != "" {
-		wrong("base_url: %q has a path; the portal needs a host name of its own, such as https://support.example.com", c.BaseURL)
+	} else if !pathOfPortal.MatchString(u.EscapedPath()) {
+		wrong("base_url: the path of %q is not one such as /help or /support/portal", c.BaseURL)
 	}
 	if c.DatabaseURL != "" && !strings.HasPrefix(c.DatabaseURL, "postgres://") && !strings.HasPrefix(c.DatabaseURL, "postgresql://") {
 		wrong("database_url: want postgres://…, or nothing for SQLite")
@@ -253,6 +255,18 @@ func (c Config) Validate() error {
 		wrong("log_level: %q is none of debug, info, warn, error", c.LogLevel)
 	}
 	return errors.Join(errs...)
+}
+
+// pathOfPortal is a path that the portal may have.
+var pathOfPortal = regexp.MustCompile(`^(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+// Path is the path that the portal has on its host: empty, or such as "/help".
+func (c Config) Path() string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return ""
+	}
+	return u.Path
 }
 
 // HTTPS tells whether people reach the portal over TLS.

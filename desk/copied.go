@@ -1,6 +1,10 @@
 package desk
 
-import "slices"
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
 
 // Copying says what becomes of people whom somebody puts into To or Cc of a mail about a ticket (FEATURES M11). Whatever it says, mail
 // gives nobody a look into the portal.
@@ -21,11 +25,11 @@ func (c Copying) Known() bool {
 	return c == "" || c == CopyAsked || c == CopyEverybody || c == CopyNobody
 }
 
-// Recipients lists who gets our mail about a ticket, each address once: the requester first, then those in copy. inside tells whose
+// Recipients lists who gets our mail about a ticket, each address once: the requester first, then those in copy, and nobody who wants none. inside tells whose
 // addresses are our own or an agent's.
 func (c Copying) Recipients(t Ticket, inside func(email string) bool) (out []Participant) {
 	for _, p := range t.Participants {
-		if p.Role == Mentioned || p.Email == "" || inside(p.Email) || c == CopyNobody && p.Role != Requester {
+		if p.Role == Mentioned || p.Muted || p.Email == "" || inside(p.Email) || c == CopyNobody && p.Role != Requester {
 			continue
 		}
 		if p.Role == Requester {
@@ -75,4 +79,38 @@ func (f Facts) Copies(d Decision) (copied, mentioned []Address) {
 		}
 	}
 	return copied, mentioned
+}
+
+// MostNamed is how many people a customer may name at once in the portal.
+const MostNamed = 10
+
+// Named tells what becomes of people whom a customer names in the portal to get copies. Colleagues get the ticket's mail from then on, and so does everybody
+// where the policy has everybody take part; others are noted, for an agent to copy them: nobody's words are carried to strangers (REQUIREMENTS H3). Addresses that
+// inside knows and people who have a part already are left out.
+func (c Copying) Named(in []Participant, people []Address, colleague, inside func(email string) bool) (copied, mentioned []Address) {
+	for _, a := range people {
+		i := slices.IndexFunc(in, func(p Participant) bool { return p.Is(a.Email) })
+		twice := slices.ContainsFunc(slices.Concat(copied, mentioned), func(o Address) bool { return o.Email == a.Email })
+		switch {
+		case c == CopyNobody || twice || inside(a.Email) || i >= 0 && in[i].Role != Mentioned || len(in)+len(copied)+len(mentioned) >= mostParticipants:
+		case c == CopyEverybody || colleague(a.Email):
+			copied = append(copied, a)
+		case i < 0:
+			mentioned = append(mentioned, a)
+		}
+	}
+	return copied, mentioned
+}
+
+// NamedIn reads the addresses that somebody has written into a field, apart from each other by commas, semicolons or space. bad is the first that is none, or a
+// machine's, as it was written.
+func NamedIn(text string) (people []Address, bad string) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) }) {
+		email, ok := NormalizeEmail(word)
+		if !ok || MachineAddress(email) {
+			return nil, word
+		}
+		people = append(people, Address{Email: email})
+	}
+	return people, ""
 }

@@ -82,6 +82,14 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// TextOf gives the sentence of a failure for operators and programs, without its field; "" if it has none.
+func TextOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Text
+	}
+	return ""
+}
+
 // KindOf tells what sort of failure err is; Internal if nobody said.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {

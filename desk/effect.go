@@ -17,6 +17,9 @@ const (
 	NotifyMail      EffectKind = "mail.notification"    // a customer's message, to an agent
 	SignInMail      EffectKind = "mail.sign-in"         // a link to sign in by
 	PasswordMail    EffectKind = "mail.password"        // a link to set a new password by
+	RegisterMail    EffectKind = "mail.registration"    // a link to confirm an address by
+	KnownMail       EffectKind = "mail.known"           // the same to who has an account: a link to sign in by
+	InviteMail      EffectKind = "mail.invitation"      // that somebody may use the portal, with a link to set a password by
 	PutInInbox      EffectKind = "mailbox.append"       // a customer's message, into the agents' inbox
 	NoticeInInbox   EffectKind = "mailbox.notice"       // what agents and operators must know, into their inbox
 	SentCopy        EffectKind = "mailbox.sent"         // an agent's answer that was mailed from here, into Sent
@@ -27,6 +30,7 @@ const (
 const (
 	LinkSetPassword = "set-password"
 	LinkSignIn      = "sign-in"
+	LinkView        = "view" // to look at the portal as a contact does
 )
 
 // Queue says which asynq queue carries the effect.
@@ -34,7 +38,7 @@ func (k EffectKind) Queue() string {
 	switch k {
 	case PutInInbox, NoticeInInbox, SentCopy, FollowTicket:
 		return QueueMailbox
-	case WelcomeMail, AcknowledgeMail, NotifyMail:
+	case WelcomeMail, AcknowledgeMail, NotifyMail, InviteMail:
 		return QueueAutomatic
 	default:
 		return QueueMail
@@ -126,6 +130,8 @@ type Effect struct {
 	// "APPENDUID" with the UIDVALIDITY and UID that it was given (RFC 4315 section 3). Empty: it said nothing, or nothing was handed over.
 	Answer string
 	Told   EffectState // of which agents have been told by a notice: deferred or failed; empty: of none
+	// Arrived says that its mail was seen in the inbox that it is for: it is not put there again, wherever an agent has moved it since.
+	Arrived bool
 }
 
 // Backoff gives the pause before the attempt that follows n failed ones: 10 s, 30 s, 2 min, 10 min, 30 min, 1 h, then
@@ -164,9 +170,9 @@ func (e Effect) Tells(now time.Time) EffectState {
 // LinkLife is how long the one-time link in a mail of this kind works; zero if there is none in it.
 func (k EffectKind) LinkLife() time.Duration {
 	switch k {
-	case WelcomeMail:
+	case WelcomeMail, InviteMail:
 		return 72 * time.Hour
-	case PasswordMail:
+	case PasswordMail, RegisterMail, KnownMail:
 		return time.Hour
 	case SignInMail:
 		return 15 * time.Minute

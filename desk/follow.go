@@ -291,6 +291,9 @@ const (
 	PersonAdded   EventKind = "person-added"   // To is an address that takes part from now on, From the role
 	PersonNoted   EventKind = "person-noted"   // To is an address that a customer has put in copy, and that gets nothing
 	PersonDropped EventKind = "person-dropped" // From is an address that takes part no more
+	MailStopped   EventKind = "mail-stopped"   // To is an address that wants no mail about the ticket
+	MailWanted    EventKind = "mail-wanted"    // To is one that wants it again
+	Rated         EventKind = "rated"          // To is the score that a customer gave
 )
 
 // Cause says why something was changed. It is an open set.

@@ -10,6 +10,7 @@ type Company struct {
 	ID        ID
 	Name      string
 	Domains   []string // as NormalizeDomain gives them; a domain belongs to one company
+	Verified  []string // those of Domains that an operator knows to be the company's: who has an address there may see its tickets
 	CreatedAt time.Time
 }
 
@@ -19,7 +20,9 @@ type Contact struct {
 	Name      string
 	Addresses []string // normalised; the first one is the login address
 	Companies []ID     // the first one is the primary company
+	MainOf    []ID     // those of Companies whose main contact this is
 	Language  string   // BCP 47; empty: the portal's default
+	TimeZone  string   // an IANA name such as Europe/Oslo; empty: the portal's
 	Username  string   // what the contact may sign in with beside the address; empty: none
 	Disabled  bool
 	CreatedAt time.Time

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -13,11 +14,26 @@ import (
 type Settings struct {
 	PortalTitle     string     `json:"portal_title"`
 	DefaultLanguage string     `json:"default_language"`
+	Languages       []string   `json:"languages"`       // that visitors may choose; none: all there are
+	TimeZone        string     `json:"time_zone"`       // an IANA name: of those who have chosen none
 	DefaultMailbox  ID         `json:"default_mailbox"` // for portal tickets; empty: the only one there is
 	Pipelines       []Pipeline `json:"pipelines"`
 	Welcome         Template   `json:"welcome"`         // to a new contact
+	Invitation      Template   `json:"invitation"`      // to members of the lists that may enter
 	Acknowledgement Template   `json:"acknowledgement"` // that a new ticket has come, to who had no welcome mail for it
 	Budgets         Budgets    `json:"budgets"`
+	// Properties are those that tickets have beside the built-in ones.
+	Properties []Property `json:"properties"`
+	// TicketForms are what customers open tickets with in the portal.
+	TicketForms []TicketForm `json:"ticket_forms"`
+	// PortalOn is whether visitors get the portal; off, they get a plain page, and mail goes on.
+	PortalOn bool     `json:"portal_on"`
+	Access   Access   `json:"access"`
+	Sharing  Sharing  `json:"sharing"`
+	Shown    Shown    `json:"shown"`
+	Branding Branding `json:"branding"`
+	// Knowledge is about the knowledge base.
+	Knowledge Knowledge `json:"knowledge"`
 	// KeepClosed has a customer's answer to a closed ticket open a new one instead of that one.
 	KeepClosed bool `json:"keep_closed"`
 	// OneTicket has a mail that came to several of the mailboxes be one ticket, not one in each.
@@ -88,7 +104,7 @@ func (t Template) checkLanguages(name string, check func(Template) error) error 
 // DefaultSettings gives what an installation starts with.
 func DefaultSettings() Settings {
 	return Settings{
-		PortalTitle: "Support", DefaultLanguage: "en", Pipelines: BuiltInPipelines(),
+		PortalTitle: "Support", DefaultLanguage: "en", Languages: []string{}, TimeZone: "UTC", Pipelines: BuiltInPipelines(),
 		Welcome: Template{
 			Enabled: true,
 			Subject: "Your access to {{portal.name}}",
@@ -100,6 +116,12 @@ func DefaultSettings() Settings {
 				"Choose a password with this link. It works once, for three days:\n\n{{portal.set_password_link}}\n\n" +
 				"If you did not write to us, ignore this mail. We will not write again.\n\n{{portal.name}}",
 		},
+		Invitation: Template{
+			Enabled: true,
+			Subject: "Your access to {{portal.name}}",
+			Body: "Hello {{contact.name}},\n\nyou can now follow your requests at {{portal.name}} and answer us here:\n\n{{portal.url}}\n\nChoose a password with this link. It works once, for three days:\n\n" +
+				"{{portal.set_password_link}}\n\nYour user name is {{portal.username}}.\n\n{{portal.name}}",
+		},
 		Acknowledgement: Template{
 			Enabled: true,
 			Subject: "Re: {{ticket.subject}}",
@@ -110,7 +132,9 @@ func DefaultSettings() Settings {
 			NeutralBody: "Hello,\n\nwe received a message that names this address, and will answer it. Its number is {{ticket.number}}. If you wrote it, you can follow it here:\n\n" +
 				"{{ticket.link}}\n\nIf you did not write to us, ignore this mail.\n\n{{portal.name}}",
 		},
-		Budgets: DefaultBudgets(),
+		Budgets: DefaultBudgets(), Properties: []Property{}, TicketForms: []TicketForm{SupportForm()},
+		PortalOn: true, Access: DefaultAccess(), Sharing: Sharing{Mode: SharingOwn, People: []ID{}, Lists: []ID{}}, Shown: DefaultShown(),
+		Knowledge: DefaultKnowledge(),
 	}
 }
 
@@ -119,9 +143,15 @@ func CheckSettings(s Settings) error {
 	if strings.TrimSpace(s.PortalTitle) == "" {
 		return Refuse("portal_title", "the portal needs a title")
 	}
+	if err := CheckTimeZone("time_zone", s.TimeZone); err != nil || s.TimeZone == "" {
+		return cmp.Or(err, Refuse("time_zone", "say a time zone such as Europe/Oslo, or UTC"))
+	}
+	if err := checkLanguageSettings(s); err != nil {
+		return err
+	}
 	for _, line := range []struct{ field, value string }{
 		{"portal_title", s.PortalTitle}, {"welcome.subject", s.Welcome.Subject}, {"welcome.neutral_subject", s.Welcome.NeutralSubject},
-		{"acknowledgement.subject", s.Acknowledgement.Subject}, {"acknowledgement.neutral_subject", s.Acknowledgement.NeutralSubject},
+		{"invitation.subject", s.Invitation.Subject}, {"acknowledgement.subject", s.Acknowledgement.Subject}, {"acknowledgement.neutral_subject", s.Acknowledgement.NeutralSubject},
 	} {
 		if strings.ContainsFunc(line.value, unseen) {
 			return Refuse(line.field, "write it in one line, without control characters")
@@ -140,13 +170,13 @@ func CheckSettings(s Settings) error {
 			return err
 		}
 	}
-	if err := CheckWelcome(s.Welcome); err != nil {
+	if err := cmp.Or(CheckAccessMail("welcome", s.Welcome, s.Access.PasswordInMail), CheckAccessMail("invitation", s.Invitation, s.Access.PasswordInMail)); err != nil {
 		return err
 	}
 	if err := CheckAcknowledgement(s.Acknowledgement); err != nil {
 		return err
 	}
-	return s.Budgets.Check()
+	return cmp.Or(s.Budgets.Check(), CheckProperties(s.Properties), checkTicketForms(s), s.Access.Check(s.DefaultLanguage), s.Sharing.Check(), s.Shown.Check(s), s.Branding.Check())
 }
 
 // unseen covers what ends a line or changes how others read. The joiners are left: some scripts need them.
@@ -169,25 +199,29 @@ func checkStatuses(p Pipeline) error {
 	return nil
 }
 
-// CheckWelcome refuses a template that leaves its reader with no way in: it needs the link to set a password. A password
-// in a mail is refused, and so is a neutral text that says anything the sender chose.
-func CheckWelcome(w Template) error {
+// CheckAccessMail refuses a template of the mail by which people first get in (its name is welcome or invitation) that leaves its reader with
+// no way in: it needs the link to set a password, or a password. A password is refused unless passwords may be in mails (REQUIREMENTS P5), and a
+// neutral text that says anything the sender chose is refused always.
+func CheckAccessMail(name string, w Template, passwords bool) error {
 	for _, t := range []struct {
 		on          bool
 		field, body string
-	}{{w.Enabled, "welcome.body", w.Subject + w.Body}, {w.NeutralEnabled, "welcome.neutral_body", w.NeutralSubject + w.NeutralBody}} {
+	}{{w.Enabled, name + ".body", w.Subject + w.Body}, {w.NeutralEnabled, name + ".neutral_body", w.NeutralSubject + w.NeutralBody}} {
 		used := Snippets(t.body)
-		if slices.Contains(used, "portal.password") {
-			return Refuse(t.field, "{{portal.password}} is not available: mail is stored and read by many; use {{portal.set_password_link}}")
-		}
-		if t.on && !slices.Contains(used, "portal.set_password_link") {
+		link, password := slices.Contains(used, "portal.set_password_link"), slices.Contains(used, "portal.password")
+		switch {
+		case password && !passwords:
+			return Refuse(t.field, "{{portal.password}} is switched off: mail is stored and read by many. Use {{portal.set_password_link}}, or set access.allow_password_in_mail")
+		case password && !slices.Contains(used, "portal.username"):
+			return Refuse(t.field, "a password is of no use without {{portal.username}}")
+		case t.on && !link && !password:
 			return Refuse(t.field, "the mail needs {{portal.set_password_link}}, or its reader has no way in")
 		}
 	}
-	if err := checkNeutral("welcome", w.NeutralSubject+w.NeutralBody); err != nil {
+	if err := checkNeutral(name, w.NeutralSubject+w.NeutralBody); err != nil {
 		return err
 	}
-	return w.checkLanguages("welcome", CheckWelcome)
+	return w.checkLanguages(name, func(t Template) error { return CheckAccessMail(name, t, passwords) })
 }
 
 // CheckAcknowledgement refuses a template that holds credentials, or says what the sender chose to who may be somebody else.

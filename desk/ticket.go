@@ -18,6 +18,7 @@ type Ticket struct {
 	CompanyID      ID     // the requester's primary company when the ticket was made; empty: none
 	AssigneeID     ID     // the agent it is assigned to; empty: nobody
 	Source         Source
+	Form           string // the key of the portal's form that it was written in; empty: none
 	Properties     map[string]string
 	Participants   []Participant
 	CreatedAt      time.Time
@@ -69,7 +70,8 @@ type Participant struct {
 	Name      string   `json:"name"`
 	Email     string   `json:"address"` // the one they wrote from, as long as it is theirs
 	Role      Role     `json:"role"`
-	Addresses []string `json:"-"` // all of the contact's
+	Muted     bool     `json:"muted"` // they want no mail about the ticket
+	Addresses []string `json:"-"`     // all of the contact's
 }
 
 // TakesPart tells whether email belongs to somebody who may add to the ticket.
@@ -80,6 +82,11 @@ func TakesPart(ps []Participant, email string) bool {
 		}
 	}
 	return false
+}
+
+// Of tells whether it is a contact's own part, in which they get mail: one that was only mentioned is none.
+func (p Participant) Of(c Contact) bool {
+	return p.Role != Mentioned && (p.ContactID != "" && p.ContactID == c.ID || slices.Contains(c.Addresses, p.Email))
 }
 
 // Is tells whether email is an address of the participant.
@@ -172,17 +179,22 @@ type Recipient struct {
 
 // Pipeline is a way tickets go, with its own statuses. The first status is the one new tickets get.
 type Pipeline struct {
-	Key      string   `json:"key"`
-	Name     string   `json:"name"`
-	Statuses []Status `json:"statuses"`
+	Key      string            `json:"key"`
+	Name     string            `json:"name"`
+	Names    map[string]string `json:"names,omitempty"` // in further languages, by tag
+	Statuses []Status          `json:"statuses"`
 }
 
 // Status is a step of a pipeline.
 type Status struct {
-	Key    string `json:"key"`
-	Name   string `json:"name"`
-	Closed bool   `json:"closed"`
+	Key    string            `json:"key"`
+	Name   string            `json:"name"`
+	Names  map[string]string `json:"names,omitempty"` // in further languages, by tag
+	Closed bool              `json:"closed"`
 }
+
+// In gives the status's name in a language.
+func (s Status) In(lang string) string { return Named(s.Name, s.Names, lang) }
 
 // The built-in statuses.
 const (

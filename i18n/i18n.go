@@ -2,12 +2,16 @@
 package i18n
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/go-playground/locales"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/text/language"
@@ -16,16 +20,23 @@ import (
 //go:embed catalogues/*.toml
 var catalogues embed.FS
 
-// Catalogue holds the texts of all languages. It does not change once loaded.
+// Catalogue holds the texts of all languages. They do not change once loaded.
 type Catalogue struct {
 	bundle  *i18n.Bundle
 	langs   []language.Tag // the first one is the fallback
+	keys    []string       // of all texts, sorted
+	choices *sync.Map      // a choice by the languages that are offered, of which there are few: to make one costs more than a page's texts
+}
+
+// choice is made among some languages, the first of which is for who wants none of them.
+type choice struct {
+	langs   []language.Tag
 	matcher language.Matcher
 }
 
 // Load reads the catalogues that are compiled in.
 func Load() (*Catalogue, error) {
-	c := &Catalogue{bundle: i18n.NewBundle(language.English), langs: []language.Tag{language.English}}
+	c := &Catalogue{bundle: i18n.NewBundle(language.English), langs: []language.Tag{language.English}, choices: &sync.Map{}}
 	c.bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
 	files, err := fs.Glob(catalogues, "catalogues/*.toml")
 	if err != nil {
@@ -42,10 +53,26 @@ func Load() (*Catalogue, error) {
 		}
 		if f.Tag != language.English {
 			c.langs = append(c.langs, f.Tag)
+			continue
 		}
+		for _, m := range f.Messages {
+			c.keys = append(c.keys, m.ID)
+		}
+		slices.Sort(c.keys)
 	}
-	c.matcher = language.NewMatcher(c.langs)
 	return c, nil
+}
+
+// PseudoLanguage is English with every letter replaced by one that looks like it, a third longer: in it, what has not come from a catalogue is seen
+// at once, and so is what has no room for longer words.
+const PseudoLanguage = "en-XA"
+
+// WithPseudo gives the same catalogue with PseudoLanguage as one more language, for tests of pages.
+func (c *Catalogue) WithPseudo() *Catalogue {
+	out := *c
+	out.langs = append(slices.Clone(c.langs), language.MustParse(PseudoLanguage))
+	out.choices = &sync.Map{}
+	return &out
 }
 
 // Languages lists the languages there are, the fallback first.
@@ -57,21 +84,46 @@ func (c *Catalogue) Languages() []string {
 	return out
 }
 
-// Match finds the best language for what is wanted, the most wanted first. Each may be a tag or an Accept-Language header.
-func (c *Catalogue) Match(wanted ...string) string {
-	_, i := language.MatchStrings(c.matcher, wanted...)
-	return c.langs[i].String()
+// Keys lists the keys of all texts, sorted.
+func (c *Catalogue) Keys() []string { return slices.Clone(c.keys) }
+
+// Match finds the best of the languages that are offered, of all for none, for what is wanted, the most wanted first. Each may be a tag or an
+// Accept-Language header. What nobody wanted is the first that is offered.
+func (c *Catalogue) Match(offered []string, wanted ...string) string {
+	among := c.among(offered)
+	_, i := language.MatchStrings(among.matcher, wanted...)
+	return among.langs[i].String()
+}
+
+// among gives the choice among the languages that are offered, of those there are: all, if it is none of them.
+func (c *Catalogue) among(offered []string) choice {
+	key := strings.Join(offered, " ")
+	if known, ok := c.choices.Load(key); ok {
+		return known.(choice) //nolint:forcetypeassert // nothing else is stored there
+	}
+	langs := slices.DeleteFunc(slices.Clone(c.langs), func(t language.Tag) bool { return !slices.Contains(offered, t.String()) })
+	slices.SortStableFunc(langs, func(a, b language.Tag) int {
+		return cmp.Compare(slices.Index(offered, a.String()), slices.Index(offered, b.String()))
+	})
+	if len(langs) == 0 {
+		langs = c.langs
+	}
+	made, _ := c.choices.LoadOrStore(key, choice{langs, language.NewMatcher(langs)})
+	return made.(choice) //nolint:forcetypeassert // the same
 }
 
 // Texts are the texts of one language.
 type Texts struct {
 	lang      string
 	localizer *i18n.Localizer
+	place     locales.Translator
+	zone      *time.Location
 }
 
-// For gives the texts of a language, those that it lacks in the fallback's.
+// For gives the texts of a language, those that it lacks in the fallback's, with dates and numbers as they are written where it is spoken. Times
+// are in UTC; In gives those of another zone.
 func (c *Catalogue) For(lang string) *Texts {
-	return &Texts{lang: lang, localizer: i18n.NewLocalizer(c.bundle, lang, c.langs[0].String())}
+	return &Texts{lang: lang, localizer: i18n.NewLocalizer(c.bundle, lang, c.langs[0].String()), place: placeOf(lang), zone: time.UTC}
 }
 
 // Lang is the language's tag, for the lang attribute.
@@ -105,7 +157,22 @@ func (t *Texts) text(lc *i18n.LocalizeConfig) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("text %q in %s: %w", lc.MessageID, t.lang, err)
 	}
+	if t.lang == PseudoLanguage {
+		return pseudo(s), nil
+	}
 	return s, nil
+}
+
+// pseudo writes a text in PseudoLanguage.
+func pseudo(s string) string {
+	const plain, alike = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "ÅƁÇÐÉƑĜĤÎĴĶĻṀÑÖÞǪŔŠŢÛṼŴẊÝŽåƀçðéƒĝĥîĵķļɱñöþǫŕšţûṽŵẋýž"
+	to := []rune(alike)
+	return strings.Map(func(r rune) rune {
+		if i := strings.IndexRune(plain, r); i >= 0 {
+			return to[i]
+		}
+		return r
+	}, s) + strings.Repeat("~", len(s)/3)
 }
 
 func data(pairs []any) map[string]any {
@@ -114,21 +181,4 @@ func data(pairs []any) map[string]any {
 		d[fmt.Sprint(pairs[i])] = pairs[i+1]
 	}
 	return d
-}
-
-// Date writes a time as people read it. Only the server writes dates, so that all pages agree.
-func (t *Texts) Date(at time.Time) string { return at.Format("2 Jan 2006, 15:04") }
-
-// Day writes a date without the time.
-func (t *Texts) Day(at time.Time) string { return at.Format("2 Jan 2006") }
-
-// Bytes writes a size. The number and its unit are kept together, also where text runs from right to left.
-func (t *Texts) Bytes(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("\u2066%d B\u2069", n)
-	case n < 1000*1000:
-		return fmt.Sprintf("\u2066%d KB\u2069", (n+500)/1000)
-	}
-	return "\u2066" + strings.TrimSuffix(fmt.Sprintf("%.1f", float64(n)/1e6), ".0") + " MB\u2069"
 }

@@ -12,7 +12,7 @@ func TestTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	en := c.For(c.Match("xx", "en-GB;q=0.8"))
+	en := c.For(c.Match(nil, "xx", "en-GB;q=0.8"))
 	if s, err := en.N("waiting_for_you", 1); s != "1 ticket is waiting for your answer" || err != nil {
 		t.Errorf("one: %q, %v", s, err)
 	}
@@ -30,5 +30,27 @@ func TestTexts(t *testing.T) {
 	}
 	if s := en.Date(time.Date(2026, 11, 3, 8, 12, 0, 0, time.UTC)); s != "3 Nov 2026, 08:12" {
 		t.Errorf("date %q", s)
+	}
+}
+
+// TestMatchAmongWhatIsOffered: the first that is offered is for who wants none of them, and what was offered before is not mixed up with it.
+func TestMatchAmongWhatIsOffered(t *testing.T) {
+	t.Parallel()
+	c, err := i18n.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time it is known
+		for _, m := range []struct {
+			offered []string
+			wanted  string
+			is      string
+		}{
+			{nil, "sw", "en"}, {nil, "de-AT, fr", "de"}, {[]string{"da", "fr"}, "sw", "da"}, {[]string{"fr", "da"}, "sw", "fr"}, {[]string{"da", "fr"}, "de, fr;q=0.5", "fr"}, {[]string{"xx"}, "de", "de"},
+		} {
+			if got := c.Match(m.offered, m.wanted); got != m.is {
+				t.Errorf("of %v for %q: %s, want %s", m.offered, m.wanted, got, m.is)
+			}
+		}
 	}
 }

@@ -27,6 +27,9 @@ type MailTexts struct {
 	Lang            string    `toml:"-"`
 	SignIn          LinkTexts `toml:"sign_in"`
 	Password        LinkTexts `toml:"password"`
+	Registration    LinkTexts `toml:"registration"` // to an address that somebody wants to register with
+	Known           LinkTexts `toml:"known"`        // the same, where it has an account
+	Invitation      MailWords `toml:"invitation"`
 	Welcome         MailWords `toml:"welcome"`
 	Acknowledgement MailWords `toml:"acknowledgement"`
 	Answer          struct {
@@ -49,6 +52,8 @@ type MailTexts struct {
 		Broken      string `toml:"broken"` // ours: it can't be composed
 	} `toml:"reason"`
 	OpenPortal   string            `toml:"open_portal"`
+	Yes          string            `toml:"yes"`
+	No           string            `toml:"no"`
 	Notification NotificationTexts `toml:"notification"`
 	Surge        NoticeTexts       `toml:"surge"`     // automatic mail was stopped
 	Complaint    NoticeTexts       `toml:"complaint"` // somebody called our mail spam
@@ -61,6 +66,7 @@ type LinkTexts struct {
 	Text    string `toml:"text"`
 	Button  string `toml:"button"`
 	Note    string `toml:"note"`
+	Code    string `toml:"code"` // above the code that does the same as the link
 }
 
 // MailWords are those of a mail that operators may word themselves, and its button.

@@ -318,7 +318,7 @@ func (c *talk) check() {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		lines, _, err := c.db.TicketLines(c.t.Context(), desk.ScopeOfContact(who), nil, false, 0, 200)
+		lines, _, err := c.db.TicketLines(c.t.Context(), desk.ScopeOfContact(who), store.Listing{Limit: 200}, nil)
 		if err != nil {
 			c.t.Fatal(err)
 		}

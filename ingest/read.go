@@ -66,7 +66,7 @@ func (g *Ingest) ReadMailbox(ctx context.Context, lease desk.Lease, sent SentFol
 }
 
 // readCarefully reads what an earlier process may have died over: one by one, counting before each, so that a mail that
-// ends the program is known by its count (REQUIREMENTS I7, F3).
+// ends the program is known by its count (REQUIREMENTS I7, F3). What of the Sent folder a mail answers goes before it here too.
 func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID, r *round) (int, error) {
 	r.begin(time.Now())
 	left, err := g.DB.PendingOf(ctx, mailbox, r.after, atOnce*perBatch)
@@ -77,7 +77,17 @@ func (g *Ingest) readCarefully(ctx context.Context, mailbox desk.ID, r *round) (
 		return g.counted(ctx, e, func() error {
 			p := g.parse(ctx, e, nil)
 			r.note(p.err, p.neededFiles())
-			return g.fileOne(ctx, p)
+			for _, next := range g.withSent(ctx, []parsed{p}, r) {
+				file := func() error { return g.fileOne(ctx, next) }
+				if next.Entry.ID != e.ID {
+					counts := file
+					file = func() error { return g.counted(ctx, next.Entry, counts) }
+				}
+				if err := file(); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	})
 }

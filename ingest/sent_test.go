@@ -71,6 +71,31 @@ func TestM7_AnAnswerToAMailThatOnlySentHasJoinsItsTicket(t *testing.T) {
 	})
 }
 
+// TestM7_WhatAnEarlierProgramLeftIsReadBesideSentToo: it was killed before it filed the answer.
+func TestM7_WhatAnEarlierProgramLeftIsReadBesideSentToo(t *testing.T) {
+	both(t, func(r *rig) {
+		first := r.arrives(mail(ann, support, "1@customer.example", "it is broken"))
+		sent := &lateSent{r: r, mails: []string{
+			mail(support, "else@customer.example", "0@acme.example", "something else"),
+			mail(support, ann, "2@acme.example", "which one?", answering("1@customer.example")),
+		}}
+		items := r.keep(r.mb.ID, desk.Inbox, time.Now(),
+			mail(ann, support, "3@customer.example", "the blue one", answering("2@acme.example")),
+			mail(ann, support, "4@customer.example", "the left one", answering("3@customer.example")))
+		if _, err := r.g.readCarefully(r.t.Context(), r.mb.ID, &round{sent: sent}); err != nil {
+			r.t.Fatal(err)
+		}
+		for _, it := range items {
+			if e := r.entry(it); e.Outcome != desk.Appended || e.TicketID != first.TicketID {
+				r.t.Errorf("%s: %s of %s", e.Reason, e.Outcome, e.TicketID)
+			}
+		}
+		r.wantTexts(first.TicketID, "ann@customer.example", "it is broken", "the blue one", "the left one", "which one?") // as they came to us
+		r.readBeside(sent)
+		r.clean()
+	})
+}
+
 // TestM7_AnAnswerBeforeItsParentInOneBatch: nobody need be asked.
 func TestM7_AnAnswerBeforeItsParentInOneBatch(t *testing.T) {
 	both(t, func(r *rig) {

@@ -90,6 +90,7 @@ func (p *parser) compose(body piece) {
 	m := &p.mail
 	var spans []safehtml.Span
 	m.Text = strings.Trim(body.text, "\n")
+	p.html = body.html
 	if body.html != "" {
 		m.Text, spans = p.readAlternatives(m.Text, body.html)
 	}

@@ -71,6 +71,22 @@ func Fields(r io.Reader) (fields []HeaderField, err error) {
 	return fields, nil
 }
 
+// OriginalHTML gives the HTML of a mail as its sender wrote it, before it is made harmless: it must go through safehtml.Original before anybody
+// sees it. "" if the mail has none.
+func OriginalHTML(r io.Reader) (s string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s, err = "", fmt.Errorf("read mail: %v", v)
+		}
+	}()
+	p := &parser{limits: DefaultLimits(), textOnly: true}
+	p.src = newSource(r, p.limits.Size)
+	if err := p.read(); err != nil {
+		return "", fmt.Errorf("read mail: %w", err)
+	}
+	return p.html, nil
+}
+
 type parser struct {
 	o       ParseOptions
 	limits  Limits
@@ -82,6 +98,7 @@ type parser struct {
 	reports reports
 	failed  map[desk.BouncedRecipient]bool // those in mail.Bounced
 	spare   []piece                        // shown where the mail has no text of its own
+	html    string                         // as it came
 	// textOnly leaves out what the fingerprint does not need: the HTML and what is new in the text.
 	textOnly bool
 }

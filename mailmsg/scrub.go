@@ -16,10 +16,10 @@ const maxFileLink = 100
 var fileLink = regexp.MustCompile(FileLinks + `[^/\s]+/[0-9-]+/$`)
 
 // WithoutTokens takes tokens of ours out of a text that others will read: "support+TOKEN@example.com" becomes
-// "support@example.com", the tag of a subject goes, and a link to a file leads nowhere. Unless everywhere is set, only those in addresses and
-// in such links are looked for. Whether a token was ever given out is not asked: one more goes rather than one less.
+// "support@example.com", the tag of a subject goes, and a one-time link, or one to a file, leads nowhere. Unless everywhere is set, only those in
+// addresses and in such links are looked for. Whether a token was ever given out is not asked: one more goes rather than one less.
 func (k *Keyring) WithoutTokens(s string, everywhere bool) string {
-	if len(s) < TokenLen || !everywhere && !strings.Contains(s, "+") && !strings.Contains(s, "%2") && !strings.Contains(s, FileLinks) {
+	if len(s) < TokenLen || !everywhere && !strings.Contains(s, "+") && !strings.Contains(s, "%2") && !strings.Contains(s, "/") {
 		return s
 	}
 	var b strings.Builder
@@ -42,8 +42,9 @@ func (k *Keyring) WithoutTokens(s string, everywhere bool) string {
 		case i > 0 && s[i-1] == '/':
 			ours = fileLink.MatchString(s[max(0, i-maxFileLink):i])
 		}
+		once := i > 0 && s[i-1] == '/' && isOneTimeSecret(token)
 		i = end
-		if (!everywhere && !ours) || !k.mayBeOurs(token) {
+		if !once && (!everywhere && !ours || !k.mayBeOurs(token)) {
 			continue
 		}
 		if strings.HasSuffix(s[done:from], "[#") && strings.HasPrefix(s[end:], "]") {

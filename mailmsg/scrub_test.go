@@ -35,6 +35,15 @@ func TestTokensAreTakenOutOfATextForOthers(t *testing.T) {
 			t.Errorf("%q becomes %q", link, got)
 		}
 	}
+	secret := OneTimeSecret(k, "01a2-b")
+	for link, want := range map[string]string{
+		"> https://help.x.example/password/" + secret + "\n": "> https://help.x.example/password/\n", "/sign-in/link/" + strings.ToUpper(secret): "/sign-in/link/",
+		"/password/" + secret + "a": "/password/" + secret + "a", "a word " + secret: "a word " + secret,
+	} {
+		if got := k.WithoutTokens(link, false); got != want {
+			t.Errorf("%q becomes %q", link, got)
+		}
+	}
 	if got := k.WithoutTokens(plain+" s+"+token+"@x.example", false); got != plain+" s@x.example" {
 		t.Errorf("%q", got)
 	}

@@ -16,6 +16,7 @@ import (
 	"postern/desk"
 	"postern/i18n"
 	"postern/mailmsg"
+	"postern/palette"
 	"postern/safehtml"
 	"postern/store"
 	"postern/tickets"
@@ -32,6 +33,8 @@ type page struct {
 	Dir    string
 	Title  string
 	Portal string
+	Logo   string // its address; empty: the portal's title stands there
+	Color  template.CSS
 	Body   template.HTML // harmless: from safehtml
 	Button string
 	Link   string
@@ -46,6 +49,8 @@ type wording struct {
 	Portal     string `json:"portal"`
 	Language   string `json:"language"`
 	BaseURL    string `json:"base_url"`
+	Color      string `json:"color,omitempty"` // behind the words of the button
+	Logo       string `json:"logo,omitempty"`  // the address of the portal's
 	SubAddress bool   `json:"sub_address,omitempty"`
 	SubjectTag bool   `json:"subject_tag,omitempty"`
 	// Address is the sender's, one of the mailbox's; empty: the main one.
@@ -76,6 +81,9 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 	if t.From == "" {
 		t.From = t.Portal
 	}
+	if err = t.brand(org.Settings.Branding); err != nil {
+		return t, err
+	}
 	if t.Language, err = w.language(ctx, org, mb, n, row); err != nil {
 		return t, err
 	}
@@ -92,7 +100,7 @@ func (w *Worker) wording(ctx context.Context, org *store.Organisation, mb desk.M
 		}
 	case desk.PutInInbox:
 		t.Language = w.Texts.For(mb.Policy.Language, org.Settings.DefaultLanguage).Lang // agents read it
-	case desk.WelcomeMail:
+	case desk.WelcomeMail, desk.InviteMail:
 		t.Values, err = w.snippets(ctx, t, row)
 	case desk.AcknowledgeMail:
 		if m, ok := n.messages[row.SubjectID]; ok {
@@ -115,6 +123,21 @@ func (w *Worker) language(ctx context.Context, org *store.Organisation, mb desk.
 		}
 	}
 	return w.Texts.For(n.langs[row.ContactID], mb.Policy.Language, org.Settings.DefaultLanguage).Lang, nil
+}
+
+// brand has the mail look as the portal does. A picture shows where others reach it: a portal on this machine alone has none in its mails.
+func (t *wording) brand(b desk.Branding) error {
+	if b.Color != "" {
+		p, err := palette.Of(b.Color)
+		if err != nil {
+			return err
+		}
+		t.Color = p.Light.Accent
+	}
+	if b.Logo != nil && !desk.OnlyHere(t.BaseURL) {
+		t.Logo = t.BaseURL + b.Logo.Path()
+	}
+	return nil
 }
 
 // mostAddressed is how many of a ticket's mails are asked which of our addresses they came to.
@@ -210,7 +233,7 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 	case desk.NotifyMail:
 		return d, w.notification(&d, t, mb, n, row)
 	case desk.WelcomeMail:
-		return d, w.welcome(ctx, &d, t, row)
+		return d, w.access(ctx, &d, t, row, words.Welcome.Button)
 	case desk.AcknowledgeMail:
 		return d, w.acknowledgement(ctx, &d, t, mb, n, row)
 	case desk.NoticeInInbox:
@@ -219,6 +242,12 @@ func (w *Worker) draft(ctx context.Context, t wording, mb desk.Mailbox, n named,
 		return d, w.link(&d, t, row, words.SignIn, "/sign-in/link/")
 	case desk.PasswordMail:
 		return d, w.link(&d, t, row, words.Password, "/password/")
+	case desk.RegisterMail:
+		return d, w.link(&d, t, row, words.Registration, "/register/")
+	case desk.KnownMail:
+		return d, w.link(&d, t, row, words.Known, "/sign-in/link/")
+	case desk.InviteMail:
+		return d, w.access(ctx, &d, t, row, words.Invitation.Button)
 	}
 	return d, fmt.Errorf("%w: nobody knows what %q is", mailmsg.ErrDraft, row.Kind)
 }
@@ -418,8 +447,8 @@ func (w *Worker) notice(ctx context.Context, d *mailmsg.Draft, t wording, mb des
 	return err
 }
 
-// welcome is the mail a new contact gets, in the words that were set when it was decided.
-func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, t wording, row desk.Effect) error {
+// access is the mail by which somebody first gets in, welcome or invitation, in the words that were set when it was decided.
+func (w *Worker) access(ctx context.Context, d *mailmsg.Draft, t wording, row desk.Effect, button string) error {
 	text, err := w.DB.Template(ctx, row.Template)
 	if err != nil {
 		return err
@@ -427,11 +456,12 @@ func (w *Worker) welcome(ctx context.Context, d *mailmsg.Draft, t wording, row d
 	link := t.BaseURL + "/password/" + mailmsg.OneTimeSecret(w.Keys, row.ID)
 	values := maps.Clone(t.Values)
 	values["portal.set_password_link"] = link
+	values["portal.password"] = mailmsg.MadePassword(w.Keys, row.ID)
 	d.To, d.Subject, d.Text = []desk.Address{{Email: row.Recipient}}, desk.Expand(text.Subject, values), desk.Expand(text.Body, values)
 	automatic(d, "auto-generated")
 	d.HTML, err = render(t, page{
 		Title: d.Subject, Body: template.HTML(safehtml.FromText(d.Text)), //nolint:gosec // escaped
-		Button: w.Texts.For(t.Language).Welcome.Button, Link: link,
+		Button: button, Link: link,
 	})
 	return err
 }
@@ -451,19 +481,29 @@ func firstName(c desk.Contact) string {
 // link is a mail that holds a one-time link and nothing else.
 func (w *Worker) link(d *mailmsg.Draft, t wording, row desk.Effect, words i18n.LinkTexts, path string) error {
 	link := t.BaseURL + path + mailmsg.OneTimeSecret(w.Keys, row.ID)
-	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, desk.Expand(words.Subject, map[string]string{"portal.name": t.Portal})
-	d.Text = words.Text + "\n\n" + link + "\n\n" + words.Note + "\n\n" + t.Portal + "\n"
+	name := map[string]string{"portal.name": t.Portal}
+	said, code := desk.Expand(words.Text, name), ""
+	if words.Code != "" {
+		digits := mailmsg.OneTimeCode(w.Keys, row.ID)
+		code = words.Code + "\n\n" + digits[:3] + " " + digits[3:]
+	}
+	d.To, d.Subject = []desk.Address{{Email: row.Recipient}}, desk.Expand(words.Subject, name)
+	d.Text = strings.Join(slices.DeleteFunc([]string{said, link, code, words.Note, t.Portal}, func(part string) bool { return part == "" }), "\n\n") + "\n"
 	automatic(d, "auto-generated")
+	body := strings.TrimRight(said, ": \u00a0") + "."
+	if code != "" {
+		body += "\n\n" + code
+	}
 	var err error
 	d.HTML, err = render(t, page{
-		Title: d.Subject, Body: template.HTML(safehtml.FromText(strings.TrimRight(words.Text, ": \u00a0") + ".")), //nolint:gosec // escaped
+		Title: d.Subject, Body: template.HTML(safehtml.FromText(body)), //nolint:gosec // escaped
 		Button: words.Button, Link: link, Footer: words.Note,
 	})
 	return err
 }
 
 func render(t wording, p page) (string, error) {
-	p.Lang, p.Dir, p.Portal = t.Language, i18n.DirOf(t.Language), t.Portal
+	p.Lang, p.Dir, p.Portal, p.Logo, p.Color = t.Language, i18n.DirOf(t.Language), t.Portal, t.Logo, template.CSS(cmp.Or(t.Color, palette.Default)) //nolint:gosec // #rrggbb, made by palette
 	var b bytes.Buffer
 	err := layout.Execute(&b, p)
 	return b.String(), err

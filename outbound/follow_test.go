@@ -89,6 +89,7 @@ func TestI5_AKeywordThatAnAgentHasSetIsNotSetOnceMore(t *testing.T) {
 			r.t.Errorf("given %q by %+v", a.given, row)
 		}
 
+		r.pass(time.Minute) // what is seen in the very moment of our own work there is looked at again
 		r.marks(uid)
 		r.pass(time.Minute)
 		r.drain(desk.QueueMailbox)

@@ -506,6 +506,9 @@ func (w *Worker) deliver(ctx context.Context, j job) (answer string, err error) 
 	if j.row.Kind == desk.FollowTicket {
 		return "", w.follow(ctx, j)
 	}
+	if j.row.Arrived {
+		return "", nil
+	}
 	if putBySMTP(j.mb, j.row) {
 		return w.mailToInbox(ctx, j)
 	}

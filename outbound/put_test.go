@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"postern/desk"
 	"postern/internal/desktest"
 	"postern/internal/mailtest"
@@ -121,6 +123,41 @@ func TestO8_PutBySMTP(t *testing.T) {
 		}
 		if got := sink.Received(); len(got) != 4 || got[0].From != support || len(got[0].To) != 1 || got[0].To[0] != support {
 			t.Errorf("%d mails were sent, the first from %s to %v", len(got), got[0].From, got[0].To)
+		}
+	})
+}
+
+// TestO6_WhatWasSeenInTheInboxIsNotPutAgain: the answer to an APPEND is lost, ingest finds the mail, and an agent files it where nobody looks.
+func TestO6_WhatWasSeenInTheInboxIsNotPutAgain(t *testing.T) {
+	desktest.Both(t, func(t *testing.T, o store.Options) {
+		r := newRig(t, o)
+		dovecot, _ := r.real(nil)
+		r.w.Depositor = &cut{Client: r.w.Depositor.(*mailbox.Client)}
+		r.drain(desk.QueueMailbox)
+		mails := dovecot.Messages(support, "INBOX")
+		if row := r.row(desk.PutInInbox); row.State != desk.EffectUnknown || len(mails) != 1 {
+			t.Fatalf("%d mails, %+v", len(mails), row)
+		}
+		if got := r.filing()(desk.Inbox, string(mails[0].Raw)); got != desk.OwnCopy {
+			t.Fatalf("it came back as %s", got)
+		}
+		agent := dovecot.Dial(support)
+		if err := agent.Create("Elsewhere", nil).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := agent.Select("INBOX", nil).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := agent.Move(imap.UIDSet{{Start: 1, Stop: 0}}, "Elsewhere").Wait(); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Minute)
+		r.drain(desk.QueueMailbox)
+		if row := r.row(desk.PutInInbox); row.State != desk.EffectSent || !row.Arrived {
+			t.Errorf("%+v", row)
+		}
+		if n := len(dovecot.Messages(support, "INBOX")); n != 0 {
+			t.Errorf("the INBOX has %d mails again", n)
 		}
 	})
 }

@@ -52,7 +52,8 @@ func (f *form) names() string {
 // refused tells that a form will not be taken, from what has come of it.
 func (f *form) refused() bool {
 	empty := func(field string) bool { return strings.TrimSpace(f.value(field)) == "" }
-	return f.lost || slices.ContainsFunc(f.needed, empty) || desk.CheckSubject(f.subject()) != nil || len(f.tooLarge) > 0 || f.tooMany
+	people, bad := desk.NamedIn(f.value("copies"))
+	return f.lost || slices.ContainsFunc(f.needed, empty) || desk.CheckSubject(f.subject()) != nil || len(f.tooLarge) > 0 || f.tooMany || bad != "" || len(people) > desk.MostNamed
 }
 
 // readForm reads a multipart form; its files stream into the blob store. Those of a form that is refused for what came
@@ -283,6 +284,21 @@ func (f *form) problems(t *i18n.Texts, needed ...string) ([]problem, error) {
 	return out, nil
 }
 
+// copies reads whom the writer names to get copies, and says what is wrong with it.
+func (f *form) copies(t *i18n.Texts) ([]desk.Address, []problem, error) {
+	people, bad := desk.NamedIn(f.value("copies"))
+	switch {
+	case bad != "":
+		text, err := t.T("thread.copies_bad", "Address", bad)
+		return nil, []problem{{"copies", text}}, err
+	case len(people) > desk.MostNamed:
+		text, err := t.T("thread.copies_many", "Most", desk.MostNamed)
+		return nil, []problem{{"copies", text}}, err
+	default:
+		return people, nil, nil
+	}
+}
+
 // picture tells whether a media type is one that may be shown in a page (REQUIREMENTS P16).
 func picture(media string) bool {
 	switch media {
@@ -302,8 +318,8 @@ func (p *portal) linkedFile(c *gin.Context) error {
 }
 
 // file sends an attachment to somebody who may read it.
-func (p *portal) file(c *gin.Context, who desk.Contact) error {
-	a, err := p.DB.Attachment(c.Request.Context(), desk.ScopeOfContact(who), desk.ID(c.Param("id")))
+func (p *portal) file(c *gin.Context, who visitor) error {
+	a, err := p.DB.Attachment(c.Request.Context(), who.scope, desk.ID(c.Param("id")))
 	if err != nil {
 		return err
 	}

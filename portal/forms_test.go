@@ -52,9 +52,9 @@ func TestNothingIsLostWhenAFormIsRefused(t *testing.T) {
 			}
 		}
 		in.want("too much text", in.send(ticketPath(mine.Number), map[string]string{"text": strings.Repeat("x", maxFormText+1)}), http.StatusRequestEntityTooLarge)
-		all, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
-		if err != nil || total != 1 || len(all) != 1 || len(r.messages(mine.ID)) != 1 {
-			t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
+		all, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), store.Listing{Limit: 10}, nil)
+		if err != nil || total.All != 1 || len(all) != 1 || len(r.messages(mine.ID)) != 1 {
+			t.Errorf("something was stored: %d tickets, %+v, %v", total.All, r.messages(mine.ID), err)
 		}
 	})
 }
@@ -111,7 +111,7 @@ func (failing) Put(_ context.Context, r io.Reader) (string, int64, error) {
 func TestOnlyWhereScriptsRunAreDraftsPromised(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	a := (&visitor{r: r}).get("/sign-in?why=idle")
+	a := (&browser{r: r}).get("/sign-in?why=idle")
 	if !strings.Contains(a.body, `<span class="js-only">What you typed is kept in this browser tab.</span>`) || strings.Count(a.body, "is kept") != 1 || !strings.Contains(a.body, "You were signed out") {
 		t.Errorf("the page says %s", a.body)
 	}
@@ -196,9 +196,9 @@ func TestFormsThatCannotBeReadAreToldKindly(t *testing.T) {
 			}
 		}
 	}
-	_, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
-	if err != nil || total != 1 || len(r.messages(mine.ID)) != 1 {
-		t.Errorf("something was stored: %d tickets, %+v, %v", total, r.messages(mine.ID), err)
+	_, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), store.Listing{Limit: 10}, nil)
+	if err != nil || total.All != 1 || len(r.messages(mine.ID)) != 1 {
+		t.Errorf("something was stored: %d tickets, %+v, %v", total.All, r.messages(mine.ID), err)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestAStalePageSentTwiceIsStoredOnce(t *testing.T) {
 		ann, bea := r.contact("Ann", "ann@acme.example"), r.contact("Bea", "bea@acme.example")
 		mine, other, hers := r.open(ann, "Hello", "Hi."), r.open(ann, "Other", "Hi."), r.open(bea, "Hers", "Hi.")
 		in, her := r.signIn(ann), r.signIn(bea)
-		reply := func(v *visitor, to desk.Ticket, nonce desk.ID, text string, files ...upload) {
+		reply := func(v *browser, to desk.Ticket, nonce desk.ID, text string, files ...upload) {
 			t.Helper()
 			v.want(text, v.send(ticketPath(to.Number), map[string]string{"text": text, "nonce": string(nonce)}, files...), http.StatusSeeOther)
 		}
@@ -245,8 +245,8 @@ func TestAStalePageSentTwiceIsStoredOnce(t *testing.T) {
 				in.want(words[0], in.send("/tickets/new", map[string]string{"subject": " " + words[0] + " ", "text": words[1], "nonce": string(nonce)}), http.StatusSeeOther)
 			}
 		}
-		if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 5 {
-			t.Errorf("Ann has %d tickets, %v; want the two and three new ones", total, err)
+		if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), store.Listing{Limit: 10}, nil); err != nil || total.All != 5 {
+			t.Errorf("Ann has %d tickets, %v; want the two and three new ones", total.All, err)
 		}
 	})
 }
@@ -269,8 +269,8 @@ func TestAPageDoesNotDateAMessage(t *testing.T) {
 			t.Errorf("%q: the message is %+v", nonce, said)
 		}
 	}
-	if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10); err != nil || total != 7 {
-		t.Errorf("there are %d tickets, %v", total, err)
+	if _, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), store.Listing{Limit: 10}, nil); err != nil || total.All != 7 {
+		t.Errorf("there are %d tickets, %v", total.All, err)
 	}
 }
 
@@ -287,9 +287,9 @@ func TestALongSubjectIsRefusedNotCut(t *testing.T) {
 			t.Errorf("the page says %s", page)
 		}
 		in.want("1,000 characters", in.send("/tickets/new", map[string]string{"subject": " " + long + " ", "text": "my draft"}), http.StatusSeeOther)
-		lines, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), nil, false, 0, 10)
-		if err != nil || total != 1 || lines[0].Subject != long || r.messages(lines[0].ID)[0].Subject != long {
-			t.Errorf("%d tickets, %+v, %v", total, lines, err)
+		lines, total, err := r.db.TicketLines(t.Context(), desk.ScopeOfContact(ann), store.Listing{Limit: 10}, nil)
+		if err != nil || total.All != 1 || lines[0].Subject != long || r.messages(lines[0].ID)[0].Subject != long {
+			t.Errorf("%d tickets, %+v, %v", total.All, lines, err)
 		}
 	})
 }

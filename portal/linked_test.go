@@ -23,7 +23,7 @@ func TestI1_AgentsGetLargeFilesByTheirLink(t *testing.T) {
 		if files[0].Name != "plan.html" {
 			plan, other = other, plan
 		}
-		agent := &visitor{r: r}
+		agent := &browser{r: r}
 		until := tickets.FileLinkEnds(r.db.Now())
 		link := tickets.FilePath(r.keys, plan, until)
 		a := agent.get(link)

@@ -19,7 +19,7 @@ func TestT4_AMergedTicketLeadsToTheOneThatStays(t *testing.T) {
 		_, err := r.desk.Merge(t.Context(), goes.ID, stays.ID)
 		ok(t, err)
 		page := func(n int64) string { return fmt.Sprintf("/tickets/%d", n) }
-		for _, v := range []*visitor{r.signIn(ann), r.signIn(bea)} {
+		for _, v := range []*browser{r.signIn(ann), r.signIn(bea)} {
 			a := v.get(page(goes.Number))
 			if a.status != http.StatusSeeOther || a.header.Get("Location") != page(stays.Number) {
 				t.Errorf("%s is led from #%d to %d %q", v.name, goes.Number, a.status, a.header.Get("Location"))

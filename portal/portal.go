@@ -5,10 +5,13 @@ package portal
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -30,8 +33,16 @@ type Options struct {
 	Blobs    blob.Store
 	Texts    *i18n.Catalogue
 	Web      web.Options
-	HTTPS    bool          // people come over TLS: cookies are for TLS only
-	Idle     time.Duration // how long a session lasts without a request; 0: 30 minutes
+	BaseURL  string // where people reach the portal; its path is before every address of ours. Empty: search engines are told nothing
+	HTTPS    bool   // people come over TLS: cookies are for TLS only
+	// Originals gives mails as their senders laid them out; nil: none are shown. Fetch gets pictures from elsewhere; nil: from public addresses.
+	Originals Originals
+	Fetch     *web.Fetcher
+	// Templates are the operator's own, which take the place of ours block by block; nil: none.
+	Templates fs.FS
+	Closing   <-chan struct{} // closed when the process stops: pages that wait for news are let go. Nil: never
+	// Drawn is told of each page that is drawn, and may have it drawn again, to nowhere; nil: nobody is. It is for measuring.
+	Drawn func(again func() error)
 }
 
 // The limits of what a customer sends at once.
@@ -49,22 +60,33 @@ type portal struct {
 	Options
 	sessions *web.Sessions
 	pages    *pages
+	live     *live
+	brands   brands
 }
 
 // New makes the portal's handler. It fails if a template or a text is wrong.
 func New(o Options) (http.Handler, error) {
-	if o.Idle == 0 {
-		o.Idle = 30 * time.Minute
-	}
 	assets, err := web.LoadAssets()
 	if err != nil {
 		return nil, err
 	}
-	p := &portal{Options: o}
-	if p.pages, err = parsePages(o.Texts, assets); err != nil {
+	o.Fetch = o.fetcher()
+	p := &portal{Options: o, live: newLive(o.DB, o.Web.Log)}
+	if p.pages, err = parsePages(o.Texts, assets, o.Templates); err != nil {
 		return nil, err
 	}
-	p.sessions = web.NewSessions(o.DB, o.HTTPS, o.Idle, p.sessionTrouble)
+	base, err := url.Parse(o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	p.pages.under = strings.TrimSuffix(base.Path, "/")
+	p.pages.drawn = o.Drawn
+	if o.Templates != nil {
+		if err := p.pages.try(o.Texts); err != nil {
+			return nil, fmt.Errorf("own templates: %w; gateway portal preview shows it", err)
+		}
+	}
+	p.sessions = web.NewSessions(o.DB, o.HTTPS, p.sessionTrouble)
 	e, err := web.Engine(o.Web, p.oops)
 	if err != nil {
 		return nil, err
@@ -87,7 +109,11 @@ func (p *portal) routes(e *gin.Engine) {
 		}
 		e.Match(methods, path, func(c *gin.Context) {
 			c.Header("Cache-Control", "private, no-store")
-			if err := h(c); err != nil {
+			off, err := p.off(c)
+			if err == nil && !off {
+				err = h(c)
+			}
+			if err != nil {
 				p.oops(c, err)
 			}
 		})
@@ -105,61 +131,83 @@ func (p *portal) routes(e *gin.Engine) {
 	open("POST", "/sign-in/link", p.requestLink)
 	open("GET", "/sign-in/link/:secret", p.linkPage)
 	open("POST", "/sign-in/link/:secret", p.signInByLink)
+	open("POST", "/sign-in/code", p.signInByCode)
+	open("POST", "/sign-in/passkey/begin", p.beginPasskeySignIn)
+	open("POST", "/sign-in/passkey", p.signInByPasskey)
+	open("GET", "/register", p.registerPage)
+	open("POST", "/register", p.register)
+	open("GET", "/register/:secret", p.confirmPage)
+	open("POST", "/register/:secret", p.confirm)
+	open("GET", "/view/:secret", p.viewPage)
+	open("POST", "/view/:secret", p.view)
 	open("GET", "/forgot", p.forgotPage)
 	open("POST", "/forgot", p.requestPassword)
 	open("GET", "/password/:secret", p.passwordPage)
 	open("POST", "/password/:secret", p.setPassword)
 	open("POST", "/sign-out", p.signOut)
+	open("POST", "/language", p.chooseLanguage)
 	open("GET", "/stop/:contact/:token", p.stopPage)
 	open("POST", "/stop/:contact/:token", p.stop)
 	open("GET", "/linked/:file/:until/:token", p.linkedFile)
+	open("GET", desk.BrandPath+":name", p.brandFile)
+	p.knowledgeRoutes(open)
 
-	signedIn := func(h func(*gin.Context, desk.Contact) error) func(*gin.Context) error {
+	signedIn := func(h func(*gin.Context, visitor) error) func(*gin.Context) error {
 		return func(c *gin.Context) error {
-			who, ok, err := p.member(c)
+			who, ok, err := p.visitor(c)
 			if err != nil || !ok {
 				return err
 			}
 			return h(c, who)
 		}
 	}
-	member := func(method, path string, h func(*gin.Context, desk.Contact) error) { open(method, path, signedIn(h)) }
-	memberWithFiles := func(path string, h func(*gin.Context, desk.Contact) error) {
+	member := func(method, path string, h func(*gin.Context, visitor) error) { open(method, path, signedIn(h)) }
+	memberWithFiles := func(path string, h func(*gin.Context, visitor) error) {
 		answer("POST", path, signedIn(h))
 	}
-	member("GET", "/", func(c *gin.Context, _ desk.Contact) error { return redirect(c, "/tickets") })
+	member("GET", "/", func(c *gin.Context, _ visitor) error { return redirect(c, "/tickets") })
+	member("GET", "/consent", p.consentPage)
+	member("POST", "/consent", p.consent)
+	member("GET", "/account", p.account)
+	member("POST", "/account", p.changeAccount)
+	member("POST", "/account/password", p.changePassword)
+	member("GET", "/account/first-password", p.mustChangePage)
+	member("POST", "/account/sessions", p.endSessions)
+	member("POST", "/account/passkeys/begin", p.beginPasskey)
+	member("POST", "/account/passkeys", p.addPasskey)
+	member("POST", "/account/passkeys/remove", p.removePasskey)
 	member("GET", "/tickets", p.list)
 	member("GET", "/tickets/new", p.newPage)
 	memberWithFiles("/tickets/new", p.create)
 	member("GET", "/tickets/:number", p.thread)
 	memberWithFiles("/tickets/:number", p.reply)
+	member("GET", "/tickets/:number/events", p.events)
+	member("GET", "/tickets/:number/messages/:message/original", p.originalFrame)
+	member("GET", "/tickets/:number/messages/:message/pictures/:n", p.remotePicture)
+	member("POST", "/account/stay", p.stay)
 	member("POST", "/tickets/:number/solved", p.solve)
+	member("POST", "/tickets/:number/mail", p.wantMail)
+	member("POST", "/tickets/:number/rating", p.rate)
 	member("GET", "/files/:id/:name", p.file)
 }
 
-// member finds who is signed in. It answers false after it has sent everybody else to the sign-in page.
-func (p *portal) member(c *gin.Context) (desk.Contact, bool, error) {
-	ctx := c.Request.Context()
-	id, timedOut, err := p.sessions.Contact(ctx)
+// off answers with a plain page where the portal is switched off, and tells whether it did. Links in mails that are no pages of it, to stop
+// automatic mail or for an agent to get a file, keep.
+func (p *portal) off(c *gin.Context) (bool, error) {
+	if path := c.FullPath(); strings.HasPrefix(path, "/stop/") || strings.HasPrefix(path, "/linked/") || strings.HasPrefix(path, desk.BrandPath) {
+		return false, nil
+	}
+	org, err := p.DB.Organisation(c.Request.Context())
+	if err != nil || org.Settings.PortalOn {
+		return false, err
+	}
+	t, h, err := p.page(c, visitor{}, "off.title")
 	if err != nil {
-		return desk.Contact{}, false, err
+		return true, err
 	}
-	if timedOut {
-		return desk.Contact{}, false, redirect(c, signInPath(c.Request, "idle"))
-	}
-	if id != "" {
-		who, err := p.DB.Contact(ctx, id)
-		if err == nil && !who.Disabled {
-			return who, true, nil
-		}
-		if err != nil && desk.KindOf(err) != desk.NotFound {
-			return who, false, err
-		}
-		if err := p.sessions.SignOut(ctx); err != nil {
-			return who, false, err
-		}
-	}
-	return desk.Contact{}, false, redirect(c, signInPath(c.Request, ""))
+	c.Header("Retry-After", "3600")
+	c.Status(http.StatusServiceUnavailable)
+	return true, p.show(c, t, "off", accessView{head: h}, 0)
 }
 
 // signInPath leads to the sign-in page, and from there to the page that was asked for.
@@ -168,7 +216,7 @@ func signInPath(r *http.Request, why string) string {
 	if why != "" {
 		q.Set("why", why)
 	}
-	if to := r.URL.EscapedPath(); returnTo(to) != home {
+	if to := r.URL.RequestURI(); returnTo(to) != home {
 		q.Set("to", to)
 	}
 	if len(q) == 0 {
@@ -180,7 +228,7 @@ func signInPath(r *http.Request, why string) string {
 // home is where people are after they have signed in.
 const home = "/tickets"
 
-var pageOfOurs = regexp.MustCompile(`^/tickets/([0-9]{1,18}|new)$`)
+var pageOfOurs = regexp.MustCompile(`^/tickets/([0-9]{1,18}|new(\?(form|article)=[a-z0-9_-]{1,100})?)$`)
 
 // returnTo gives the path if it is a page that somebody can be sent to after signing in, else home (REQUIREMENTS P11).
 func returnTo(path string) string {
@@ -206,15 +254,19 @@ func (p *portal) oops(c *gin.Context, err error) {
 		p.Web.Log.ErrorContext(c.Request.Context(), "a page failed", slog.String("route", c.FullPath()), slog.Int("status", status), slog.String("error", err.Error()))
 	}
 	c.Abort()
-	p.writeOops(c.Request.Context(), c.Writer, c.Request, status, err)
+	var who visitor
+	if status < http.StatusInternalServerError {
+		who, _ = p.reader(c) // for their language; without it, the page is in the browser's
+	}
+	p.writeOops(c.Request.Context(), c.Writer, c.Request, who, status, err)
 }
 
-func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.Request, status int, err error) {
+func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.Request, who visitor, status int, err error) {
 	w.Header().Set("Cache-Control", "private, no-store")
 	if status == http.StatusTooManyRequests {
 		comeBack(w)
 	}
-	texts := p.Texts.For(p.lang(r, desk.Contact{}))
+	texts := p.texts(r, who)
 	key, pairs := oopsText(status)
 	if r, ok := errors.AsType[*refused](err); ok {
 		key = r.key
@@ -227,7 +279,10 @@ func (p *portal) writeOops(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err := errors.Join(titleErr, textErr); err != nil {
 		p.Web.Log.ErrorContext(ctx, "an error page lacks its text", slog.String("error", err.Error()))
 	}
-	v := oopsView{head: p.headOf(ctx, texts, desk.Contact{}, title), Text: text}
+	v := oopsView{head: p.headOf(r, texts, visitor{}, title), Text: text}
+	if v.Here = home; status >= http.StatusInternalServerError { // the same for every address: nobody learns which exist
+		v.Languages = nil // it could not be kept
+	}
 	if f := p.formOf(r); f != nil && status >= http.StatusInternalServerError && f.value("subject")+f.value("text") != "" {
 		v.Again = &againView{Action: r.URL.Path, Subject: f.value("subject"), Text: f.value("text"), Nonce: f.value("nonce"), Solved: f.value("solved") != "", Files: f.names()}
 	}
@@ -261,22 +316,12 @@ func oopsText(status int) (key string, pairs []any) {
 
 // foreign answers what another site's page sent.
 func (p *portal) foreign(w http.ResponseWriter, r *http.Request) {
-	p.writeOops(r.Context(), w, r, http.StatusForbidden, nil)
+	p.writeOops(r.Context(), w, r, visitor{}, http.StatusForbidden, nil)
 }
 
 // sessionTrouble answers when the session can't be read or stored.
 func (p *portal) sessionTrouble(w http.ResponseWriter, r *http.Request, err error) {
 	status := web.Status(err)
 	p.Web.Log.ErrorContext(r.Context(), "sessions have trouble", slog.String("error", err.Error()))
-	p.writeOops(r.Context(), w, r, status, err)
-}
-
-// lang is the language of a page: the person's, then the browser's, then the portal's.
-func (p *portal) lang(r *http.Request, who desk.Contact) string {
-	org, err := p.DB.Organisation(r.Context())
-	fallback := "en"
-	if err == nil {
-		fallback = org.Settings.DefaultLanguage
-	}
-	return p.Texts.Match(who.Language, r.Header.Get("Accept-Language"), fallback)
+	p.writeOops(r.Context(), w, r, visitor{}, status, err)
 }

@@ -79,7 +79,10 @@ func newRigOn(t *testing.T, on store.Options, change func(*Options)) *rig {
 	h, err := New(o)
 	ok(t, err)
 	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.Close()
+		server.Config.Handler, r.handler = nil, nil // package testing keeps what parallel tests have registered: without this, every portal of the run
+	})
 	r.handler, r.url = h, server.URL
 	return r
 }
@@ -135,14 +138,17 @@ func (r *rig) link(c desk.Contact, purpose string, life time.Duration) string {
 	return secret
 }
 
-// visitor is a browser: it keeps the session's cookie and does not follow redirects by itself.
-type visitor struct {
+// browser is a browser: it keeps the session's cookie and does not follow redirects by itself.
+type browser struct {
 	r      *rig
 	name   string
 	cookie *http.Cookie
+	// language is the cookie of the language picker, accept what the browser asks for by itself.
+	language *http.Cookie
+	accept   string
 }
 
-// answer is what a visitor gets.
+// answer is what a browser gets.
 type answer struct {
 	status   int
 	location string
@@ -150,25 +156,38 @@ type answer struct {
 	body     string
 }
 
-func (v *visitor) do(req *http.Request) answer {
+func (v *browser) do(req *http.Request) answer {
 	v.r.t.Helper()
 	if v.cookie != nil {
 		req.AddCookie(&http.Cookie{Name: v.cookie.Name, Value: v.cookie.Value})
 	}
+	if v.language != nil {
+		req.AddCookie(&http.Cookie{Name: v.language.Name, Value: v.language.Value})
+	}
+	if v.accept != "" {
+		req.Header.Set("Accept-Language", v.accept)
+	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	ok(v.r.t, err)
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	ok(v.r.t, err)
+	var b []byte
+	if resp.Header.Get("Content-Type") != "text/event-stream" { // which does not end; see stream
+		b, err = io.ReadAll(resp.Body)
+		ok(v.r.t, err)
+	}
 	for _, c := range resp.Cookies() {
-		if v.cookie = c; c.MaxAge < 0 || c.Value == "" {
-			v.cookie = nil
+		kept := &v.cookie
+		if c.Name == languageCookie {
+			kept = &v.language
+		}
+		if *kept = c; c.MaxAge < 0 || c.Value == "" {
+			*kept = nil
 		}
 	}
 	return answer{resp.StatusCode, resp.Header.Get("Location"), resp.Header, string(b)}
 }
 
-func (v *visitor) request(method, path, contentType string, body []byte) *http.Request {
+func (v *browser) request(method, path, contentType string, body []byte) *http.Request {
 	v.r.t.Helper()
 	req, err := http.NewRequestWithContext(v.r.t.Context(), method, v.r.url+path, bytes.NewReader(body))
 	ok(v.r.t, err)
@@ -180,19 +199,19 @@ func (v *visitor) request(method, path, contentType string, body []byte) *http.R
 	return req
 }
 
-func (v *visitor) get(path string) answer {
+func (v *browser) get(path string) answer {
 	v.r.t.Helper()
 	return v.do(v.request("GET", path, "", nil))
 }
 
-func (v *visitor) head(path string) answer {
+func (v *browser) head(path string) answer {
 	v.r.t.Helper()
 	return v.do(v.request("HEAD", path, "", nil))
 }
 
 const urlencoded = "application/x-www-form-urlencoded"
 
-func (v *visitor) post(path string, pairs ...string) answer {
+func (v *browser) post(path string, pairs ...string) answer {
 	v.r.t.Helper()
 	q := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -221,16 +240,16 @@ func multipartBody(t testing.TB, fields map[string]string, files ...upload) (con
 	return w.FormDataContentType(), b.Bytes()
 }
 
-func (v *visitor) send(path string, fields map[string]string, files ...upload) answer {
+func (v *browser) send(path string, fields map[string]string, files ...upload) answer {
 	v.r.t.Helper()
 	contentType, body := multipartBody(v.r.t, fields, files...)
 	return v.do(v.request("POST", path, contentType, body))
 }
 
-// signIn brings a visitor in by a one-time link.
-func (r *rig) signIn(c desk.Contact) *visitor {
+// signIn brings a browser in by a one-time link.
+func (r *rig) signIn(c desk.Contact) *browser {
 	r.t.Helper()
-	v := &visitor{r: r, name: c.Name}
+	v := &browser{r: r, name: c.Name}
 	if a := v.post("/sign-in/link/" + r.link(c, desk.LinkSignIn, time.Hour)); a.status != http.StatusSeeOther || a.location != "/tickets" || v.cookie == nil {
 		r.t.Fatalf("%s can't sign in: %d %s", c.Name, a.status, a.location)
 	}
@@ -245,4 +264,16 @@ func routes(t *testing.T) gin.RoutesInfo {
 	e := gin.New()
 	p.routes(e)
 	return e.Routes()
+}
+
+// answer has an agent answer a ticket.
+func (r *rig) answer(ticket desk.Ticket, text string) {
+	r.t.Helper()
+	_, err := r.desk.ReplyByAgent(r.t.Context(), tickets.AgentReply{Ticket: ticket.ID, Agent: desk.Author{Name: "Mia Support", Email: "mia@desk.example"}, Source: desk.FromAPI, Text: text})
+	ok(r.t, err)
+}
+
+// both runs a test on a portal with each database.
+func both(t *testing.T, test func(*testing.T, *rig)) {
+	desktest.Both(t, func(t *testing.T, o store.Options) { test(t, newRigOn(t, o, nil)) })
 }

@@ -11,7 +11,7 @@ func (p *portal) stopPage(c *gin.Context) error {
 	if err := p.Desk.CheckStop(c.Request.Context(), desk.ID(c.Param("contact")), c.Param("token")); err != nil {
 		return err
 	}
-	t, h, err := p.page(c, desk.Contact{}, "stop_title")
+	t, h, err := p.page(c, visitor{}, "stop_title")
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (p *portal) stop(c *gin.Context) error {
 	if err := p.Desk.StopAutomatic(c.Request.Context(), desk.ID(c.Param("contact")), c.Param("token")); err != nil {
 		return err
 	}
-	t, h, err := p.page(c, desk.Contact{}, "stopped_title")
+	t, h, err := p.page(c, visitor{}, "stopped_title")
 	if err != nil {
 		return err
 	}

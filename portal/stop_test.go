@@ -25,7 +25,7 @@ func TestO7_OneClickEndsAutomaticMail(t *testing.T) {
 		if strings.Contains(path, "acme") {
 			t.Errorf("the link names the address: %s", path)
 		}
-		v := &visitor{r: r}
+		v := &browser{r: r}
 		for range 2 {
 			v.want("programs that open links", v.get(path), http.StatusOK)
 			v.want("programs that look at them", v.head(path), http.StatusOK)
@@ -41,7 +41,7 @@ func TestO7_OneClickEndsAutomaticMail(t *testing.T) {
 			v.want(what, v.get(wrong), http.StatusNotFound)
 			v.want(what, v.post(wrong), http.StatusNotFound)
 		}
-		mailProgram := &visitor{r: r}
+		mailProgram := &browser{r: r}
 		for range 2 {
 			mailProgram.want("one click", mailProgram.post(path, "List-Unsubscribe", "One-Click"), http.StatusOK)
 		}

@@ -5,6 +5,7 @@ import (
 	"html"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +13,13 @@ import (
 	"postern/desk"
 	"postern/internal/desktest"
 	"postern/store"
+	"postern/tickets"
 )
 
 var earlierLink = regexp.MustCompile(`href="([^"]*\?before=[^"]*)"`)
+
+// foldedLine is the line that a message is folded to: it says once more how the message begins.
+var foldedLine = regexp.MustCompile(`<span class="one">.*?</span>`)
 
 // TestALongThreadComesInParts: a page shows the newest messages and leads to those before, until each was shown once. However
 // large they are, what a page reads and shows stays within bounds.
@@ -53,7 +58,7 @@ func TestALongThreadComesInParts(t *testing.T) {
 				if len(a.body) > 2*bytesPerThread+100_000 || strings.Contains(a.body, "canary") {
 					t.Errorf("%s: %s has %d bytes, or shows a note", name, path, len(a.body))
 				}
-				texts := regexp.MustCompile(`message [0-9]+\.|<p>first`).FindAllString(a.body, -1)
+				texts := regexp.MustCompile(`message [0-9]+\.|<p>first`).FindAllString(foldedLine.ReplaceAllString(a.body, ""), -1)
 				if newest := fmt.Sprintf("message %d.", tc.n-1); pages == 0 && !strings.Contains(a.body, newest) {
 					t.Errorf("%s: the first page lacks %s", name, newest)
 				}
@@ -86,6 +91,84 @@ func TestALongThreadComesInParts(t *testing.T) {
 		}
 		for _, before := range []string{"x", "%00", string(store.NewID())} {
 			in.want(before, in.get(ticketPath(1)+"?before="+before), http.StatusNotFound)
+		}
+	})
+}
+
+// TestT3_OldMessagesFoldAndEventsStandBetween: what was read before folds to one line, what is new and the newest two are open; customers are told when
+// a ticket was closed and opened again, and of nothing else.
+func TestT3_OldMessagesFoldAndEventsStandBetween(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		ann := r.contact("Ann", "ann@acme.example")
+		mine := r.open(ann, "Hello", "message 0")
+		in := r.signIn(ann)
+		path := ticketPath(mine.Number)
+		for i := range 5 {
+			r.answer(mine, fmt.Sprintf("answer %d", i+1))
+		}
+		if n := strings.Count(in.get(path).body, `<details class="card fold">`); n != 0 {
+			t.Errorf("%d that nobody has read are folded", n)
+		}
+		page := in.get(path).body
+		if n := strings.Count(page, `<details class="card fold">`); n != 4 || !strings.Contains(page, `<bdi>message 0</bdi>`) {
+			t.Errorf("%d of six are folded", n)
+		}
+		if n := strings.Count(in.get(path+"?all=1").body, `<details class="card fold">`); n != 0 {
+			t.Errorf("asked for all, %d are folded", n)
+		}
+		closed, billed := desk.Closed, true
+		change := func(c tickets.Change) {
+			t.Helper()
+			_, err := r.desk.Change(t.Context(), desk.ScopeOfProgram(), mine.ID, c)
+			ok(t, err)
+		}
+		change(tickets.Change{Status: &closed})
+		in.want("an answer", in.send(path, map[string]string{"text": "not yet"}), http.StatusSeeOther)
+		page = in.get(path).body
+		if strings.Count(page, `class="event"`) != 2 || strings.Index(page, "Closed on") > strings.Index(page, "Opened again on") || strings.Index(page, "Closed on") < strings.Index(page, "answer 5") {
+			t.Errorf("events: %s", textOf(page))
+		}
+
+		// Once it is closed they say how it went, and may think again.
+		in.want("an open one is not rated", in.post(path+"/rating", "score", "good"), http.StatusSeeOther)
+		change(tickets.Change{Status: &closed})
+		in.want("no such score", in.post(path+"/rating", "score", "superb"), 422)
+		for _, score := range []string{"bad", "good"} {
+			in.want(score, in.post(path+"/rating", "score", score), http.StatusSeeOther)
+		}
+		ratings, err := r.db.Ratings(t.Context(), mine.ID)
+		ok(t, err)
+		if len(ratings) != 1 || ratings[0].Score != desk.Good || ratings[0].ContactID != ann.ID {
+			t.Errorf("rated %+v", ratings)
+		}
+		if page := in.get(path).body; !strings.Contains(page, `value="good" aria-pressed="true"`) {
+			t.Errorf("the page does not show it: %s", textOf(page))
+		}
+		stranger := r.signIn(r.contact("Eve", "eve@other.example"))
+		stranger.want("a stranger", stranger.post(path+"/rating", "score", "bad"), http.StatusNotFound)
+
+		// One that was charged takes no answers; a new one about it is linked, for who may see it.
+		change(tickets.Change{Billed: &billed})
+		page = in.get(path).body
+		if !strings.Contains(page, "has been charged") || !strings.Contains(page, fmt.Sprintf(`href="/tickets/new?follows=%d"`, mine.Number)) {
+			t.Errorf("charged: %s", textOf(page))
+		}
+		form := in.get(fmt.Sprintf("/tickets/new?follows=%d", mine.Number)).body
+		if !strings.Contains(form, `value="Hello"`) || !strings.Contains(form, fmt.Sprintf(`name="follows" value="%d"`, mine.Number)) {
+			t.Errorf("the form: %s", textOf(form))
+		}
+		if got := stranger.get(fmt.Sprintf("/tickets/new?follows=%d", mine.Number)).body; strings.Contains(got, "Hello") || strings.Contains(got, `name="follows"`) {
+			t.Error("T4: a stranger is told of it")
+		}
+		for _, b := range []*browser{in, stranger} {
+			a := b.send("/tickets/new", map[string]string{"subject": "More", "text": "x", "follows": fmt.Sprint(mine.Number)})
+			b.want("a new ticket", a, http.StatusSeeOther)
+			number, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimPrefix(a.location, "/tickets/"), "#sent"), 10, 64)
+			made, err := r.db.TicketByNumber(t.Context(), desk.ScopeOfProgram(), number)
+			ok(t, err)
+			if (made.Follows == mine.ID) != (b == in) {
+				t.Errorf("%s's new ticket follows %q", b.name, made.Follows)
+			}
 		}
 	})
 }

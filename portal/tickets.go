@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,106 +21,11 @@ import (
 
 // What a page shows at once.
 const (
-	perPage        = 20      // tickets
 	perThread      = 50      // messages
 	bytesPerThread = 2 << 20 // of their texts, if one message alone is not larger
 )
 
-// closedKeys lists the statuses that count as closed.
-func closedKeys(org *store.Organisation) []string {
-	var keys []string
-	for _, p := range org.Settings.Pipelines {
-		for _, s := range p.Statuses {
-			if s.Closed {
-				keys = append(keys, s.Key)
-			}
-		}
-	}
-	return keys
-}
-
-func (p *portal) list(c *gin.Context, who desk.Contact) error {
-	ctx := c.Request.Context()
-	org, err := p.DB.Organisation(ctx)
-	if err != nil {
-		return err
-	}
-	t, h, err := p.page(c, who, "tickets")
-	if err != nil {
-		return err
-	}
-	h.Active = "tickets"
-	v := listView{head: h}
-	scope := desk.ScopeOfContact(who)
-	filter := c.Query("status")
-	var statuses []string
-	if filter == "open" || filter == "closed" {
-		statuses = closedKeys(org)
-	}
-	number, err := strconv.Atoi(c.DefaultQuery("page", "1"))
-	if err != nil || number < 1 || number > 1_000_000 {
-		number = 1
-	}
-	lines, total, err := p.DB.TicketLines(ctx, scope, statuses, filter == "closed", (number-1)*perPage, perPage)
-	if err != nil {
-		return err
-	}
-	if v.Waiting, err = p.DB.CountWithStatus(ctx, scope, desk.Waiting); err != nil {
-		return err
-	}
-	v.Total, v.From, v.To = total, (number-1)*perPage+1, (number-1)*perPage+len(lines)
-	v.Empty = total == 0 && statuses == nil
-	for _, l := range lines {
-		r, err := rowOf(t, org, who, l)
-		if err != nil {
-			return err
-		}
-		v.Rows = append(v.Rows, r)
-	}
-	for _, key := range []string{"all", "open", "closed"} {
-		label, err := t.T(key)
-		if err != nil {
-			return err
-		}
-		on := key == filter || key == "all" && statuses == nil
-		v.Pills = append(v.Pills, pill{URL: listURL(key, 1), Label: label, On: on})
-	}
-	if number > 1 {
-		v.NewerURL = listURL(filter, number-1)
-	}
-	if v.To < total && len(lines) > 0 {
-		v.OlderURL = listURL(filter, number+1)
-	}
-	return p.show(c, t, "list", v, 0)
-}
-
-func listURL(status string, page int) string {
-	q := url.Values{}
-	if status == "open" || status == "closed" {
-		q.Set("status", status)
-	}
-	if page > 1 {
-		q.Set("page", strconv.Itoa(page))
-	}
-	if len(q) == 0 {
-		return "/tickets"
-	}
-	return "/tickets?" + q.Encode()
-}
-
-func rowOf(t *i18n.Texts, org *store.Organisation, who desk.Contact, l store.TicketLine) (row, error) {
-	tag, err := tagOf(t, org, l.Ticket)
-	by := authorOf(org, l.LastAuthor)
-	if err == nil && l.LastAuthor.ContactID == who.ID {
-		by, err = t.T("you")
-	}
-	return row{
-		Number: l.Number, Subject: l.Subject, Files: l.HasFiles, By: by, Snippet: strings.Join(strings.Fields(l.LastReply), " "), Status: tag,
-		Created: momentOf(t, l.CreatedAt), Last: momentOf(t, l.LastActivityAt),
-	}, err
-}
-
-// tagOf shows a status as open, waiting for the customer, or closed.
+// tagOf shows a status as open, waiting for the customer, or closed; by its own name where the operator wants that.
 func tagOf(t *i18n.Texts, org *store.Organisation, ticket desk.Ticket) (statusTag, error) {
 	class, key := "open", "open"
 	switch s := desk.StatusOf(org.Settings.Pipelines, ticket.Pipeline, ticket.Status); {
@@ -127,6 +33,9 @@ func tagOf(t *i18n.Texts, org *store.Organisation, ticket desk.Ticket) (statusTa
 		class, key = "shut", "closed"
 	case s.Key == desk.Waiting:
 		class, key = "wait", "waiting"
+	}
+	if org.Settings.Shown.OwnStatusNames {
+		return statusTag{Class: class, Label: desk.StatusOf(org.Settings.Pipelines, ticket.Pipeline, ticket.Status).In(t.Lang())}, nil
 	}
 	label, err := t.T("status_" + key)
 	return statusTag{Class: class, Label: label}, err
@@ -144,15 +53,15 @@ func authorOf(org *store.Organisation, a desk.Author) string {
 }
 
 // ticket finds the ticket that the path names, if it is in the person's scope.
-func (p *portal) ticket(c *gin.Context, who desk.Contact) (desk.Ticket, error) {
+func (p *portal) ticket(c *gin.Context, who visitor) (desk.Ticket, error) {
 	number, err := strconv.ParseInt(c.Param("number"), 10, 64)
 	if err != nil {
 		return desk.Ticket{}, desk.Missing("ticket")
 	}
-	return p.DB.TicketByNumber(c.Request.Context(), desk.ScopeOfContact(who), number)
+	return p.DB.TicketByNumber(c.Request.Context(), who.scope, number)
 }
 
-func (p *portal) thread(c *gin.Context, who desk.Contact) error {
+func (p *portal) thread(c *gin.Context, who visitor) error {
 	ticket, err := p.ticket(c, who)
 	if err != nil {
 		return err
@@ -164,7 +73,7 @@ func (p *portal) thread(c *gin.Context, who desk.Contact) error {
 	return p.showThread(c, who, ticket, &form{}, nil)
 }
 
-func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket, in *form, problems []problem) error {
+func (p *portal) showThread(c *gin.Context, who visitor, ticket desk.Ticket, in *form, problems []problem) error {
 	ctx := c.Request.Context()
 	org, err := p.DB.Organisation(ctx)
 	if err != nil {
@@ -178,9 +87,10 @@ func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket
 	v := threadView{
 		head: h, Number: ticket.Number, Subject: ticket.Subject, Created: momentOf(t, ticket.CreatedAt), Last: momentOf(t, ticket.LastActivityAt),
 		Nonce: store.NewID(), Draft: in.value("text"), Solved: in.value("solved") != "", limits: theLimits,
+		copying: copying{tickets.CopyingOf(org, ticket.MailboxID), in.value("copies")},
 	}
 	s := desk.StatusOf(org.Settings.Pipelines, ticket.Pipeline, ticket.Status)
-	v.Locked = desk.Locked(org.Settings, ticket) != ""
+	v.Locked, v.Billed = desk.Locked(org.Settings, ticket) != "", ticket.Billed
 	v.Closed, v.Waiting = s.Closed, s.Key == desk.Waiting
 	if v.Status, err = tagOf(t, org, ticket); err != nil {
 		return err
@@ -189,12 +99,23 @@ func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket
 	if _, err := uuid.Parse(before); before != "" && err != nil {
 		return desk.Missing("page")
 	}
-	said, earlier, err := p.DB.NewestMessages(ctx, desk.ScopeOfContact(who), ticket.ID, desk.ID(before), perThread, bytesPerThread)
+	looked, err := p.DB.LastView(ctx, who.ID, ticket.ID)
+	if err != nil {
+		return err
+	}
+	said, earlier, err := p.DB.NewestMessages(ctx, who.scope, ticket.ID, desk.ID(before), perThread, bytesPerThread)
 	if err != nil {
 		return err
 	}
 	if before != "" && len(said) == 0 {
 		return desk.Missing("page")
+	}
+	similar, err := p.similarTo(c, who)
+	if err != nil {
+		return err
+	}
+	if similar.ID != "" && similar.ID != ticket.ID {
+		v.Similar, v.SimilarAt = similar.Number, momentOf(t, similar.CreatedAt)
 	}
 	if before != "" {
 		v.LatestURL = ticketPath(ticket.Number)
@@ -202,22 +123,56 @@ func (p *portal) showThread(c *gin.Context, who desk.Contact, ticket desk.Ticket
 	if earlier {
 		v.EarlierURL = ticketPath(ticket.Number) + "?before=" + string(said[0].ID)
 	}
-	for _, m := range said {
+	for i, m := range said {
 		shown, err := messageOf(t, org, who, m)
 		if err != nil {
 			return err
 		}
+		if laidOut(m) && p.Originals != nil {
+			shown.Original, shown.Opened = ticketPath(ticket.Number)+"/messages/"+string(m.ID)+"/original", c.Query("pictures") == string(m.ID)
+			if shown.Opened {
+				shown.Original += "?pictures=1"
+			}
+			shown.Pictures = ticketPath(ticket.Number) + "?pictures=" + string(m.ID) + "#m-" + string(m.ID)
+			if before != "" {
+				shown.Pictures = ticketPath(ticket.Number) + "?before=" + before + "&pictures=" + string(m.ID) + "#m-" + string(m.ID)
+			}
+		}
+		shown.Folded = len(said) > unfolded+2 && i < len(said)-unfolded && !m.CreatedAt.After(looked) && !shown.Opened && c.Query("all") == ""
+		v.Folds = v.Folds || shown.Folded
 		v.Messages = append(v.Messages, shown)
+	}
+	if err := p.happened(ctx, t, org, ticket, said, &v); err != nil {
+		return err
+	}
+	if err := p.details(ctx, t, who, ticket, &v); err != nil {
+		return err
+	}
+	if n := len(said); n > 0 && before == "" {
+		v.Newest = said[n-1].ID
+	}
+	if n := len(said); n > 0 && before == "" && looks(c.Request) && !who.Seeing && looked.Before(said[n-1].CreatedAt) {
+		if err := p.DB.Viewed(ctx, who.ID, ticket.ID, said[n-1].CreatedAt); err != nil {
+			return err
+		}
 	}
 	if v.People, err = peopleOf(t, org, ticket); err != nil {
 		return err
 	}
+	if i := slices.IndexFunc(ticket.Participants, func(q desk.Participant) bool { return q.Of(who.Contact) }); i >= 0 && who.LoginAddress() != "" {
+		v.TakesPart, v.Muted = true, ticket.Participants[i].Muted
+	}
 	return p.show(c, t, "thread", v, len(problems))
 }
 
-func messageOf(t *i18n.Texts, org *store.Organisation, who desk.Contact, m desk.Message) (message, error) {
-	v := message{ID: m.ID, Team: m.Author.Kind != desk.Customer, Author: authorOf(org, m.Author), At: momentOf(t, m.CreatedAt)}
-	v.Initials = initials(v.Author)
+// looks tells whether a person is to see the answer: a browser that fetches pages ahead says so (Sec-Purpose, WHATWG Fetch).
+func looks(r *http.Request) bool {
+	return r.Method == http.MethodGet && !strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch")
+}
+
+func messageOf(t *i18n.Texts, org *store.Organisation, who visitor, m desk.Message) (message, error) {
+	v := message{ID: m.ID, Team: m.Author.Kind != desk.Customer, Own: m.Author.ContactID != "" && m.Author.ContactID == who.ID, Author: authorOf(org, m.Author), At: momentOf(t, m.CreatedAt)}
+	v.Initials, v.Line = initials(v.Author), firstLine(m.Reply)
 	v.Unverified = m.Author.Kind == desk.Customer && m.Trust == desk.V0
 	var err error
 	switch m.Source {
@@ -239,6 +194,13 @@ func messageOf(t *i18n.Texts, org *store.Organisation, who desk.Contact, m desk.
 		v.Delivery, err = deliveryOf(t, m.Delivery.Inbox)
 	}
 	return v, err
+}
+
+// firstLine is the beginning of a text in one line.
+func firstLine(s string) string {
+	const most = 160
+	r := []rune(strings.Join(strings.Fields(s[:min(len(s), 4*most)]), " "))
+	return strings.ToValidUTF8(string(r[:min(len(r), most)]), "")
 }
 
 // deliveryOf says whether the agents have a message. What became of the mails to people in copy is theirs to know.
@@ -298,7 +260,11 @@ func fileOf(a desk.Attachment) file {
 func peopleOf(t *i18n.Texts, org *store.Organisation, ticket desk.Ticket) ([]person, error) {
 	var out []person
 	for _, q := range ticket.Participants {
-		key := map[desk.Role]string{desk.Requester: "thread.requester", desk.Copied: "thread.copied", desk.Correspondent: "thread.copied"}[q.Role]
+		requester := "thread.requester"
+		if ticket.Source == desk.FromAPI || ticket.Source == desk.FromCLI || ticket.Source == desk.FromConsole { // an agent has entered it for them
+			requester = "col_requester"
+		}
+		key := map[desk.Role]string{desk.Requester: requester, desk.Copied: "thread.copied", desk.Correspondent: "thread.copied"}[q.Role]
 		if key == "" {
 			continue
 		}
@@ -312,7 +278,7 @@ func peopleOf(t *i18n.Texts, org *store.Organisation, ticket desk.Ticket) ([]per
 	return out, nil
 }
 
-func (p *portal) reply(c *gin.Context, who desk.Contact) error {
+func (p *portal) reply(c *gin.Context, who visitor) error {
 	ticket, err := p.ticket(c, who)
 	if err != nil {
 		return err
@@ -321,16 +287,20 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 	if err != nil {
 		return err
 	}
-	t := p.Texts.For(p.lang(c.Request, who))
+	t := p.texts(c.Request, who)
 	problems, err := in.problems(t, "text")
 	if err != nil {
 		return err
 	}
-	if len(problems) > 0 {
+	copies, wrong, err := in.copies(t)
+	if err != nil {
+		return err
+	}
+	if problems = append(problems, wrong...); len(problems) > 0 {
 		return p.showThread(c, who, ticket, in, problems)
 	}
 	_, err = p.Desk.ReplyByCustomer(c.Request.Context(), tickets.CustomerReply{
-		Contact: who, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(), Solved: in.value("solved") != "",
+		Contact: who.Contact, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(), Solved: in.value("solved") != "", Copies: copies,
 	})
 	if err != nil {
 		return err
@@ -338,68 +308,67 @@ func (p *portal) reply(c *gin.Context, who desk.Contact) error {
 	return p.done(c, t, ticketPath(ticket.Number), "thread.got_it")
 }
 
-// done leaves a notice for the page that it sends the browser to, which begins reading there.
+// done leaves a notice for the page that it sends the browser to, which begins reading there. Our script, which shows how far a form with files has come,
+// is told where that is: it goes there itself, for a browser that follows a redirect for a script gives it the page, and the notice is gone.
 func (p *portal) done(c *gin.Context, t *i18n.Texts, to, key string, pairs ...any) error {
 	text, err := t.T(key, pairs...)
 	if err != nil {
 		return err
 	}
 	p.sessions.Notice(c.Request.Context(), text)
-	return redirect(c, to+"#sent")
+	if to += "#sent"; c.GetHeader("Postern-Send") != "" {
+		c.Header("Location", to)
+		c.Status(http.StatusNoContent)
+		return nil
+	}
+	return redirect(c, to)
 }
 
-func (p *portal) solve(c *gin.Context, who desk.Contact) error {
+func (p *portal) solve(c *gin.Context, who visitor) error {
 	ticket, err := p.ticket(c, who)
 	if err != nil {
 		return err
 	}
-	if _, err := p.Desk.CloseByCustomer(c.Request.Context(), who, ticket.ID); err != nil {
+	if _, err := p.Desk.CloseByCustomer(c.Request.Context(), who.Contact, ticket.ID); err != nil {
 		return err
 	}
-	return p.done(c, p.Texts.For(p.lang(c.Request, who)), ticketPath(ticket.Number), "thread.marked_solved")
+	return p.done(c, p.texts(c.Request, who), ticketPath(ticket.Number), "thread.marked_solved")
 }
 
-func (p *portal) newPage(c *gin.Context, who desk.Contact) error {
-	return p.showNew(c, who, "", "", nil)
+// wantMail stops the mails about a ticket to its reader, or has them go out again.
+func (p *portal) wantMail(c *gin.Context, who visitor) error {
+	ticket, err := p.ticket(c, who)
+	if err != nil {
+		return err
+	}
+	want := c.PostForm("want") != ""
+	err = p.Desk.WantMail(c.Request.Context(), who.Contact, ticket.ID, want)
+	if desk.KindOf(err) == desk.Conflict { // they were taken out of it meanwhile
+		return redirect(c, ticketPath(ticket.Number))
+	}
+	if err != nil {
+		return err
+	}
+	key := "thread.mail_stopped"
+	if want {
+		key = "thread.mail_wanted"
+	}
+	return p.done(c, p.texts(c.Request, who), ticketPath(ticket.Number), key)
 }
 
-func (p *portal) showNew(c *gin.Context, who desk.Contact, subject, draft string, problems []problem) error {
-	t, h, err := p.page(c, who, "new.title")
+// rate keeps how the reader says that a closed ticket went.
+func (p *portal) rate(c *gin.Context, who visitor) error {
+	ticket, err := p.ticket(c, who)
 	if err != nil {
 		return err
 	}
-	h.Active, h.Problems = "tickets", problems
-	return p.show(c, t, "new", newView{head: h, Nonce: store.NewID(), Subject: subject, Draft: draft, limits: theLimits}, len(problems))
-}
-
-func (p *portal) create(c *gin.Context, who desk.Contact) error {
-	in, err := p.readForm(c, "subject", "text")
-	if err != nil {
+	err = p.Desk.Rate(c.Request.Context(), who.Contact, ticket.ID, desk.Score(c.PostForm("score")))
+	if err != nil && desk.KindOf(err) != desk.Conflict { // it was opened again meanwhile
 		return err
 	}
-	t := p.Texts.For(p.lang(c.Request, who))
-	problems, err := in.problems(t, "subject", "text")
+	t := p.texts(c.Request, who)
 	if err != nil {
-		return err
+		return redirect(c, ticketPath(ticket.Number))
 	}
-	if len(problems) > 0 {
-		return p.showNew(c, who, in.value("subject"), in.value("text"), problems)
-	}
-	ticket, err := p.Desk.OpenByCustomer(c.Request.Context(), tickets.CustomerTicket{
-		Contact: who, Subject: in.subject(), Text: in.value("text"), Files: in.files, Nonce: in.nonce(),
-	})
-	if err != nil {
-		return err
-	}
-	return p.done(c, t, ticketPath(ticket.Number), "thread.got_ticket", "Number", "#"+strconv.FormatInt(ticket.Number, 10))
-}
-
-// nonce is what the page that was sent is known by, so that a double click sends once. One that we did not make gives way
-// to a new one.
-func (f *form) nonce() desk.ID {
-	id, err := uuid.Parse(f.value("nonce"))
-	if err != nil {
-		return store.NewID()
-	}
-	return desk.ID(id.String())
+	return p.done(c, t, ticketPath(ticket.Number), "thread.rated")
 }

@@ -61,17 +61,17 @@ func TestUploadsAreReadBeforeTheyAreRefused(t *testing.T) {
 	r.age(ended, 31)
 	const size = 20 << 20
 	for what, c := range map[string]struct {
-		v            *visitor
+		v            *browser
 		path, origin string
 		want         int
 	}{
-		"signed out":        {&visitor{r: r}, ticketPath(mine.Number), r.url, http.StatusSeeOther},
+		"signed out":        {&browser{r: r}, ticketPath(mine.Number), r.url, http.StatusSeeOther},
 		"session timed out": {ended, "/tickets/new", r.url, http.StatusSeeOther},
 		"somebody else's":   {r.signIn(bea), ticketPath(mine.Number), r.url, http.StatusNotFound},
 		"no page":           {r.signIn(ann), "/nope", r.url, http.StatusNotFound},
 		"another site":      {r.signIn(ann), ticketPath(mine.Number), "https://evil.example", http.StatusForbidden},
 		"no form":           {r.signIn(ann), ticketPath(mine.Number), r.url, http.StatusBadRequest},
-		"the sign-in page":  {&visitor{r: r}, "/sign-in", r.url, http.StatusRequestEntityTooLarge},
+		"the sign-in page":  {&browser{r: r}, "/sign-in", r.url, http.StatusRequestEntityTooLarge},
 	} {
 		upload := &endless{size}
 		contentType := "multipart/form-data; boundary=b"
@@ -170,5 +170,38 @@ func TestEveryPartCounts(t *testing.T) {
 	said := r.messages(mine.ID)
 	if n := blobs.kept.Load(); n != 0 || len(said) != 2 || len(said[1].Attachments) != 0 {
 		t.Errorf("%d files are kept; the messages are %+v", n, said)
+	}
+}
+
+// TestT9_OurScriptIsToldWhereToGo: our script, which shows how far a form has come, gets the place to go to, and the notice is there when it gets there.
+func TestT9_OurScriptIsToldWhereToGo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	send := func(text string) answer {
+		contentType, body := multipartBody(t, map[string]string{"text": text}, upload{"a.txt", "text/plain", "a file"})
+		req := in.request("POST", fmt.Sprintf("/tickets/%d", mine.Number), contentType, body)
+		req.Header.Set("Postern-Send", "1")
+		return in.do(req)
+	}
+	to := fmt.Sprintf("/tickets/%d#sent", mine.Number)
+	if a := send("With a file."); a.status != http.StatusNoContent || a.location != to || a.body != "" {
+		t.Errorf("sent: %d %q %q", a.status, a.location, a.body)
+	}
+	refresh := in.request("GET", strings.TrimSuffix(to, "#sent"), "", nil)
+	refresh.Header.Set("Postern-Refresh", "1")
+	if a := in.do(refresh); strings.Contains(a.body, "We got it") {
+		t.Error("a page that looks for news takes the notice of the next")
+	}
+	if a := in.get(strings.TrimSuffix(to, "#sent") + "?"); !strings.Contains(a.body, "We got it") || !strings.Contains(a.body, "With a file.") || !strings.Contains(a.body, "a.txt") {
+		t.Errorf("the page after it: %s", a.body)
+	}
+	if a := send(""); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "Write what you want to say") {
+		t.Errorf("without words: %d %s", a.status, a.body)
+	}
+	if n := len(r.messages(mine.ID)); n != 2 {
+		t.Errorf("%d messages", n)
 	}
 }

@@ -17,6 +17,8 @@ type Options struct {
 	CID func(contentID string) (url string, ok bool)
 	// KeepCID leaves "cid:" pictures as they are: for HTML that is stored. The portal cleans it again, with CID.
 	KeepCID bool
+	// article keeps the anchors of headings, and has links to our own pages stay in theirs: for what operators write.
+	article bool
 }
 
 // Clean gives the part of a mail's HTML that is harmless to show: text, structure, links and pictures. Links lead to http,
@@ -99,7 +101,13 @@ func (c *cleaner) start(tag atom.Atom) {
 	}
 	attrs := c.in.attributes()
 	if tag == atom.A {
-		href, ok := safeLink(get(attrs, "href"))
+		to := get(attrs, "href")
+		if c.o.article && withinSite(to) {
+			c.links++
+			c.push(tag, []html.Attribute{{Key: "href", Val: to}})
+			return
+		}
+		href, ok := safeLink(to)
 		if !ok {
 			return
 		}
@@ -107,7 +115,22 @@ func (c *cleaner) start(tag atom.Atom) {
 		c.push(tag, []html.Attribute{{Key: "href", Val: href}, {Key: "rel", Val: linkRel}, {Key: "target", Val: "_blank"}})
 		return
 	}
-	c.push(tag, keptAttributes(tag, attrs))
+	kept := keptAttributes(tag, attrs)
+	if id := get(attrs, "id"); c.o.article && headings[tag] && anchors().MatchString(id) {
+		kept = append(kept, html.Attribute{Key: "id", Val: id})
+	}
+	c.push(tag, kept)
+}
+
+var headings = map[atom.Atom]bool{atom.H1: true, atom.H2: true, atom.H3: true, atom.H4: true, atom.H5: true, atom.H6: true}
+
+// withinSite tells whether a link leads to a heading of its page or to a page of our own, and can be read in one way only.
+func withinSite(to string) bool {
+	if anchor, ok := strings.CutPrefix(to, "#"); ok {
+		un, err := url.PathUnescape(anchor)
+		return err == nil && anchors().MatchString(un)
+	}
+	return ownPaths().MatchString(to)
 }
 
 const linkRel = "noopener noreferrer nofollow"

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
 	"time"
 
 	"postern/desk"
@@ -45,6 +48,7 @@ type OneTime struct {
 	Purpose   string
 	ContactID desk.ID
 	Email     string // where it was sent: using it proves this address
+	Code      string // as HashCode gives it: what does the same as the link; empty: nothing does
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	UsedAt    time.Time
@@ -52,8 +56,34 @@ type OneTime struct {
 
 // AddOneTime stores a one-time link.
 func (tx *Tx) AddOneTime(ctx context.Context, o OneTime) error {
-	return tx.exec(ctx, `INSERT INTO one_time (hash, purpose, contact_id, email, created_at, expires_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT DO NOTHING`,
-		o.Hash[:], o.Purpose, o.ContactID, o.Email, ms(o.CreatedAt), ms(o.ExpiresAt))
+	return tx.exec(ctx, `INSERT INTO one_time (hash, purpose, contact_id, email, created_at, expires_at, used_at, code) VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT DO NOTHING`,
+		o.Hash[:], o.Purpose, o.ContactID, o.Email, ms(o.CreatedAt), ms(o.ExpiresAt), o.Code)
+}
+
+// HashCode gives how a code is stored beside its link, the hash of whose secret salts it.
+func HashCode(link [32]byte, code string) string {
+	sum := sha256.Sum256(append(link[:], code...))
+	return hex.EncodeToString(sum[:])
+}
+
+// OneTimeByCode finds the unused link of a contact that a code stands for; NotFound if there is none that has not run out.
+func (r reads) OneTimeByCode(ctx context.Context, contact desk.ID, purpose, code string, now time.Time) (OneTime, error) {
+	open, err := collect(ctx, r.x, func(row scanner) (o OneTime, err error) {
+		var hash []byte
+		err = row.Scan(&hash, &o.Email, &o.Code, millis{&o.CreatedAt}, millis{&o.ExpiresAt})
+		copy(o.Hash[:], hash)
+		o.Purpose, o.ContactID = purpose, contact
+		return o, err
+	}, `SELECT hash, email, code, created_at, expires_at FROM one_time WHERE contact_id = $1 AND purpose = $2 AND used_at = 0 AND expires_at > $3 AND code <> ''`, contact, purpose, ms(now))
+	if err != nil {
+		return OneTime{}, err
+	}
+	for _, o := range open {
+		if subtle.ConstantTimeCompare([]byte(HashCode(o.Hash, code)), []byte(o.Code)) == 1 {
+			return o, nil
+		}
+	}
+	return OneTime{}, desk.Missing("code")
 }
 
 // OneTime finds a one-time link, used or not.
@@ -85,6 +115,9 @@ func (db *DB) Tidy(ctx context.Context) error {
 			return err
 		}
 		if err := tx.exec(ctx, `DELETE FROM one_time WHERE expires_at <= $1`, ms(now.AddDate(0, -1, 0))); err != nil {
+			return err
+		}
+		if err := tx.exec(ctx, `DELETE FROM registrations WHERE expires_at <= $1`, ms(now)); err != nil {
 			return err
 		}
 		if err := tx.exec(ctx, `DELETE FROM automatic_hours WHERE hour < $1`, now.AddDate(0, 0, -8).Unix()/3600); err != nil {

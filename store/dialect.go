@@ -21,11 +21,13 @@ var migrations embed.FS
 type dialect struct {
 	name         string
 	goose        goose.Dialect
-	skipLocked   string // ends a SELECT that claims rows
-	shareLock    string // ends a SELECT whose rows must not change until the commit
-	updateLock   string // the same, where another one who asks for it must wait
-	nextNumber   string // takes the next ticket number; empty: the table ticket_number has the last one
-	copyLock     string // keeps others from filing the same mail of another mailbox until the commit; empty: there is one who writes
+	skipLocked   string                     // ends a SELECT that claims rows
+	shareLock    string                     // ends a SELECT whose rows must not change until the commit
+	updateLock   string                     // the same, where another one who asks for it must wait
+	nextNumber   string                     // takes the next ticket number; empty: the table ticket_number has the last one
+	copyLock     string                     // keeps others from filing the same mail of another mailbox until the commit; empty: there is one who writes
+	property     func(key string) string    // gives a ticket's (alias t) custom property; NULL if it has none
+	number       func(column string) string // gives text as a number; NULL if it is none
 	isUnique     func(error) bool
 	isRetry      func(error) bool // the transaction lost a race and may run again
 	isOutOfReach func(error) bool // the database could not be reached, or refuses everybody
@@ -48,6 +50,10 @@ func sqliteDialect() dialect {
 	}
 	return dialect{
 		name: "sqlite", goose: goose.DialectSQLite3,
+		property: func(key string) string { return `(t.properties ->> '$.` + key + `')` },
+		number: func(column string) string {
+			return `CASE WHEN ` + column + ` GLOB '*[0-9]*' AND NOT ` + column + ` GLOB '*[^-.0-9]*' THEN CAST(` + column + ` AS REAL) END`
+		},
 		isUnique: func(err error) bool {
 			c := code(err)
 			return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
@@ -81,8 +87,12 @@ func postgresDialect() dialect {
 		shareLock:  ` FOR SHARE`,
 		updateLock: ` FOR NO KEY UPDATE`,
 		nextNumber: `SELECT nextval('ticket_number')`,
-		copyLock:   `SELECT pg_advisory_xact_lock($1)`,
-		isUnique:   func(err error) bool { return code(err) == "23505" },
+		property:   func(key string) string { return `(t.properties::json ->> '` + key + `')` },
+		number: func(column string) string {
+			return `CASE WHEN ` + column + ` ~ '^-?[0-9]+([.][0-9]+)?$' THEN (` + column + `)::double precision END`
+		},
+		copyLock: `SELECT pg_advisory_xact_lock($1)`,
+		isUnique: func(err error) bool { return code(err) == "23505" },
 		isRetry: func(err error) bool {
 			switch code(err) {
 			case "40001", "40P01", "0A000": // the last one: a table changed under a prepared statement

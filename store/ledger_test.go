@@ -550,7 +550,7 @@ func TestY1_VerifyFindsEachViolationAndNothingOnGoodData(t *testing.T) {
 		"lost bytes":                {`DELETE FROM raws`, "its bytes are not there"},
 		"a ticket without messages": {`DELETE FROM messages`, "has no message"},
 		"one message twice": {`INSERT INTO outbox SELECT 'copy', kind, queue, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, bounce_token, created_at,
-			state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, told, answer FROM outbox WHERE subject_id <> ''`, "same recipient twice"},
+			state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, told, answer, arrived FROM outbox WHERE subject_id <> ''`, "same recipient twice"},
 		"sent without an id":      {`UPDATE outbox SET state = 'sent', message_id = ''`, "sent but has no Message-ID"},
 		"a state of fancy":        {`UPDATE outbox SET state = 'eaten'`, "state that does not exist"},
 		"one id for two messages": {`UPDATE outbox SET message_id = 'one@example.com'`, "on mails for different messages"},

@@ -17,6 +17,8 @@ type Organisation struct {
 	Mailboxes  []desk.Mailbox
 	Forms      []desk.Form
 	Agents     []desk.KnownAgent
+	Lists      []desk.ContactList
+	Published  Published
 	checked    time.Time
 }
 
@@ -111,6 +113,12 @@ func (db *DB) loadOrganisation(ctx context.Context, generation int64, checked ti
 		return nil, err
 	}
 	if org.Agents, err = db.agents(ctx); err != nil {
+		return nil, err
+	}
+	if org.Lists, err = db.ContactLists(ctx); err != nil {
+		return nil, err
+	}
+	if org.Published, err = db.published(ctx); err != nil {
 		return nil, err
 	}
 	org.Forms, err = db.forms(ctx, db.x, `ORDER BY id`)

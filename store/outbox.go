@@ -32,11 +32,11 @@ func (tx *Tx) AddEffect(ctx context.Context, e desk.Effect) error {
 }
 
 const effectColumns = `id, kind, mailbox_id, ticket_id, subject_id, contact_id, recipient, template, trust, message_id, created_at,
-	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token, told, answer`
+	state, attempt, owner, lease_until, epoch, next_try, last_error, fingerprint, wording, unknowns, done_at, bounce_token, told, answer, arrived`
 
 func scanEffect(row scanner) (e desk.Effect, err error) {
 	err = row.Scan(&e.ID, &e.Kind, &e.MailboxID, &e.TicketID, &e.SubjectID, &e.ContactID, &e.Recipient, &e.Template, &e.Trust, &e.MessageID, millis{&e.CreatedAt},
-		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken, &e.Told, &e.Answer)
+		&e.State, &e.Attempt, &e.Owner, millis{&e.LeaseUntil}, &e.Epoch, millis{&e.NextTry}, &e.LastError, &e.Fingerprint, &e.Wording, &e.Unknowns, millis{&e.DoneAt}, &e.BounceToken, &e.Told, &e.Answer, &e.Arrived)
 	return e, err
 }
 
@@ -172,6 +172,7 @@ type Own struct {
 	Kind      desk.EffectKind
 	TicketID  desk.ID // empty: no ticket
 	SubjectID desk.ID // the message; empty for what tells of one
+	MessageID desk.MessageID
 }
 
 // carried is the message that a row's mail is known by. A notice or a notification tells of one, and is none of its copies.
@@ -184,12 +185,18 @@ func (r reads) OwnMail(ctx context.Context, mailbox desk.ID, mids []desk.Message
 	if len(mids) == 0 || fingerprint == "" {
 		return own, false, nil
 	}
-	err = r.x.QueryRowContext(ctx, `SELECT kind, ticket_id, `+carried+` FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`) LIMIT 1`,
-		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&own.Kind, &own.TicketID, &own.SubjectID)
+	err = r.x.QueryRowContext(ctx, `SELECT kind, ticket_id, `+carried+`, message_id FROM outbox WHERE mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id IN (`+placeholders(3, len(mids))+`) LIMIT 1`,
+		append([]any{mailbox, fingerprint}, anys(mids)...)...).Scan(&own.Kind, &own.TicketID, &own.SubjectID, &own.MessageID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return own, false, nil
 	}
 	return own, err == nil, err
+}
+
+// NoteArrived takes down that a mail which was to be put into a mailbox's inbox was seen there.
+func (tx *Tx) NoteArrived(ctx context.Context, mailbox desk.ID, mid desk.MessageID) error {
+	return tx.exec(ctx, `UPDATE outbox SET arrived = TRUE WHERE mailbox_id = $1 AND message_id = $2 AND queue = 'mailbox' AND kind IN ('mailbox.append', 'mailbox.notice') AND NOT arrived`,
+		mailbox, storedID(mid))
 }
 
 // OwnByContent gives what we wrote for a mailbox with this content since a time, by Message-ID: for those who can prove a copy
@@ -203,6 +210,7 @@ func (r reads) OwnByContent(ctx context.Context, mailbox desk.ID, fingerprint st
 		var mid desk.MessageID
 		var own Own
 		err := row.Scan(&mid, &own.Kind, &own.TicketID, &own.SubjectID)
+		own.MessageID = mid
 		out[mid] = own
 		return struct{}{}, err
 	}, `SELECT message_id, kind, ticket_id, `+carried+` FROM outbox WHERE id >= $3 AND mailbox_id = $1 AND ' ' || fingerprint || ' ' LIKE '% ' || $2 || ' %' AND message_id <> ''`,

@@ -215,7 +215,7 @@ func TestH7_OwnMailNeedsIdAndContentAndMailbox(t *testing.T) {
 		own := func(mailbox desk.ID, mids []desk.MessageID, fingerprint string) bool {
 			t.Helper()
 			carries, found, err := db.OwnMail(t.Context(), mailbox, mids, fingerprint)
-			if err != nil || found && carries != (Own{e.Kind, e.TicketID, e.SubjectID}) {
+			if err != nil || found && carries != (Own{e.Kind, e.TicketID, e.SubjectID, e.MessageID}) {
 				t.Errorf("%v %q: carries %+v, %v", mids, fingerprint, carries, err)
 			}
 			return found
@@ -262,7 +262,7 @@ func TestH7_WhatTellsOfAMessageIsNoCopyOfIt(t *testing.T) {
 			if err := db.NoteComposed(t.Context(), []desk.Effect{e}); err != nil {
 				t.Fatal(err)
 			}
-			want := Own{Kind: kind, TicketID: e.TicketID}
+			want := Own{Kind: kind, TicketID: e.TicketID, MessageID: e.MessageID}
 			if copied {
 				want.SubjectID = e.SubjectID
 			}

@@ -27,8 +27,7 @@ func (r reads) Company(ctx context.Context, id desk.ID) (desk.Company, error) {
 	if err != nil {
 		return one("company", c, err)
 	}
-	c.Domains, err = r.companyDomains(ctx, id)
-	return c, err
+	return r.companyDomains(ctx, c)
 }
 
 // Companies lists companies, newest first.
@@ -38,7 +37,7 @@ func (r reads) Companies(ctx context.Context, p Page) ([]desk.Company, error) {
 		return nil, err
 	}
 	for i := range cs {
-		if cs[i].Domains, err = r.companyDomains(ctx, cs[i].ID); err != nil {
+		if cs[i], err = r.companyDomains(ctx, cs[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -52,8 +51,17 @@ func scanCompany(row scanner) (c desk.Company, err error) {
 	return c, err
 }
 
-func (r reads) companyDomains(ctx context.Context, id desk.ID) ([]string, error) {
-	return collect(ctx, r.x, scanString, `SELECT domain FROM company_domains WHERE company_id = $1 ORDER BY position`, id)
+func (r reads) companyDomains(ctx context.Context, c desk.Company) (desk.Company, error) {
+	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var domain string
+		var verified bool
+		err := row.Scan(&domain, &verified)
+		if c.Domains = append(c.Domains, domain); verified {
+			c.Verified = append(c.Verified, domain)
+		}
+		return struct{}{}, err
+	}, `SELECT domain, verified FROM company_domains WHERE company_id = $1 ORDER BY position`, c.ID)
+	return c, err
 }
 
 func scanString(row scanner) (s string, err error) {
@@ -76,7 +84,7 @@ func (tx *Tx) PutCompany(ctx context.Context, c desk.Company) error {
 		return err
 	}
 	for i, d := range c.Domains {
-		n, err := tx.changed(ctx, `INSERT INTO company_domains (domain, company_id, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, d, c.ID, i)
+		n, err := tx.changed(ctx, `INSERT INTO company_domains (domain, company_id, position, verified) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, d, c.ID, i, slices.Contains(c.Verified, d))
 		if err != nil {
 			return err
 		}
@@ -158,10 +166,10 @@ func (r reads) Contacts(ctx context.Context, p Page) ([]desk.Contact, error) {
 	return cs, nil
 }
 
-const contactSelect = `SELECT id, name, language, COALESCE(username, ''), disabled, created_at FROM contacts`
+const contactSelect = `SELECT id, name, language, time_zone, COALESCE(username, ''), disabled, created_at FROM contacts`
 
 func scanContact(row scanner) (c desk.Contact, err error) {
-	err = row.Scan(&c.ID, &c.Name, &c.Language, &c.Username, &c.Disabled, millis{&c.CreatedAt})
+	err = row.Scan(&c.ID, &c.Name, &c.Language, &c.TimeZone, &c.Username, &c.Disabled, millis{&c.CreatedAt})
 	return c, err
 }
 
@@ -170,7 +178,15 @@ func (r reads) contactParts(ctx context.Context, c desk.Contact) (desk.Contact, 
 	if c.Addresses, err = collect(ctx, r.x, scanString, `SELECT email FROM contact_addresses WHERE contact_id = $1 ORDER BY position`, c.ID); err != nil {
 		return c, err
 	}
-	if c.Companies, err = collect(ctx, r.x, scanID, `SELECT company_id FROM contact_companies WHERE contact_id = $1 ORDER BY position`, c.ID); err != nil {
+	if _, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var company desk.ID
+		var main bool
+		err := row.Scan(&company, &main)
+		if c.Companies = append(c.Companies, company); main {
+			c.MainOf = append(c.MainOf, company)
+		}
+		return struct{}{}, err
+	}, `SELECT company_id, main FROM contact_companies WHERE contact_id = $1 ORDER BY position`, c.ID); err != nil {
 		return c, err
 	}
 	c.Suppressed, err = r.suppressions(ctx, c.ID)
@@ -180,15 +196,15 @@ func (r reads) contactParts(ctx context.Context, c desk.Contact) (desk.Contact, 
 // AddContact adds a new contact. It answers false, and adds nothing, if somebody has its first address already: two
 // first mails of one person may be filed at the same time (REQUIREMENTS I13).
 func (tx *Tx) AddContact(ctx context.Context, c desk.Contact) (bool, error) {
-	if _, taken, err := tx.unlessTaken(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled, ms(c.CreatedAt)); err != nil {
+	if _, taken, err := tx.unlessTaken(ctx, `INSERT INTO contacts (id, name, language, username, disabled, created_at, time_zone) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled, ms(c.CreatedAt), c.TimeZone); err != nil {
 		if taken {
 			return false, &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}
 		}
 		return false, err
 	}
 	for i, email := range c.Addresses {
-		n, err := tx.changed(ctx, `INSERT INTO contact_addresses (email, contact_id, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, email, c.ID, i)
+		n, err := tx.changed(ctx, `INSERT INTO contact_addresses (email, contact_id, position, proved_at) VALUES ($1, $2, $3, 0) ON CONFLICT DO NOTHING`, email, c.ID, i)
 		if err != nil {
 			return false, err
 		}
@@ -205,8 +221,8 @@ func (tx *Tx) AddContact(ctx context.Context, c desk.Contact) (bool, error) {
 
 // ChangeContact stores all of a contact that is there. An address that another contact has is a Conflict.
 func (tx *Tx) ChangeContact(ctx context.Context, c desk.Contact) error {
-	n, taken, err := tx.unlessTaken(ctx, `UPDATE contacts SET name = $2, language = $3, username = $4, disabled = $5 WHERE id = $1`,
-		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled)
+	n, taken, err := tx.unlessTaken(ctx, `UPDATE contacts SET name = $2, language = $3, username = $4, disabled = $5, time_zone = $6 WHERE id = $1`,
+		c.ID, clip(c.Name, 200), c.Language, nullable(c.Username), c.Disabled, c.TimeZone)
 	if err != nil {
 		if taken {
 			return &desk.Error{Kind: desk.Conflict, Field: "username", Text: "somebody has this user name"}
@@ -216,11 +232,16 @@ func (tx *Tx) ChangeContact(ctx context.Context, c desk.Contact) error {
 	if n == 0 {
 		return desk.Missing("contact")
 	}
-	if err := tx.exec(ctx, `DELETE FROM contact_addresses WHERE contact_id = $1`, c.ID); err != nil {
+	args, but := arguments{c.ID}, ``
+	if len(c.Addresses) > 0 {
+		but = ` AND email NOT IN (` + args.list(anys(c.Addresses)) + `)`
+	}
+	if err := tx.exec(ctx, `DELETE FROM contact_addresses WHERE contact_id = $1`+but, args...); err != nil {
 		return err
 	}
-	for i, email := range c.Addresses {
-		n, err := tx.changed(ctx, `INSERT INTO contact_addresses (email, contact_id, position) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, email, c.ID, i)
+	for i, email := range c.Addresses { // one that stays keeps its proof
+		n, err := tx.changed(ctx, `INSERT INTO contact_addresses (email, contact_id, position, proved_at) VALUES ($1, $2, $3, 0)
+			ON CONFLICT (email) DO UPDATE SET position = $3 WHERE contact_addresses.contact_id = $2`, email, c.ID, i)
 		if err != nil {
 			return err
 		}
@@ -243,7 +264,7 @@ func (tx *Tx) putContactCompanies(ctx context.Context, c desk.Contact) error {
 		if slices.Contains(c.Companies[:i], id) {
 			continue
 		}
-		if err := tx.exec(ctx, `INSERT INTO contact_companies (contact_id, company_id, position) VALUES ($1, $2, $3)`, c.ID, id, i); err != nil {
+		if err := tx.exec(ctx, `INSERT INTO contact_companies (contact_id, company_id, position, main) VALUES ($1, $2, $3, $4)`, c.ID, id, i, slices.Contains(c.MainOf, id)); err != nil {
 			return err
 		}
 	}
@@ -296,4 +317,9 @@ func (r reads) LanguagesOf(ctx context.Context, contacts []desk.ID) (map[desk.ID
 		}
 	}
 	return out, nil
+}
+
+// LeaveCompany has a contact get no more mail of a company's tickets that they only answered as a colleague.
+func (tx *Tx) LeaveCompany(ctx context.Context, contact, company desk.ID) error {
+	return tx.exec(ctx, `DELETE FROM participants WHERE contact_id = $1 AND role = 'correspondent' AND ticket_id IN (SELECT id FROM tickets WHERE company_id = $2)`, contact, company)
 }

@@ -58,3 +58,38 @@ func TestWhatRunsOftenReadsItsIndexOnly(t *testing.T) {
 		}
 	})
 }
+
+// TestListsCostWhatTheirReaderHas: a list is made from the tickets that indexes find for its reader, however many others there are.
+func TestListsCostWhatTheirReaderHas(t *testing.T) {
+	both(t, func(t *testing.T, db *DB) {
+		explain, ids := "EXPLAIN QUERY PLAN ", "sqlite_autoindex_tickets_1"
+		column := func(row scanner) (s string, err error) {
+			err = row.Scan(new(any), new(any), new(any), &s)
+			return s, err
+		}
+		insert := `WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 20000) INSERT INTO tickets (id, number, subject, folded, pipeline, status, mailbox_id, contact_id, company_id, assignee_id, source,
+			properties, created_at, last_activity_at, last_customer, billed, follows, worked, merged_into)
+			SELECT 'x' || n, n, 's', 's', 'support', 'open', '', 'c' || (n % 1000), CASE WHEN n % 3 = 0 THEN '' ELSE 'co' || (n % 100) END, '', 'mail', '{}', n, n, FALSE, FALSE, '', FALSE, '' FROM series`
+		commit(t, db, func(tx *Tx) error { return tx.exec(t.Context(), insert) })
+		if db.writer == nil {
+			explain, column, ids = "EXPLAIN (COSTS OFF) ", scanString, "tickets_pkey"
+			commit(t, db, func(tx *Tx) error { return tx.exec(t.Context(), `ANALYZE tickets`) })
+		}
+		settings := desk.DefaultSettings()
+		settings.Sharing = desk.Sharing{Mode: desk.SharingCompany, AnyDomain: true}
+		v := desk.Visitor{Contact: desk.Contact{ID: "c7"}, Memberships: []desk.Membership{{CompanyID: "co7", Primary: true}}}
+		all := desk.ScopeOfVisitor(settings, nil, v, db.Now())
+		for name, s := range map[string]desk.Scope{"own": all.Own(), "shared": all.Shared(), "all": all} {
+			var args arguments
+			cond := db.listed(s, Listing{Words: []string{"printer"}}, &args)
+			plan := must[[]string](t)(collect(t.Context(), db.x, column, explain+`SELECT count(*) FROM tickets t WHERE `+cond, args...))
+			whole := slices.ContainsFunc(plan, func(s string) bool {
+				return strings.Contains(s, "Seq Scan on tickets") || strings.HasPrefix(s, "SCAN t") || strings.HasPrefix(s, "SCAN tickets")
+			})
+			uses := slices.ContainsFunc(plan, func(s string) bool { return slices.Contains(strings.Fields(s), ids) })
+			if whole || !uses {
+				t.Errorf("%s: the plan:\n%s", name, strings.Join(plan, "\n"))
+			}
+		}
+	})
+}

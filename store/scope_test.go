@@ -94,17 +94,20 @@ func TestT4_OutOfScopeIsNotFound(t *testing.T) {
 				if n := len(must[[]desk.Ticket](t)(db.Tickets(ctx, c.scope, Page{}))); n != tickets {
 					t.Errorf("%d tickets in the list, want %d", n, tickets)
 				}
-				lines, total, err := db.TicketLines(ctx, c.scope, nil, false, 0, 50)
-				if err != nil || len(lines) != tickets || total != tickets {
-					t.Errorf("%d lines of %d, want %d: %v", len(lines), total, tickets, err)
+				lines, counts, err := db.TicketLines(ctx, c.scope, Listing{Limit: 50}, nil)
+				if err != nil || len(lines) != tickets || counts.All != tickets {
+					t.Errorf("%d lines of %+v, want %d: %v", len(lines), counts, tickets, err)
 				}
 				for _, l := range lines {
 					if l.ID == ticket.ID && (l.LastReply == "note") != c.notes {
 						t.Errorf("the list shows %q", l.LastReply)
 					}
 				}
-				if n := must[int](t)(db.CountWithStatus(ctx, c.scope, desk.Open)); n != tickets {
-					t.Errorf("counted %d, want %d", n, tickets)
+				for word, hit := range map[string]bool{"public": c.sees, "note": false} {
+					lines, counts, err := db.TicketLines(ctx, c.scope, Listing{Words: []string{word}, Limit: 50}, nil)
+					if err != nil || (len(lines) > 0) != hit || (counts.All > 0) != hit {
+						t.Errorf("a search for %q found %d of %+v: %v", word, len(lines), counts, err)
+					}
 				}
 			})
 		}
@@ -118,43 +121,12 @@ func TestListShowsFilesOnlyInScope(t *testing.T) {
 		commit(t, db, func(tx *Tx) error {
 			return tx.exec(t.Context(), `DELETE FROM attachments WHERE message_id = $1`, public.ID)
 		})
-		for scope, want := range map[desk.Scope]bool{desk.ScopeOfContact(ann): false, desk.ScopeOfProgram(): true} {
-			lines, _, err := db.TicketLines(t.Context(), scope, nil, false, 0, 50)
+		for want, scope := range map[bool]desk.Scope{false: desk.ScopeOfContact(ann), true: desk.ScopeOfProgram()} {
+			lines, _, err := db.TicketLines(t.Context(), scope, Listing{Limit: 50}, nil)
 			if err != nil || len(lines) != 1 || lines[0].ID != ticket.ID || lines[0].HasFiles != want {
 				t.Errorf("files %t: %+v, %v", want, lines, err)
 			}
 		}
-	})
-}
-
-func TestTicketLinesFilterAndPage(t *testing.T) {
-	withClock(t, func(t *testing.T, db *DB, c *clock) {
-		ann := addContact(t, db, "ann@example.com")
-		var all []desk.ID
-		for i := range 5 {
-			c.pass(time.Hour)
-			ticket, _, _ := addTicket(t, db, "", ann)
-			all = append(all, ticket.ID)
-			if i%2 == 1 {
-				ticket.Status = desk.Closed
-				commit(t, db, func(tx *Tx) error { return tx.ChangeTicket(t.Context(), ticket) })
-			}
-		}
-		lines := func(statuses []string, closed bool, offset, limit, wantTotal int) (got []desk.ID) {
-			t.Helper()
-			found, total, err := db.TicketLines(t.Context(), desk.ScopeOfContact(ann), statuses, closed, offset, limit)
-			if err != nil || total != wantTotal {
-				t.Errorf("total %d, want %d: %v", total, wantTotal, err)
-			}
-			for _, l := range found {
-				got = append(got, l.ID)
-			}
-			return got
-		}
-		sameIDs(t, "all", lines(nil, false, 0, 50, 5), all[4], all[3], all[2], all[1], all[0])
-		sameIDs(t, "closed", lines([]string{desk.Closed}, true, 0, 50, 2), all[3], all[1])
-		sameIDs(t, "open", lines([]string{desk.Closed}, false, 0, 50, 3), all[4], all[2], all[0])
-		sameIDs(t, "second page", lines(nil, false, 2, 2, 5), all[2], all[1])
 	})
 }
 

@@ -38,3 +38,31 @@ func (db *DB) DropSession(ctx context.Context, token string) error {
 func (tx *Tx) EndSessions(ctx context.Context, contact desk.ID) error {
 	return tx.exec(ctx, `UPDATE sessions SET data = $2, expires_at = -abs(expires_at) WHERE contact_id = $1`, contact, []byte{})
 }
+
+// SessionsOf finds the sessions of a contact that have not ended, by their stored tokens.
+func (r reads) SessionsOf(ctx context.Context, contact desk.ID, now time.Time) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	_, err := collect(ctx, r.x, func(row scanner) (struct{}, error) {
+		var token string
+		var data []byte
+		err := row.Scan(&token, &data)
+		out[token] = data
+		return struct{}{}, err
+	}, `SELECT token, data FROM sessions WHERE contact_id = $1 AND expires_at > $2`, contact, ms(now))
+	return out, err
+}
+
+// EndSession ends one session of a contact, or all but one if others is set.
+func (tx *Tx) EndSession(ctx context.Context, contact desk.ID, token string, others bool) error {
+	which := `token = $2`
+	if others {
+		which = `token <> $2`
+	}
+	return tx.exec(ctx, `UPDATE sessions SET data = $3, expires_at = -abs(expires_at) WHERE contact_id = $1 AND `+which, contact, token, []byte{})
+}
+
+// SessionThere tells whether a session, by its stored token, has not ended.
+func (r reads) SessionThere(ctx context.Context, token string) (there bool, err error) {
+	err = r.x.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sessions WHERE token = $1 AND expires_at > 0)`, token).Scan(&there)
+	return there, err
+}

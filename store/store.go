@@ -33,6 +33,8 @@ type Options struct {
 	// Rest is how long a transaction on PostgreSQL may do nothing before the server ends it; zero: 15 s. A machine that is
 	// suspended or cut off in the midst of one must not hold up the others with its locks.
 	Rest time.Duration
+	// Trace is told of each statement that is not part of a transaction before it runs, from many goroutines; nil: nobody is. It is for measuring.
+	Trace func(query string, args []any)
 }
 
 // DB is an open database. Its methods may be called from many goroutines.
@@ -78,6 +80,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if o.Trace != nil {
+		db.reads = readsOf(traced{db.x.queryer, o.Trace}, db.d)
 	}
 	if err := db.checkKey(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -155,8 +155,8 @@ func (tx *Tx) MergeTicket(ctx context.Context, from, into desk.ID) error {
 		`INSERT INTO message_ids (mailbox_id, mid, ticket_id, subject_id, seen, ours, people)
 			SELECT mailbox_id, mid, $2, subject_id, seen, ours, people FROM message_ids WHERE ticket_id = $1
 			ON CONFLICT (mailbox_id, mid, ticket_id) DO UPDATE SET seen = TRUE, subject_id = excluded.subject_id, ours = excluded.ours WHERE excluded.seen AND NOT message_ids.seen`,
-		`INSERT INTO participants (ticket_id, email, contact_id, name, role)
-			SELECT $2, email, contact_id, name, CASE WHEN role = 'requester' THEN 'copied' ELSE role END FROM participants WHERE ticket_id = $1
+		`INSERT INTO participants (ticket_id, email, contact_id, name, role, muted)
+			SELECT $2, email, contact_id, name, CASE WHEN role = 'requester' THEN 'copied' ELSE role END, muted FROM participants WHERE ticket_id = $1
 			ON CONFLICT (ticket_id, email) DO UPDATE SET role = excluded.role, contact_id = excluded.contact_id WHERE participants.role = 'mentioned' AND excluded.role <> 'mentioned' OR participants.role = 'correspondent' AND excluded.role = 'copied'`,
 		`UPDATE tickets SET last_customer = (SELECT f.last_customer FROM tickets f WHERE f.id = $1), last_activity_at = (SELECT f.last_activity_at FROM tickets f WHERE f.id = $1)
 			WHERE id = $2 AND last_activity_at < (SELECT f.last_activity_at FROM tickets f WHERE f.id = $1)`,

@@ -5,34 +5,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"postern/desk"
+	"postern/i18n"
 )
 
-// scoped gives the condition that a ticket (alias t) is in scope; its one argument is $n. It is the only place where a
-// scope becomes SQL.
-func scoped(s desk.Scope, n int) (string, any) {
-	if s.Everything() {
-		return fmt.Sprintf(`($%d = '')`, n), ""
-	}
-	return fmt.Sprintf(`($%[1]d <> '' AND (t.contact_id = $%[1]d OR EXISTS
-		(SELECT 1 FROM participants p WHERE p.ticket_id = t.id AND p.contact_id = $%[1]d AND p.role IN ('requester', 'copied'))))`, n), s.Contact()
-}
-
-// seen gives the condition that a message (alias m) may be seen in the scope.
-func seen(s desk.Scope) string {
-	if s.Everything() {
-		return `TRUE`
-	}
-	return `NOT m.internal`
-}
-
-const ticketColumns = `t.id, t.number, t.subject, t.pipeline, t.status, t.mailbox_id, t.contact_id, t.company_id, t.assignee_id, t.source, t.properties,
+const ticketColumns = `t.id, t.number, t.subject, t.pipeline, t.status, t.mailbox_id, t.contact_id, t.company_id, t.assignee_id, t.source, t.form, t.properties,
 	t.created_at, t.last_activity_at, t.last_customer, t.billed, t.follows`
 
 func scanTicket(row scanner) (t desk.Ticket, err error) {
@@ -42,7 +24,7 @@ func scanTicket(row scanner) (t desk.Ticket, err error) {
 
 func ticketFields(t *desk.Ticket) []any {
 	return []any{
-		&t.ID, &t.Number, &t.Subject, &t.Pipeline, &t.Status, &t.MailboxID, &t.ContactID, &t.CompanyID, &t.AssigneeID, &t.Source,
+		&t.ID, &t.Number, &t.Subject, &t.Pipeline, &t.Status, &t.MailboxID, &t.ContactID, &t.CompanyID, &t.AssigneeID, &t.Source, &t.Form,
 		packed[map[string]string]{&t.Properties}, millis{&t.CreatedAt}, millis{&t.LastActivityAt}, &t.LastCustomer, &t.Billed, &t.Follows,
 	}
 }
@@ -60,10 +42,11 @@ func (tx *Tx) Ticket(ctx context.Context, s desk.Scope, id desk.ID) (desk.Ticket
 }
 
 func (r reads) ticket(ctx context.Context, s desk.Scope, id desk.ID, lock string) (desk.Ticket, error) {
-	cond, arg := scoped(s, 2)
+	args := arguments{id}
+	cond := r.scoped(s, &args)
 	find := func() (desk.Ticket, error) {
 		return scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t
-			WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND t.merged_into = '' AND `+cond+lock, id, arg))
+			WHERE t.id = (SELECT `+current+` FROM tickets WHERE id = $1) AND t.merged_into = '' AND `+cond+lock, args...))
 	}
 	t, err := find()
 	if lock != "" && errors.Is(err, sql.ErrNoRows) {
@@ -81,8 +64,9 @@ const current = `CASE WHEN merged_into <> '' THEN merged_into ELSE id END`
 
 // TicketByNumber is Ticket by the number people use.
 func (r reads) TicketByNumber(ctx context.Context, s desk.Scope, number int64) (desk.Ticket, error) {
-	cond, arg := scoped(s, 2)
-	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE number = $1) AND `+cond, number, arg))
+	args := arguments{number}
+	cond := r.scoped(s, &args)
+	t, err := scanTicket(r.x.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM tickets t WHERE t.id = (SELECT `+current+` FROM tickets WHERE number = $1) AND `+cond, args...))
 	if err != nil {
 		return one("ticket", t, err)
 	}
@@ -126,21 +110,22 @@ func (r reads) Requesters(ctx context.Context, tickets []desk.ID) (map[desk.ID]d
 func (r reads) participants(ctx context.Context, ticket desk.ID) ([]desk.Participant, error) {
 	return collect(ctx, r.x, func(row scanner) (p desk.Participant, err error) {
 		var theirs string
-		err = row.Scan(&p.ContactID, &p.Name, &p.Email, &p.Role, &theirs)
+		err = row.Scan(&p.ContactID, &p.Name, &p.Email, &p.Role, &p.Muted, &theirs)
 		if p.Addresses = strings.Fields(theirs); len(p.Addresses) > 0 && !slices.Contains(p.Addresses, p.Email) {
 			p.Email = p.Addresses[0] // the operator has corrected it
 		}
 		return p, err
-	}, `SELECT contact_id, name, email, role,
+	}, `SELECT contact_id, name, email, role, muted,
 		COALESCE((SELECT string_agg(a.email, ' ' ORDER BY a.position) FROM contact_addresses a WHERE a.contact_id = participants.contact_id AND participants.contact_id <> ''), '')
 		FROM participants WHERE ticket_id = $1 ORDER BY role DESC, email`, ticket)
 }
 
 // Tickets lists the tickets in scope, newest first, with their participants.
 func (r reads) Tickets(ctx context.Context, s desk.Scope, p Page) ([]desk.Ticket, error) {
-	cond, arg := scoped(s, 1)
-	ts, err := collect(ctx, r.x, scanTicket, `SELECT `+ticketColumns+` FROM tickets t WHERE `+cond+` AND t.merged_into = '' AND t.id < $2 ORDER BY t.id DESC LIMIT $3`,
-		arg, p.before(), p.limit())
+	var args arguments
+	cond := candidates(s, &args) + ` AND ` + r.scoped(s, &args)
+	cond += ` AND t.merged_into = '' AND t.id < ` + args.add(p.before()) + ` ORDER BY t.id DESC LIMIT ` + args.add(p.limit())
+	ts, err := collect(ctx, r.x, scanTicket, `SELECT `+ticketColumns+` FROM tickets t WHERE `+cond, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -150,53 +135,6 @@ func (r reads) Tickets(ctx context.Context, s desk.Scope, p Page) ([]desk.Ticket
 		}
 	}
 	return ts, nil
-}
-
-// TicketLine is a ticket as a list shows it.
-type TicketLine struct {
-	desk.Ticket
-	LastAuthor desk.Author // of the newest message in scope
-	LastReply  string      // the first 300 characters of what it says
-	HasFiles   bool
-}
-
-// TicketLines lists the tickets in scope by their last activity, newest first, and counts them all. closed says which:
-// only those with (true) or without (false) one of the statuses; nil statuses: every ticket.
-func (r reads) TicketLines(ctx context.Context, s desk.Scope, statuses []string, closed bool, offset, limit int) ([]TicketLine, int, error) {
-	cond, arg := scoped(s, 1)
-	cond += ` AND t.merged_into = ''`
-	args := []any{arg}
-	if len(statuses) > 0 {
-		not := ` NOT`
-		if closed {
-			not = ``
-		}
-		cond += ` AND t.status` + not + ` IN (` + placeholders(2, len(statuses)) + `)`
-		args = append(args, anys(statuses)...)
-	}
-	var total int
-	if err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond, args...).Scan(&total); err != nil {
-		return nil, 0, err
-	}
-	n := len(args)
-	query := `SELECT ` + ticketColumns + `, COALESCE(m.author_kind, ''), COALESCE(m.author_name, ''), COALESCE(m.author_email, ''), COALESCE(m.contact_id, ''),
-			COALESCE(substr(m.reply, 1, 300), ''), EXISTS (SELECT 1 FROM attachments a JOIN messages m ON m.id = a.message_id WHERE m.ticket_id = t.id AND ` + seen(s) + `)
-		FROM (SELECT * FROM tickets t WHERE ` + cond + fmt.Sprintf(` ORDER BY t.last_activity_at DESC, t.id DESC LIMIT $%d OFFSET $%d) t`, n+1, n+2) + `
-		LEFT JOIN messages m ON m.id = (SELECT m.id FROM messages m WHERE m.ticket_id = t.id AND ` + seen(s) + ` ORDER BY m.created_at DESC, m.id DESC LIMIT 1)
-		ORDER BY t.last_activity_at DESC, t.id DESC`
-	lines, err := collect(ctx, r.x, func(row scanner) (l TicketLine, err error) {
-		err = row.Scan(append(ticketFields(&l.Ticket), &l.LastAuthor.Kind, &l.LastAuthor.Name, &l.LastAuthor.Email, &l.LastAuthor.ContactID, &l.LastReply, &l.HasFiles)...)
-		return l, err
-	}, query, append(args, limit, offset)...)
-	return lines, total, err
-}
-
-// CountWithStatus counts the tickets in scope that have the status.
-func (r reads) CountWithStatus(ctx context.Context, s desk.Scope, status string) (int, error) {
-	cond, arg := scoped(s, 1)
-	var n int
-	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM tickets t WHERE `+cond+` AND t.merged_into = '' AND t.status = $2`, arg, status).Scan(&n)
-	return n, err
 }
 
 // OpenedSince counts the tickets that contacts have opened since a time. Who has opened none is left out.
@@ -256,9 +194,9 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 		t.Properties = map[string]string{}
 	}
 	if err := tx.exec(ctx, `INSERT INTO tickets (id, number, subject, pipeline, status, mailbox_id, contact_id, company_id, source, properties,
-		created_at, last_activity_at, last_customer, assignee_id, billed, follows, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE, '')`,
+		created_at, last_activity_at, last_customer, assignee_id, billed, follows, folded, form, worked, merged_into) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, FALSE, '')`,
 		t.ID, t.Number, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, t.ContactID, t.CompanyID, t.Source, pack(t.Properties),
-		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID, t.Billed, t.Follows); err != nil {
+		ms(t.CreatedAt), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID, t.Billed, t.Follows, clip(i18n.Fold(t.Subject), maxSubject), t.Form); err != nil {
 		return err
 	}
 	for _, p := range t.Participants {
@@ -271,9 +209,19 @@ func (tx *Tx) AddTicket(ctx context.Context, t desk.Ticket) error {
 
 // AddParticipant gives somebody a part in a ticket. Who has a lesser part gets the new role; others keep theirs.
 func (tx *Tx) AddParticipant(ctx context.Context, ticket desk.ID, p desk.Participant) error {
-	return tx.exec(ctx, `INSERT INTO participants (ticket_id, email, contact_id, name, role) VALUES ($1, $2, $3, $4, $5)
+	return tx.exec(ctx, `INSERT INTO participants (ticket_id, email, contact_id, name, role, muted) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (ticket_id, email) DO UPDATE SET role = $5, contact_id = $3 WHERE participants.role = 'mentioned' AND $5 <> 'mentioned' OR participants.role = 'correspondent' AND $5 IN ('requester', 'copied')`,
-		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role)
+		ticket, p.Email, p.ContactID, clip(p.Name, 200), p.Role, p.Muted)
+}
+
+// MuteParticipant says whether a contact wants no mail about a ticket, under whichever of their addresses they take part.
+func (tx *Tx) MuteParticipant(ctx context.Context, ticket desk.ID, c desk.Contact, muted bool) error {
+	args := arguments{ticket, muted, c.ID}
+	theirs := `contact_id = $3`
+	if len(c.Addresses) > 0 {
+		theirs += ` OR email IN (` + args.list(anys(c.Addresses)) + `)`
+	}
+	return tx.exec(ctx, `UPDATE participants SET muted = $2 WHERE ticket_id = $1 AND (`+theirs+`)`, args...)
 }
 
 // DropParticipant has somebody take no more part in a ticket, under whichever address they got it; the requester does. It fails with
@@ -291,8 +239,8 @@ func (tx *Tx) ChangeTicket(ctx context.Context, t desk.Ticket) error {
 	if t.Properties == nil {
 		t.Properties = map[string]string{}
 	}
-	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8, assignee_id = $9, billed = $10 WHERE id = $1`,
-		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID, t.Billed)
+	return tx.exec(ctx, `UPDATE tickets SET subject = $2, pipeline = $3, status = $4, mailbox_id = $5, properties = $6, last_activity_at = $7, last_customer = $8, assignee_id = $9, billed = $10, folded = $11 WHERE id = $1`,
+		t.ID, clip(t.Subject, maxSubject), t.Pipeline, t.Status, t.MailboxID, pack(t.Properties), ms(t.LastActivityAt), t.LastCustomer, t.AssigneeID, t.Billed, clip(i18n.Fold(t.Subject), maxSubject))
 }
 
 // AddConversation stores a new conversation.
@@ -331,21 +279,23 @@ func (r reads) Messages(ctx context.Context, s desk.Scope, ticket desk.ID) ([]de
 // Said gives what the newest of a ticket's messages in scope say to a mail by author, the newest first, each text up to a length.
 // The whole texts are those of the newest three alone, where they say more: they have most of what older ones say.
 func (r reads) Said(ctx context.Context, s desk.Scope, ticket desk.ID, author string, most int) ([]desk.Said, error) {
-	cond, arg := scoped(s, 2)
+	args := arguments{ticket, most, author}
+	cond := r.scoped(s, &args)
 	return collect(ctx, r.x, func(row scanner) (said desk.Said, err error) {
 		err = row.Scan(&said.MessageID, &said.Reply, &said.Text, &said.SameAuthor)
 		return said, err
 	}, `SELECT m.id, substr(m.reply, 1, 30000), CASE WHEN m.text <> m.reply
-			AND m.id IN (SELECT m.id FROM messages m WHERE m.ticket_id = $1 AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT 3) THEN substr(m.text, 1, 30000) ELSE '' END, m.author_email = $4
+			AND m.id IN (SELECT m.id FROM messages m WHERE m.ticket_id = $1 AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT 3) THEN substr(m.text, 1, 30000) ELSE '' END, m.author_email = $3
 		FROM messages m JOIN tickets t ON t.id = m.ticket_id
-		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, arg, most, author)
+		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT $2`, args...)
 }
 
 // Newest names the newest of a ticket's messages in scope, the newest first.
 func (r reads) Newest(ctx context.Context, s desk.Scope, ticket desk.ID, most int) ([]desk.ID, error) {
-	cond, arg := scoped(s, 2)
+	args := arguments{ticket, most}
+	cond := r.scoped(s, &args)
 	return collect(ctx, r.x, scanID, `SELECT m.id FROM messages m JOIN tickets t ON t.id = m.ticket_id
-		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, ticket, arg, most)
+		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` ORDER BY m.created_at DESC, m.id DESC LIMIT $2`, args...)
 }
 
 // MessageByNonce finds the message that came with a nonce, for Postern itself; NotFound if none did.
@@ -390,14 +340,27 @@ func (r reads) MessagesByID(ctx context.Context, ids []desk.ID) (map[desk.ID]des
 
 // MessagePage lists a ticket's messages in scope, those that were added last first.
 func (r reads) MessagePage(ctx context.Context, s desk.Scope, ticket desk.ID, p Page) ([]desk.Message, error) {
-	return r.messages(ctx, s, ticket, ` AND m.id < $3 ORDER BY m.id DESC LIMIT $4`, p.before(), p.limit())
+	return r.messages(ctx, s, ticket, ` AND m.id < $2 ORDER BY m.id DESC LIMIT $3`, p.before(), p.limit())
+}
+
+// Message finds a message of a ticket, both in scope, with its attachments.
+func (r reads) Message(ctx context.Context, s desk.Scope, ticket, id desk.ID) (desk.Message, error) {
+	found, err := r.messages(ctx, s, ticket, ` AND m.id = $2`, id)
+	if err == nil && len(found) == 0 {
+		err = desk.Missing("message")
+	}
+	if err != nil {
+		return desk.Message{}, err
+	}
+	return found[0], nil
 }
 
 // NewestMessages lists the newest of a ticket's messages in scope, oldest first: those before the message before, or all if
 // that is "". There are at most as many as most says, and only the first one may bring their texts above bytes, so that what
 // is read stays within bounds whatever customers send. earlier tells that there are more.
 func (r reads) NewestMessages(ctx context.Context, s desk.Scope, ticket, before desk.ID, most int, bytes int64) (_ []desk.Message, earlier bool, err error) {
-	cond, arg := scoped(s, 2)
+	args := arguments{ticket, before, most + 1}
+	cond := r.scoped(s, &args)
 	var ids []any
 	_, err = collect(ctx, r.x, func(row scanner) (struct{}, error) {
 		var id desk.ID
@@ -410,21 +373,22 @@ func (r reads) NewestMessages(ctx context.Context, s desk.Scope, ticket, before 
 		}
 		return struct{}{}, err
 	}, `SELECT m.id, octet_length(m.text) + octet_length(m.reply) + octet_length(m.html) FROM messages m JOIN tickets t ON t.id = m.ticket_id
-		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` AND ($3 = '' OR (m.created_at, m.id) < ((SELECT b.created_at FROM messages b WHERE b.id = $3 AND b.ticket_id = $1), $3))
-		ORDER BY m.created_at DESC, m.id DESC LIMIT $4`, ticket, arg, before, most+1)
+		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+` AND ($2 = '' OR (m.created_at, m.id) < ((SELECT b.created_at FROM messages b WHERE b.id = $2 AND b.ticket_id = $1), $2))
+		ORDER BY m.created_at DESC, m.id DESC LIMIT $3`, args...)
 	if err != nil || len(ids) == 0 {
 		return nil, false, err
 	}
-	ms, err := r.messages(ctx, s, ticket, ` AND m.id IN (`+placeholders(3, len(ids))+`) ORDER BY m.created_at, m.id`, ids...)
+	ms, err := r.messages(ctx, s, ticket, ` AND m.id IN (`+placeholders(2, len(ids))+`) ORDER BY m.created_at, m.id`, ids...)
 	return ms, earlier, err
 }
 
-// messages lists a ticket's messages in scope; which, and in which order, is the end of the statement, whose arguments
-// count from $3.
-func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end string, args ...any) ([]desk.Message, error) {
-	cond, arg := scoped(s, 2)
+// messages lists a ticket's messages in scope; which, and in which order, is the end of the statement, whose arguments more
+// count from $2.
+func (r reads) messages(ctx context.Context, s desk.Scope, ticket desk.ID, end string, more ...any) ([]desk.Message, error) {
+	args := append(arguments{ticket}, more...)
+	cond := r.scoped(s, &args)
 	ms, err := collect(ctx, r.x, scanMessage, `SELECT `+messageColumns+` FROM messages m JOIN tickets t ON t.id = m.ticket_id
-		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+end, append([]any{ticket, arg}, args...)...)
+		WHERE m.ticket_id = $1 AND `+cond+` AND `+seen(s)+end, args...)
 	if err != nil || len(ms) == 0 {
 		return nil, err
 	}
@@ -496,10 +460,11 @@ func scanAttachment(row scanner, message *desk.ID) (a desk.Attachment, err error
 
 // Attachment finds a file of a message in scope.
 func (r reads) Attachment(ctx context.Context, s desk.Scope, id desk.ID) (desk.Attachment, error) {
-	cond, arg := scoped(s, 2)
+	args := arguments{id}
+	cond := r.scoped(s, &args)
 	var message desk.ID
 	a, err := scanAttachment(r.x.QueryRowContext(ctx, `SELECT a.message_id, `+attachmentColumns+` FROM attachments a
-		JOIN messages m ON m.id = a.message_id JOIN tickets t ON t.id = m.ticket_id WHERE a.id = $1 AND `+cond+` AND `+seen(s), id, arg), &message)
+		JOIN messages m ON m.id = a.message_id JOIN tickets t ON t.id = m.ticket_id WHERE a.id = $1 AND `+cond+` AND `+seen(s), args...), &message)
 	return one("file", a, err)
 }
 
@@ -515,11 +480,11 @@ func (tx *Tx) AddMessage(ctx context.Context, m desk.Message) (bool, error) {
 		return nil
 	}
 	err := tx.x.later(ctx, inserted, `INSERT INTO messages (id, ticket_id, conversation_id, mailbox_id, author_kind, author_name, author_email, contact_id, source, internal,
-		subject, text, reply, html, recipients, message_id, refs, thread_index, class, trust, reasons, ledger_id, nonce, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT DO NOTHING`,
+		subject, text, reply, html, recipients, message_id, refs, thread_index, class, trust, reasons, ledger_id, nonce, created_at, folded)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT DO NOTHING`,
 		m.ID, m.TicketID, m.ConversationID, m.MailboxID, m.Author.Kind, clip(m.Author.Name, 200), m.Author.Email, m.Author.ContactID, m.Source, m.Internal,
 		clip(m.Subject, maxSubject), m.Text, m.Reply, m.HTML, pack(recipients{m.To, m.Cc}), storedID(m.MessageID),
-		pack(m.References), m.ThreadIndex, m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), nullable(string(m.Nonce)), ms(m.CreatedAt))
+		pack(m.References), m.ThreadIndex, m.Class, m.Trust, pack(m.Reasons), nullable(string(m.LedgerID)), nullable(string(m.Nonce)), ms(m.CreatedAt), folded(m))
 	if m.Nonce != "" { // the caller goes on if it is there
 		err = cmp.Or(err, tx.x.flush(ctx))
 	}

@@ -85,6 +85,13 @@ func (db *DB) Verify(ctx context.Context, hasBlob func(ctx context.Context, sha2
 	if err := db.verifyBlobs(ctx, hasBlob, &r); err != nil {
 		return r, err
 	}
+	changed, err := db.CheckAudit(ctx)
+	if err != nil {
+		return r, err
+	}
+	if changed != "" {
+		r.Violations = append(r.Violations, changed)
+	}
 	if n := r.Outbox[desk.EffectFailed]; n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d outbox rows failed for good; see their reasons with GET /api/v1/outbox?state=failed", n))
 	}
@@ -95,7 +102,8 @@ func (db *DB) Verify(ctx context.Context, hasBlob func(ctx context.Context, sha2
 }
 
 func (db *DB) verifyBlobs(ctx context.Context, hasBlob func(context.Context, string) (bool, error), r *Report) error {
-	shas, err := collect(ctx, db.x, scanString, `SELECT sha256 FROM attachments UNION SELECT raw_sha256 FROM ledger WHERE raw_sha256 <> ''`)
+	shas, err := collect(ctx, db.x, scanString, `SELECT sha256 FROM attachments UNION SELECT raw_sha256 FROM ledger WHERE raw_sha256 <> ''
+		UNION SELECT sha256 FROM article_pictures`)
 	if err != nil {
 		return err
 	}

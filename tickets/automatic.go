@@ -3,6 +3,7 @@ package tickets
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -116,15 +117,39 @@ func (d *Desk) welcome(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	if !on || c.LoginAddress() == "" {
 		return false, nil
 	}
+	if org.Settings.Access.Entry == desk.EntryLists { // who may not enter is not called in; who may needs no invitation besides
+		v, err := tx.Visitor(ctx, c.ID, tx.Now())
+		if err != nil || !org.Settings.Access.MayEnter(v, org.Lists, tx.Now()) {
+			return false, err
+		}
+		if _, err := tx.Invite(ctx, c.ID); err != nil {
+			return false, err
+		}
+	}
 	first, err := tx.Welcomed(ctx, c.LoginAddress())
 	if err != nil || !first {
 		return false, err
 	}
+	return true, d.sendAccess(ctx, tx, mb, c, desk.WelcomeMail, text)
+}
+
+// sendAccess mails a contact how they first get in: by a link, and by a password where the operator's words have one.
+func (d *Desk) sendAccess(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, text store.Template) error {
 	template, err := tx.KeepTemplate(ctx, text)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return true, d.sendLink(ctx, tx, mb, c, desk.WelcomeMail, template, desk.LinkSetPassword)
+	e := d.linkMail(tx, mb, c, kind, template)
+	if slices.Contains(desk.Snippets(text.Body), "portal.password") && d.hash != nil {
+		hash, err := d.hash(ctx, mailmsg.MadePassword(d.keys, e.ID))
+		if err != nil {
+			return err
+		}
+		if err := tx.PutPassword(ctx, c.ID, store.Password{Hash: hash, MustChange: true, ChangedAt: tx.Now()}); err != nil {
+			return err
+		}
+	}
+	return d.sendLink(ctx, tx, mb, c, e, desk.LinkSetPassword)
 }
 
 // acknowledge tells who wrote that a ticket has come, if that is switched on.

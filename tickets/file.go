@@ -148,7 +148,9 @@ func (d *Desk) fileMail(ctx context.Context, tx *store.Tx, org *store.Organisati
 			err = aliasOf(ctx, tx, mb, th.copyOf, mail.MessageID)
 		}
 	case desk.OwnCopy:
-		err = th.alias(ctx, tx, mb, mail.MessageID)
+		if err = th.alias(ctx, tx, mb, mail.MessageID); err == nil && e.Role == desk.Inbox {
+			err = tx.NoteArrived(ctx, mb.ID, th.own.MessageID)
+		}
 	}
 	if err != nil {
 		return err
@@ -542,7 +544,7 @@ func (d *Desk) openForm(ctx context.Context, tx *store.Tx, org *store.Organisati
 		Reasons: append([]string{"posted to form " + form.Name, "sender not verified: the address was typed into a form"}, s.Reasons...),
 	}
 	typed(&m, s.Text)
-	t, err := d.open(ctx, tx, org, mb, pipeline, c, desk.Address{Name: m.Author.Name, Email: s.Email}, m)
+	t, err := d.open(ctx, tx, org, mb, pipeline, c, desk.Address{Name: m.Author.Name, Email: s.Email}, &m, desk.Ticket{})
 	if err != nil {
 		return e, err
 	}

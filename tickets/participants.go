@@ -14,10 +14,15 @@ func (d *Desk) inCopy(ctx context.Context, tx *store.Tx, decision desk.Decision,
 	if decision.Author == desk.Agent {
 		cause = desk.ByAgentsMessage
 	}
-	if err := d.takePart(ctx, tx, decision.Ticket, copied, desk.Correspondent, cause); err != nil {
+	return d.takeParts(ctx, tx, decision.Ticket, copied, mentioned, cause)
+}
+
+// takeParts has copied get the ticket's mail, and notes the others.
+func (d *Desk) takeParts(ctx context.Context, tx *store.Tx, t *desk.Ticket, copied, mentioned []desk.Address, cause desk.Cause) error {
+	if err := d.takePart(ctx, tx, t, copied, desk.Correspondent, cause); err != nil {
 		return err
 	}
-	return d.takePart(ctx, tx, decision.Ticket, mentioned, desk.Mentioned, cause)
+	return d.takePart(ctx, tx, t, mentioned, desk.Mentioned, cause)
 }
 
 // takePart gives people a role in a ticket, and takes down that they have it: nobody is added in silence.
@@ -45,6 +50,42 @@ func (d *Desk) give(ctx context.Context, tx *store.Tx, t *desk.Ticket, p desk.Pa
 		e.Kind, e.From = desk.PersonNoted, ""
 	}
 	return tx.AddEvent(ctx, e)
+}
+
+// CopyingOf is what a mailbox, or the default one where it is not there, says about people in copy.
+func CopyingOf(org *store.Organisation, mailbox desk.ID) desk.Copying {
+	mb, ok := org.Mailbox(mailbox)
+	if !ok {
+		if mb, ok = org.DefaultMailbox(); !ok {
+			return desk.CopyNobody
+		}
+	}
+	return mb.Policy.Copying
+}
+
+// named sorts the people whom a signed-in customer wants to get copies, as the mailbox's policy says: copied will get the ticket's mail; noted are for an agent to
+// copy, as one who answers to everybody does.
+func named(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, in []desk.Participant, by desk.Contact, people []desk.Address) (copied, noted []desk.Address, err error) {
+	if len(people) == 0 {
+		return nil, nil, nil
+	}
+	who, err := tx.Visitor(ctx, by.ID, tx.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	var companies []desk.ID
+	for _, m := range who.Memberships {
+		if m.Proved {
+			companies = append(companies, m.CompanyID)
+		}
+	}
+	domains, err := tx.VerifiedDomains(ctx, companies)
+	if err != nil {
+		return nil, nil, err
+	}
+	colleague := func(email string) bool { return slices.Contains(domains, desk.DomainOf(email)) }
+	copied, noted = mb.Policy.Copying.Named(in, people[:min(len(people), desk.MostNamed)], colleague, org.Inside)
+	return copied, noted, nil
 }
 
 // AddParticipant has somebody take part in a ticket: by mail alone, or with a look into the portal too, where everything is that the
@@ -87,6 +128,24 @@ func (d *Desk) AddParticipant(ctx context.Context, ticket desk.ID, a desk.Addres
 		return tx.MarkWorked(ctx, t.ID)
 	})
 	return t, err
+}
+
+// WantMail says whether a contact who takes part in a ticket wants our mail about it. What agents send to them from the mailbox does not go through us. It fails with
+// NotFound for a ticket that they can't see, and with Conflict if they have no part in it.
+func (d *Desk) WantMail(ctx context.Context, c desk.Contact, ticket desk.ID, want bool) error {
+	return d.onSeen(ctx, c, ticket, func(tx *store.Tx, _ *store.Organisation, t desk.Ticket) error {
+		i := slices.IndexFunc(t.Participants, func(p desk.Participant) bool { return p.Of(c) })
+		switch {
+		case i < 0:
+			return &desk.Error{Kind: desk.Conflict, Text: "who takes no part in a ticket gets no mail about it"}
+		case t.Participants[i].Muted != want:
+			return nil // it is so already
+		}
+		if err := tx.MuteParticipant(ctx, t.ID, c, !want); err != nil {
+			return err
+		}
+		return tx.AddEvent(ctx, desk.Event{TicketID: t.ID, MailboxID: t.MailboxID, Kind: map[bool]desk.EventKind{true: desk.MailWanted, false: desk.MailStopped}[want], To: t.Participants[i].Email, Cause: desk.ByCustomer})
+	})
 }
 
 // DropParticipant has somebody take no more part in a ticket: neither mail nor the portal shows it to them, and what they write about it

@@ -11,22 +11,27 @@ import (
 	"postern/store"
 )
 
-// AddCompany adds a company that an operator names. A domain where anybody can get an address is refused.
-func (d *Desk) AddCompany(ctx context.Context, name string, domains []string) (desk.Company, error) {
+// AddCompany adds a company that an operator names. A domain where anybody can get an address is refused. verified are those of its domains
+// that the operator knows to be the company's.
+func (d *Desk) AddCompany(ctx context.Context, name string, domains []string, verified ...string) (desk.Company, error) {
 	co := desk.Company{ID: store.NewID()}
-	if err := fillCompany(&co, CompanyChange{Name: &name, Domains: &domains}); err != nil {
+	if err := fillCompany(&co, CompanyChange{Name: &name, Domains: &domains, Verified: &verified}); err != nil {
 		return co, err
 	}
 	return co, d.db.Update(ctx, func(tx *store.Tx) error {
 		co.CreatedAt = tx.Now()
-		return tx.PutCompany(ctx, co)
+		if err := tx.PutCompany(ctx, co); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, desk.CompanyAdded, string(co.ID), nil)
 	})
 }
 
 // CompanyChange says what to change of a company; nil leaves it as it is.
 type CompanyChange struct {
-	Name    *string
-	Domains *[]string
+	Name     *string
+	Domains  *[]string
+	Verified *[]string // those of its domains that an operator knows to be the company's; a domain that goes is not verified any more
 }
 
 // ChangeCompany changes a company.
@@ -37,10 +42,14 @@ func (d *Desk) ChangeCompany(ctx context.Context, id desk.ID, change CompanyChan
 		if co, err = tx.Company(ctx, id); err != nil {
 			return err
 		}
+		before := co
 		if err := fillCompany(&co, change); err != nil {
 			return err
 		}
-		return tx.PutCompany(ctx, co)
+		if err := tx.PutCompany(ctx, co); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, desk.CompanyChanged, string(co.ID), desk.Differences(before, co))
 	})
 	return co, err
 }
@@ -67,6 +76,23 @@ func fillCompany(co *desk.Company, change CompanyChange) error {
 			}
 		}
 	}
+	verified := co.Verified
+	if change.Verified != nil {
+		verified = nil
+		for _, raw := range *change.Verified {
+			domain, _ := desk.NormalizeDomain(raw)
+			if !slices.Contains(co.Domains, domain) {
+				return desk.Refuse("verified_domains", "%q is not one of the company's domains", raw)
+			}
+			verified = append(verified, domain)
+		}
+	}
+	co.Verified = nil
+	for _, domain := range verified {
+		if slices.Contains(co.Domains, domain) && !slices.Contains(co.Verified, domain) {
+			co.Verified = append(co.Verified, domain)
+		}
+	}
 	return nil
 }
 
@@ -82,7 +108,9 @@ type NewContact struct {
 	Name      string
 	Addresses []string
 	Companies []desk.ID // empty: the company that owns the first address's domain
+	MainOf    []desk.ID // those of Companies whose main contact this is
 	Language  string
+	TimeZone  string
 	Username  string
 	Welcome   bool // send the welcome mail
 }
@@ -91,7 +119,7 @@ type NewContact struct {
 // Conflict.
 func (d *Desk) AddContact(ctx context.Context, in NewContact) (desk.Contact, bool, error) {
 	c := desk.Contact{ID: store.NewID()}
-	err := fillContact(&c, ContactChange{Name: &in.Name, Addresses: &in.Addresses, Companies: &in.Companies, Language: &in.Language, Username: &in.Username})
+	err := fillContact(&c, ContactChange{Name: &in.Name, Addresses: &in.Addresses, Companies: &in.Companies, MainOf: &in.MainOf, Language: &in.Language, TimeZone: &in.TimeZone, Username: &in.Username})
 	if err != nil {
 		return c, false, err
 	}
@@ -127,6 +155,9 @@ func (d *Desk) AddContact(ctx context.Context, in NewContact) (desk.Contact, boo
 		if !added {
 			return &desk.Error{Kind: desk.Conflict, Field: "addresses", Text: "another contact has the address " + c.LoginAddress()}
 		}
+		if err := tx.Audit(ctx, desk.ContactAdded, string(c.ID), nil); err != nil {
+			return err
+		}
 		mb, ok := org.DefaultMailbox()
 		if !in.Welcome || !ok {
 			return nil
@@ -155,7 +186,9 @@ type ContactChange struct {
 	Name      *string
 	Addresses *[]string
 	Companies *[]desk.ID
+	MainOf    *[]desk.ID
 	Language  *string
+	TimeZone  *string
 	Username  *string
 	Disabled  *bool
 	// Unsuppress has automatic mail sent to its addresses again, even where somebody complained.
@@ -165,7 +198,11 @@ type ContactChange struct {
 // ChangeContact changes a contact. A contact that is disabled, or whose login address changes, is signed out everywhere.
 func (d *Desk) ChangeContact(ctx context.Context, id desk.ID, change ContactChange) (desk.Contact, error) {
 	var c desk.Contact
-	err := d.db.Update(ctx, func(tx *store.Tx) error {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return c, err
+	}
+	err = d.db.Update(ctx, func(tx *store.Tx) error {
 		before, err := tx.Contact(ctx, id)
 		if err != nil {
 			return err
@@ -199,8 +236,20 @@ func (d *Desk) ChangeContact(ctx context.Context, id desk.ID, change ContactChan
 		if err := tx.ChangeContact(ctx, c); err != nil {
 			return err
 		}
-		c, err = tx.Contact(ctx, id)
-		return err
+		for _, company := range before.Companies {
+			if !slices.Contains(c.Companies, company) {
+				if err := tx.LeaveCompany(ctx, id, company); err != nil {
+					return err
+				}
+			}
+		}
+		if c, err = tx.Contact(ctx, id); err != nil {
+			return err
+		}
+		if _, err := d.inviteOnce(ctx, tx, org, c); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, desk.ContactChanged, string(id), contactChanges(before, c))
 	})
 	return c, err
 }
@@ -223,9 +272,24 @@ func fillContact(c *desk.Contact, change ContactChange) error {
 	}
 	if change.Companies != nil {
 		c.Companies = *change.Companies
+		c.MainOf = slices.DeleteFunc(slices.Clone(c.MainOf), func(id desk.ID) bool { return !slices.Contains(c.Companies, id) })
+	}
+	if change.MainOf != nil {
+		for _, id := range *change.MainOf {
+			if !slices.Contains(c.Companies, id) {
+				return desk.Refuse("main_of", "the contact does not belong to the company %s", id)
+			}
+		}
+		c.MainOf = *change.MainOf
 	}
 	if change.Language != nil {
 		c.Language = *change.Language
+	}
+	if change.TimeZone != nil {
+		if err := desk.CheckTimeZone("time_zone", *change.TimeZone); err != nil {
+			return err
+		}
+		c.TimeZone = *change.TimeZone
 	}
 	if change.Username != nil {
 		c.Username = strings.ToLower(strings.TrimSpace(*change.Username))
@@ -237,4 +301,48 @@ func fillContact(c *desk.Contact, change ContactChange) error {
 		c.Disabled = *change.Disabled
 	}
 	return nil
+}
+
+// contactChanges is what the audit log tells of a change: which companies somebody belongs to and whether they may sign in, but neither names
+// nor addresses, for what is written down there stays when a person is forgotten.
+func contactChanges(before, after desk.Contact) map[string]desk.Changed {
+	out := desk.Differences(
+		map[string]any{"companies": before.Companies, "main_of": before.MainOf, "disabled": before.Disabled, "language": before.Language},
+		map[string]any{"companies": after.Companies, "main_of": after.MainOf, "disabled": after.Disabled, "language": after.Language})
+	for field, same := range map[string]bool{
+		"name": before.Name == after.Name, "addresses": slices.Equal(before.Addresses, after.Addresses), "username": before.Username == after.Username,
+	} {
+		if !same {
+			out[field] = desk.Changed{Was: "…", Is: "…"}
+		}
+	}
+	return out
+}
+
+// Own is what contacts may change of themselves; nil leaves something as it is.
+type Own struct{ Name, TimeZone, Language *string }
+
+// ChangeOwn changes a contact as they ask.
+func (d *Desk) ChangeOwn(ctx context.Context, contact desk.ID, own Own) error {
+	if own.TimeZone != nil {
+		if err := desk.CheckTimeZone("time_zone", *own.TimeZone); err != nil {
+			return err
+		}
+	}
+	return d.db.Update(ctx, func(tx *store.Tx) error {
+		c, err := tx.Contact(ctx, contact)
+		if err != nil {
+			return err
+		}
+		before := c
+		for field, to := range map[*string]*string{&c.Name: own.Name, &c.TimeZone: own.TimeZone, &c.Language: own.Language} {
+			if to != nil {
+				*field = *to
+			}
+		}
+		if err := tx.ChangeContact(ctx, c); err != nil {
+			return err
+		}
+		return tx.Audit(desk.As(ctx, desk.Actor{Kind: desk.ActorContact, ID: contact}), desk.ContactChanged, string(contact), contactChanges(before, c))
+	})
 }

@@ -254,6 +254,9 @@ func (d *Desk) command(ctx context.Context, tx *store.Tx, org *store.Organisatio
 	return d.changed(ctx, tx, org, before, *t, desk.ByAgentsMessage, "")
 }
 
+// ForReaders takes out of a text, or of what was cleaned, what is for the one alone whom a mail of ours was to: reply tokens and one-time links.
+func (d *Desk) ForReaders(s string) string { return d.keys.WithoutTokens(s, true) }
+
 // forReaders takes the tokens out of the addresses in a message: each is for the one whom the mail was to, and others read the
 // message too (REQUIREMENTS M2). An address with a token is left out of To and Cc as a whole: nobody has chosen to write to the
 // mailbox's main address. Agents who were copied under an address of their own are not named.

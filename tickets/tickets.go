@@ -23,12 +23,20 @@ type Desk struct {
 	keys *mailmsg.Keyring
 	// texts are those of our mails, read when they are first needed.
 	texts func() (*i18n.Mails, error)
+	hash  func(ctx context.Context, password string) (string, error) // nil: mails have no passwords
+	base  string                                                     // the portal's address; empty: nobody has said
 }
 
 // New makes a Desk on a database; keys sign what it gives out.
 func New(db *store.DB, keys *mailmsg.Keyring) *Desk {
 	return &Desk{db: db, keys: keys, texts: sync.OnceValues(i18n.LoadMails)}
 }
+
+// PortalAt says at which address the portal is: nobody is invited to one that only this machine reaches. It is called before the Desk is used.
+func (d *Desk) PortalAt(base string) { d.base = base }
+
+// HashBy gives the Desk what makes hashes of passwords, for mails that have one in them. It is called before the Desk is used.
+func (d *Desk) HashBy(hash func(ctx context.Context, password string) (string, error)) { d.hash = hash }
 
 // addMessage stores a message in a ticket and brings the ticket up to date. It answers false if it is there already.
 func (d *Desk) addMessage(ctx context.Context, tx *store.Tx, org *store.Organisation, t *desk.Ticket, m desk.Message) (bool, error) {
@@ -204,6 +212,14 @@ func others(org *store.Organisation, mb desk.Mailbox, t desk.Ticket, m desk.Mess
 	})
 }
 
+// inCopyOf are the addresses in the Cc of what a customer has written in the portal: of those who get it by mail, and of those who are only noted.
+func inCopyOf(also []desk.Participant, noted []desk.Address) (cc []desk.Address) {
+	for _, p := range also {
+		cc = append(cc, desk.Address{Name: p.Name, Email: p.Email})
+	}
+	return append(cc, noted...)
+}
+
 // copiedAfter is when a copy of an answer in Sent is seen to first: by then the answer itself has left mostly.
 const copiedAfter = 10 * time.Second
 
@@ -219,18 +235,45 @@ func (d *Desk) rememberReplyAddress(ctx context.Context, tx *store.Tx, mb desk.M
 // SendLink mails a contact a one-time link from the mailbox. kind says which mail it is. It is part of the caller's
 // transaction.
 func (d *Desk) SendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, purpose string) error {
-	return d.sendLink(ctx, tx, mb, c, kind, "", purpose)
+	return d.sendLink(ctx, tx, mb, c, d.linkMail(tx, mb, c, kind, ""), purpose)
 }
 
-func (d *Desk) sendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, template, purpose string) error {
-	now := tx.Now()
-	e := desk.Effect{
-		ID: store.NewID(), Kind: kind, MailboxID: mb.ID, ContactID: c.ID, Recipient: c.LoginAddress(), Template: template, CreatedAt: now,
-	}
+// linkMail is the outbox row of a mail with a one-time link.
+func (d *Desk) linkMail(tx *store.Tx, mb desk.Mailbox, c desk.Contact, kind desk.EffectKind, template string) desk.Effect {
+	e := desk.Effect{ID: store.NewID(), Kind: kind, MailboxID: mb.ID, ContactID: c.ID, Recipient: c.LoginAddress(), Template: template, CreatedAt: tx.Now()}
 	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, "", e.ID, mb.MIDDomain)
-	if err := tx.AddOneTime(ctx, store.OneTime{
-		Hash: sha256.Sum256([]byte(mailmsg.OneTimeSecret(d.keys, e.ID))), Purpose: purpose, ContactID: c.ID, Email: e.Recipient, CreatedAt: now, ExpiresAt: now.Add(kind.LinkLife()),
-	}); err != nil {
+	return e
+}
+
+func (d *Desk) sendLink(ctx context.Context, tx *store.Tx, mb desk.Mailbox, c desk.Contact, e desk.Effect, purpose string) error {
+	o := store.OneTime{
+		Hash: sha256.Sum256([]byte(mailmsg.OneTimeSecret(d.keys, e.ID))), Purpose: purpose, ContactID: c.ID, Email: e.Recipient, CreatedAt: e.CreatedAt, ExpiresAt: e.CreatedAt.Add(e.Kind.LinkLife()),
+	}
+	if e.Kind == desk.SignInMail {
+		o.Code = store.HashCode(o.Hash, mailmsg.OneTimeCode(d.keys, e.ID))
+	}
+	if err := tx.AddOneTime(ctx, o); err != nil {
+		return err
+	}
+	return d.send(ctx, tx, mb, e)
+}
+
+// SendConfirmation mails the link by which a registration is confirmed, in its language, and stores it. It says nothing that the applicant has
+// written (REQUIREMENTS L9), and is part of the caller's transaction.
+func (d *Desk) SendConfirmation(ctx context.Context, tx *store.Tx, mb desk.Mailbox, r store.Registration) error {
+	now := tx.Now()
+	texts, err := d.texts()
+	if err != nil {
+		return err
+	}
+	template, err := tx.KeepTemplate(ctx, store.Template{Language: texts.For(r.Language, mb.Policy.Language).Lang})
+	if err != nil {
+		return err
+	}
+	e := desk.Effect{ID: store.NewID(), Kind: desk.RegisterMail, MailboxID: mb.ID, Recipient: r.Email, Template: template, CreatedAt: now}
+	e.MessageID = mailmsg.MessageIDFor(d.keys, mb.ID, "", e.ID, mb.MIDDomain)
+	r.Hash, r.CreatedAt, r.ExpiresAt = sha256.Sum256([]byte(mailmsg.OneTimeSecret(d.keys, e.ID))), now, now.Add(e.Kind.LinkLife())
+	if err := tx.AddRegistration(ctx, r); err != nil {
 		return err
 	}
 	return d.send(ctx, tx, mb, e)

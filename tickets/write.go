@@ -8,15 +8,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"postern/desk"
 	"postern/store"
 )
 
-// open makes a ticket from a customer's words that did not come by mail, and puts it into the agents' inbox.
-func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, pipeline string, c desk.Contact, from desk.Address, m desk.Message) (desk.Ticket, error) {
+// open makes a ticket from a customer's words that did not come by mail, puts it into the agents' inbox, and fills in what makes m a message of it.
+func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, mb desk.Mailbox, pipeline string, c desk.Contact, from desk.Address, m *desk.Message, like desk.Ticket) (desk.Ticket, error) {
 	t, err := newTicket(ctx, tx, org, pipeline, desk.Ticket{
-		Subject: m.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: m.Source, CreatedAt: m.CreatedAt, LastCustomer: true,
+		Subject: m.Subject, MailboxID: mb.ID, ContactID: c.ID, CompanyID: c.PrimaryCompany(), Source: m.Source, CreatedAt: m.CreatedAt, LastCustomer: true, Follows: like.Follows, Form: like.Form, Properties: like.Properties,
 		Participants: []desk.Participant{{ContactID: c.ID, Name: first(from.Name, c.Name), Email: from.Email, Role: desk.Requester}},
 	})
 	if err != nil {
@@ -32,17 +33,17 @@ func (d *Desk) open(ctx context.Context, tx *store.Tx, org *store.Organisation, 
 	if m.ConversationID, err = d.startConversation(ctx, tx, &t, mb.ID, m.Source, m.CreatedAt); err != nil {
 		return t, err
 	}
-	if err := d.ours(ctx, tx, mb, &m); err != nil {
+	if err := d.ours(ctx, tx, mb, m); err != nil {
 		return t, err
 	}
-	added, err := tx.AddMessage(ctx, m)
+	added, err := tx.AddMessage(ctx, *m)
 	if err == nil && !added {
 		err = errMeanwhile
 	}
 	if err != nil {
 		return t, err
 	}
-	return t, d.putInInbox(ctx, tx, mb, m)
+	return t, d.putInInbox(ctx, tx, mb, *m)
 }
 
 // errMeanwhile says that another transaction has stored a message with the same nonce since this one began.
@@ -65,9 +66,16 @@ type CustomerTicket struct {
 	Files   []desk.Attachment
 	// Nonce is an id that the page made: sent twice, it makes one ticket.
 	Nonce desk.ID
+	// Follows is a ticket that this one goes on from, which its writer may see; empty: none.
+	Follows desk.ID
+	// Form is the key of the form it was written in, Values what its fields for custom properties hold, by key.
+	Form   string
+	Values map[string]string
+	// Copies are people who are to get the ticket's mail too, as far as the mailbox's policy has them (desk.Copying.Named).
+	Copies []desk.Address
 }
 
-// OpenByCustomer makes a ticket in the default mailbox and puts it into the agents' inbox. The same Nonce again gives
+// OpenByCustomer makes a ticket by one of the portal's forms, the first for none, in its mailbox, and puts it into the agents' inbox. The same Nonce again gives
 // the ticket that is there.
 func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Ticket, error) {
 	if err := desk.CheckSubject(in.Subject); err != nil {
@@ -77,9 +85,17 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 	if err != nil {
 		return desk.Ticket{}, err
 	}
-	mb, ok := org.DefaultMailbox()
-	if !ok {
-		return desk.Ticket{}, &desk.Error{Kind: desk.Unavailable, Text: "tickets can't be sent yet: no mailbox is connected"}
+	form, mb, err := formOf(org, in.Form)
+	if err != nil {
+		return desk.Ticket{}, err
+	}
+	texts, err := d.texts()
+	if err != nil {
+		return desk.Ticket{}, err
+	}
+	values, lines, err := filled(org.Settings, form, in.Values, texts.For(mb.Policy.Language, org.Settings.DefaultLanguage))
+	if err != nil {
+		return desk.Ticket{}, err
 	}
 	var t desk.Ticket
 	err = d.once(ctx, func(tx *store.Tx) error {
@@ -88,18 +104,46 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 			Nonce: in.Nonce, Author: desk.Author{Kind: desk.Customer, Name: in.Contact.Name, Email: email, ContactID: in.Contact.ID}, Source: desk.FromPortal,
 			Subject: in.Subject, Attachments: in.Files, Trust: desk.V3, Reasons: []string{"written in the portal"}, CreatedAt: tx.Now(),
 		}
-		typed(&m, in.Text)
+		typed(&m, strings.TrimSpace(in.Text)+lines)
 		sent, again, err := sentBefore(ctx, tx, &m)
 		if err != nil {
 			return err
 		}
 		if again {
-			t, err = tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), sent.TicketID)
+			scope, err := scopeOf(ctx, tx, org, in.Contact)
+			if err != nil {
+				return err
+			}
+			t, err = tx.Ticket(ctx, scope, sent.TicketID)
 			return err
 		}
+		if in.Follows != "" {
+			scope, err := scopeOf(ctx, tx, org, in.Contact)
+			if err != nil {
+				return err
+			}
+			former, err := tx.Ticket(ctx, scope, in.Follows)
+			if err != nil {
+				return err
+			}
+			in.Follows = former.ID
+		}
 		m.ID = store.NewID()
-		if t, err = d.open(ctx, tx, org, mb, mb.Pipeline, in.Contact, desk.Address{Name: in.Contact.Name, Email: email}, m); err != nil {
+		copied, noted, err := named(ctx, tx, org, mb, []desk.Participant{{ContactID: in.Contact.ID, Email: email, Addresses: in.Contact.Addresses, Role: desk.Requester}}, in.Contact, in.Copies)
+		if err != nil {
 			return err
+		}
+		m.To, m.Cc = []desk.Address{{Name: mb.Name, Email: mb.Address}}, slices.Concat(copied, noted)
+		if t, err = d.open(ctx, tx, org, mb, first(form.Pipeline, mb.Pipeline), in.Contact, desk.Address{Name: in.Contact.Name, Email: email}, &m, desk.Ticket{Follows: in.Follows, Form: form.Key, Properties: values}); err != nil {
+			return err
+		}
+		if err := d.takeParts(ctx, tx, &t, copied, noted, desk.ByCustomersMessage); err != nil {
+			return err
+		}
+		if mb.SMTP != "" {
+			if err := d.mail(ctx, tx, mb, t, m, others(org, mb, t, m)); err != nil {
+				return err
+			}
 		}
 		return d.notifyAgents(ctx, tx, org, mb, t, m)
 	})
@@ -163,6 +207,7 @@ type CustomerReply struct {
 	Files   []desk.Attachment
 	Nonce   desk.ID // as in CustomerTicket
 	Solved  bool    // the customer says that this closes the ticket
+	Copies  []desk.Address
 }
 
 // ReplyByCustomer adds a customer's answer to a ticket they take part in, and puts it into the agents' inbox. A ticket
@@ -174,7 +219,11 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 	}
 	var m desk.Message
 	err = d.once(ctx, func(tx *store.Tx) error {
-		t, err := tx.Ticket(ctx, desk.ScopeOfContact(in.Contact), in.Ticket)
+		scope, err := scopeOf(ctx, tx, org, in.Contact)
+		if err != nil {
+			return err
+		}
+		t, err := tx.Ticket(ctx, scope, in.Ticket)
 		if err != nil {
 			return err
 		}
@@ -205,11 +254,18 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromPortal, m.CreatedAt); err != nil {
 			return err
 		}
-		also := others(org, mb, t, m)
-		m.To = []desk.Address{{Name: mb.Name, Email: mb.Address}}
-		for _, p := range also {
-			m.Cc = append(m.Cc, desk.Address{Name: p.Name, Email: p.Email})
+		if err := joinByAnswer(ctx, tx, &t, in.Contact); err != nil {
+			return err
 		}
+		copied, noted, err := named(ctx, tx, org, mb, t.Participants, in.Contact, in.Copies)
+		if err != nil {
+			return err
+		}
+		if err := d.takeParts(ctx, tx, &t, copied, noted, desk.ByCustomersMessage); err != nil {
+			return err
+		}
+		also := others(org, mb, t, m)
+		m.To, m.Cc = []desk.Address{{Name: mb.Name, Email: mb.Address}}, inCopyOf(also, noted)
 		if err := d.ours(ctx, tx, mb, &m); err != nil {
 			return err
 		}
@@ -451,6 +507,9 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 		if c.Billed != nil {
 			t.Billed = *c.Billed
 		}
+		if c.Properties, err = desk.NormalProperties(org.Settings.Properties, c.Properties); err != nil {
+			return err
+		}
 		for k, v := range c.Properties {
 			if t.Properties == nil {
 				t.Properties = map[string]string{}
@@ -473,7 +532,11 @@ func (d *Desk) CloseByCustomer(ctx context.Context, c desk.Contact, ticket desk.
 	if err != nil {
 		return desk.Ticket{}, err
 	}
-	t, err := d.db.Ticket(ctx, desk.ScopeOfContact(c), ticket)
+	scope, err := scopeOf(ctx, d.db, org, c)
+	if err != nil {
+		return desk.Ticket{}, err
+	}
+	t, err := d.db.Ticket(ctx, scope, ticket)
 	if err != nil {
 		return t, err
 	}
@@ -481,5 +544,78 @@ func (d *Desk) CloseByCustomer(ctx context.Context, c desk.Contact, ticket desk.
 	if err != nil {
 		return t, err
 	}
-	return d.Change(ctx, desk.ScopeOfContact(c), ticket, Change{Status: &status, Cause: desk.ByCustomer})
+	return d.Change(ctx, scope, ticket, Change{Status: &status, Cause: desk.ByCustomer})
+}
+
+// Rate keeps how a customer says that a closed ticket went. They may say otherwise later.
+func (d *Desk) Rate(ctx context.Context, c desk.Contact, ticket desk.ID, score desk.Score) error {
+	if !score.Known() {
+		return desk.Refuse("score", "say good, fair or bad")
+	}
+	return d.onSeen(ctx, c, ticket, func(tx *store.Tx, org *store.Organisation, t desk.Ticket) error {
+		if !desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed {
+			return &desk.Error{Kind: desk.Conflict, Text: "the ticket is open; it is rated once it is closed"}
+		}
+		if err := tx.PutRating(ctx, desk.Rating{TicketID: t.ID, ContactID: c.ID, Score: score, At: tx.Now()}); err != nil {
+			return err
+		}
+		return tx.AddEvent(ctx, desk.Event{TicketID: t.ID, MailboxID: t.MailboxID, Kind: desk.Rated, To: string(score), Cause: desk.ByCustomer})
+	})
+}
+
+// onSeen runs fn in one transaction with a ticket that a signed-in contact may see now. It fails with NotFound for any other.
+func (d *Desk) onSeen(ctx context.Context, c desk.Contact, ticket desk.ID, fn func(tx *store.Tx, org *store.Organisation, t desk.Ticket) error) error {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return err
+	}
+	return d.db.Update(ctx, func(tx *store.Tx) error {
+		scope, err := scopeOf(ctx, tx, org, c)
+		if err != nil {
+			return err
+		}
+		t, err := tx.Ticket(ctx, scope, ticket)
+		if err != nil {
+			return err
+		}
+		return fn(tx, org, t)
+	})
+}
+
+// visitors finds what decides what a contact may see: a database, or a transaction.
+type visitors interface {
+	Visitor(ctx context.Context, id desk.ID, now time.Time) (desk.Visitor, error)
+	Now() time.Time
+}
+
+// scopeOf is what a signed-in contact may see and answer now, whatever was so when their page was made.
+func scopeOf(ctx context.Context, r visitors, org *store.Organisation, c desk.Contact) (desk.Scope, error) {
+	v, err := r.Visitor(ctx, c.ID, r.Now())
+	if desk.KindOf(err) == desk.NotFound {
+		return desk.Scope{}, nil
+	}
+	return desk.ScopeOfVisitor(org.Settings, org.Lists, v, r.Now()), err
+}
+
+// ScopeOf is what a contact would see in the portal now; nothing, if there is no such contact.
+func (d *Desk) ScopeOf(ctx context.Context, contact desk.ID) (desk.Scope, error) {
+	org, err := d.db.Organisation(ctx)
+	if err != nil {
+		return desk.Scope{}, err
+	}
+	return scopeOf(ctx, d.db, org, desk.Contact{ID: contact})
+}
+
+// joinByAnswer has somebody who answers a colleague's ticket get its mail from then on. It gives them no more to read than their company shares
+// with them.
+func joinByAnswer(ctx context.Context, tx *store.Tx, t *desk.Ticket, c desk.Contact) error {
+	if c.LoginAddress() == "" || slices.ContainsFunc(t.Participants, func(p desk.Participant) bool { return p.ContactID == c.ID && p.Role != desk.Mentioned }) {
+		return nil
+	}
+	p := desk.Participant{ContactID: c.ID, Name: c.Name, Email: c.LoginAddress(), Role: desk.Correspondent}
+	if err := tx.AddParticipant(ctx, t.ID, p); err != nil {
+		return err
+	}
+	t.Participants = append(t.Participants, p)
+	return nil
 }

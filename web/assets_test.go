@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,6 +62,24 @@ func TestStyleSheetNamesWhatIsServed(t *testing.T) {
 	for _, u := range found {
 		if w := get(t, a, u[1], ""); w.Code != http.StatusOK {
 			t.Errorf("%s gives %d", u[1], w.Code)
+		}
+	}
+}
+
+// physical are properties that name a side of the screen, where a page that is read from right to left has the other one.
+var physical = regexp.MustCompile(`(?:^|[;{\s])((?:margin|padding|border)-(?:left|right)[\w-]*|(?:left|right|float|clear)|text-align:\s*(?:left|right))\s*[:;}]`)
+
+// TestB5_TheStyleSheetNamesNoSides: what is read from right to left is laid out so by logical properties alone.
+func TestB5_TheStyleSheetNamesNoSides(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("assets/app.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirrored := strings.NewReplacer(".nm{text-align:left}[dir=rtl] .nm{text-align:right}", "") // file names: a name is from left to right, its place is not
+	for i, line := range strings.Split(mirrored.Replace(string(b)), "\n") {
+		for _, m := range physical.FindAllStringSubmatch(line, -1) {
+			t.Errorf("line %d: %s", i+1, m[1])
 		}
 	}
 }

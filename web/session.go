@@ -1,9 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -20,23 +25,27 @@ type SessionStore interface {
 
 // Sessions knows who is signed in: a random token in a cookie, all else on the server (REQUIREMENTS P8).
 type Sessions struct {
-	scs  *scs.SessionManager
-	idle time.Duration
-	now  func() time.Time
+	scs *scs.SessionManager
+	now func() time.Time
 }
 
 const (
 	keyContact = "contact"
-	keySeen    = "seen" // Unix minutes
+	keySeen    = "seen"  // Unix minutes
+	keyBegan   = "began" // Unix minutes
+	keyWay     = "way"
+	keyIP      = "ip"
+	keyAgent   = "agent"
 )
 
-// NewSessions makes sessions that end after idle without a request, and after twelve hours in any case.
-func NewSessions(store SessionStore, https bool, idle time.Duration, fail func(http.ResponseWriter, *http.Request, error)) *Sessions {
+// NewSessions makes sessions, which end when Current says so.
+func NewSessions(store SessionStore, https bool, fail func(http.ResponseWriter, *http.Request, error)) *Sessions {
 	m := scs.New()
 	m.Store = sessionStore{store}
 	m.Codec = sessionCodec{}
 	m.HashTokenInStore = true
-	m.Lifetime = 12 * time.Hour
+	m.Lifetime = 12 * time.Hour // of one that nobody is signed in to
+	m.Cookie.Persist = false
 	m.Cookie.Name = "postern"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
@@ -44,39 +53,112 @@ func NewSessions(store SessionStore, https bool, idle time.Duration, fail func(h
 		m.Cookie.Name = "__Host-postern"
 	}
 	m.ErrorFunc = fail
-	return &Sessions{scs: m, idle: idle, now: time.Now}
+	return &Sessions{scs: m, now: time.Now}
 }
 
 // Handler makes the session of each request available to h.
 func (s *Sessions) Handler(h http.Handler) http.Handler { return s.scs.LoadAndSave(h) }
 
-// SignIn begins a session of its own for the contact; whatever token the browser had before is worth nothing now.
-func (s *Sessions) SignIn(ctx context.Context, contact desk.ID) error {
+// Session is one sign-in, as the one who signed in is told of it.
+type Session struct {
+	Contact desk.ID
+	Way     Way
+	IP      string // where it began
+	Agent   string // what the browser calls itself
+	Began   time.Time
+	Seen    time.Time // to the minute
+	Token   string    // the hash by which it is stored; only of those that were listed
+}
+
+// Way is how somebody came in.
+type Way string
+
+// The ways.
+const (
+	ByPassword Way = "password"
+	ByLink     Way = "link"
+	ByPasskey  Way = "passkey"
+	AsOperator Way = "operator" // who looks at what the contact sees, read only
+)
+
+// maxAgent is how much is kept of what a browser calls itself.
+const maxAgent = 200
+
+// SignIn begins a session of its own, which lasts longest in any case; whatever token the browser had before is worth nothing now.
+func (s *Sessions) SignIn(ctx context.Context, in Session, longest time.Duration) error {
 	if err := s.scs.RenewToken(ctx); err != nil {
 		return err
 	}
-	s.scs.Put(ctx, keyContact, string(contact))
-	s.scs.Put(ctx, keySeen, s.minute())
+	s.scs.SetDeadline(ctx, s.now().Add(longest))
+	if len(in.Agent) > maxAgent {
+		in.Agent = strings.ToValidUTF8(in.Agent[:maxAgent], "")
+	}
+	for key, value := range map[string]any{keyContact: string(in.Contact), keyWay: string(in.Way), keyIP: in.IP, keyAgent: in.Agent, keySeen: s.minute(), keyBegan: s.minute()} {
+		s.scs.Put(ctx, key, value)
+	}
 	return nil
 }
 
 // SignOut ends the session.
 func (s *Sessions) SignOut(ctx context.Context) error { return s.scs.Destroy(ctx) }
 
-// Contact tells whose session it is. timedOut says that it was somebody's until they did nothing for too long.
-func (s *Sessions) Contact(ctx context.Context) (id desk.ID, timedOut bool, err error) {
-	id = desk.ID(s.scs.GetString(ctx, keyContact))
-	if id == "" {
-		return "", false, nil
+// Current tells whose session it is; nobody's is the zero value. It ends after idle without a request, and after longest in any case: timedOut
+// says that it was somebody's until then. quiet has this request not count, as one that the page makes by itself.
+func (s *Sessions) Current(ctx context.Context, idle, longest time.Duration, quiet bool) (in Session, timedOut bool, err error) {
+	in = sessionOf(func(key string) any { return s.scs.Get(ctx, key) })
+	if in.Contact == "" {
+		return Session{}, false, nil
 	}
-	now, seen := s.minute(), s.scs.GetInt(ctx, keySeen)
-	if time.Duration(now-seen)*time.Minute > s.idle {
-		return "", true, s.scs.Destroy(ctx)
+	now := time.Unix(int64(s.minute())*60, 0)
+	if now.Sub(in.Seen) > idle || now.Sub(in.Began) > longest {
+		return Session{}, true, s.scs.Destroy(ctx)
 	}
-	if now != seen { // written at most once a minute
-		s.scs.Put(ctx, keySeen, now)
+	if !now.Equal(in.Seen) && !quiet { // written at most once a minute
+		s.scs.Put(ctx, keySeen, s.minute())
 	}
-	return id, false, nil
+	return in, false, nil
+}
+
+// sessionOf reads a session from its stored values.
+func sessionOf(value func(key string) any) Session {
+	text := func(key string) string { v, _ := value(key).(string); return v }
+	minute := func(key string) time.Time { v, _ := value(key).(int); return time.Unix(int64(v)*60, 0) }
+	return Session{Contact: desk.ID(text(keyContact)), Way: Way(text(keyWay)), IP: text(keyIP), Agent: text(keyAgent), Began: minute(keyBegan), Seen: minute(keySeen)}
+}
+
+// Listed reads the sessions of somebody as the store has them, by token.
+func Listed(stored map[string][]byte) ([]Session, error) {
+	var out []Session
+	for token, data := range stored {
+		_, values, err := sessionCodec{}.Decode(data)
+		if err != nil {
+			return nil, err
+		}
+		in := sessionOf(func(key string) any { return values[key] })
+		in.Token = token
+		out = append(out, in)
+	}
+	slices.SortFunc(out, func(a, b Session) int { return cmp.Or(b.Seen.Compare(a.Seen), strings.Compare(a.Token, b.Token)) })
+	return out, nil
+}
+
+// Token is the hash by which this request's session is stored.
+func (s *Sessions) Token(ctx context.Context) string {
+	sum := sha256.Sum256([]byte(s.scs.Token(ctx)))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// Put keeps a text in the session; Take gives it once, Read as often as it is asked for.
+func (s *Sessions) Put(ctx context.Context, key, text string) { s.scs.Put(ctx, "p:"+key, text) }
+
+// Take gives a text that was put, once.
+func (s *Sessions) Take(ctx context.Context, key string) string {
+	return s.scs.PopString(ctx, "p:"+key)
+}
+
+// Read gives a text that was put.
+func (s *Sessions) Read(ctx context.Context, key string) string {
+	return s.scs.GetString(ctx, "p:"+key)
 }
 
 // Notice leaves a text for the next page of this session.

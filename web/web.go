@@ -108,7 +108,7 @@ func Status(err error) int {
 
 // pageCSP lets a page use what we serve and nothing else (UX section 6).
 const pageCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types swap"
 
 // Headers puts the headers of REQUIREMENTS P10 on every answer. https says that people come over TLS.
 func Headers(h http.Handler, https bool) http.Handler {

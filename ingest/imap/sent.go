@@ -96,11 +96,12 @@ func (l *looks) end(soon bool) {
 	}
 }
 
-// isBroken tells whether a session has ended by what may be over soon, as a connection that broke; else somebody has to do something
-// about it, or the server has refused in words.
+// isBroken tells whether a session has ended by what may be over soon, as a connection that broke or a server that is about to start (RFC 5530
+// section 3); else somebody has to do something about it, or the server has refused in words.
 func isBroken(err error) bool {
 	p, problem := errors.AsType[*mailconn.Problem](err)
-	_, refused := errors.AsType[*imap.Error](err)
+	e, refused := errors.AsType[*imap.Error](err)
+	refused = refused && e.Code != imap.ResponseCodeUnavailable && e.Code != imap.ResponseCodeInUse
 	return err != nil && !refused && !(problem && (p.SignIn || p.Permanent)) && !errors.Is(err, errIsSent) && !leaseOver(err)
 }
 

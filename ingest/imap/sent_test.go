@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"postern/desk"
 	"postern/internal/mailtest"
+	"postern/mailconn"
 )
 
 // TestM7_TheSentFolderIsLookedAtWhenSomebodyAsks: whatever it would wait for by itself.
@@ -104,5 +106,24 @@ func TestM7_WhoAsksWaitsForAServerThatWasAway(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestM7_WhatPassesIsWaitedFor, and what somebody has to do something about is not.
+func TestM7_WhatPassesIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	no := func(code imap.ResponseCode) error {
+		return &mailconn.Problem{What: "x", Err: &imap.Error{Type: imap.StatusResponseTypeNo, Code: code}}
+	}
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false}, {io.ErrUnexpectedEOF, true}, {errSilent, true}, {no(imap.ResponseCodeUnavailable), true}, {no(imap.ResponseCodeInUse), true},
+		{no(""), false}, {no(imap.ResponseCodeNoPerm), false}, {errIsSent, false}, {&mailconn.Problem{What: "x", SignIn: true}, false},
+	} {
+		if got := isBroken(c.err); got != c.want {
+			t.Errorf("%v: %t", c.err, got)
+		}
 	}
 }

@@ -77,9 +77,11 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*parts, err
 	}
 	p.tokens = oauth.New(oauth.Options{DB: p.db, Log: log})
 	p.desk = tickets.New(p.db, p.keys)
+	p.desk.PortalAt(cfg.BaseURL)
 	if p.accounts, err = accounts.New(p.db, p.desk); err != nil {
 		return nil, errors.Join(err, p.db.Close())
 	}
+	p.desk.HashBy(p.accounts.Hash)
 	if p.ingest, err = ingest.New(ingest.Options{DB: p.db, Desk: p.desk, Blobs: p.blobs, Log: log}); err != nil {
 		return nil, errors.Join(err, p.db.Close())
 	}

@@ -14,12 +14,12 @@ import (
 func (c *cli) companyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "company", Short: "Companies that customers belong to", Args: cobra.NoArgs, RunE: help}
 	var name string
-	var domains []string
+	var domains, verified []string
 	add := &cobra.Command{
 		Use: "add", Short: "Add a company; prints its id", Args: cobra.NoArgs, Example: "  gateway company add --name Acme --domain acme.example",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.with(cmd, func(ctx context.Context, p *parts) error {
-				co, err := p.desk.AddCompany(ctx, name, domains)
+				co, err := p.desk.AddCompany(ctx, name, domains, verified...)
 				if err == nil {
 					c.say("%s", co.ID)
 				}
@@ -38,6 +38,9 @@ func (c *cli) companyCommand() *cobra.Command {
 				if cmd.Flags().Changed("domain") {
 					change.Domains = &domains
 				}
+				if cmd.Flags().Changed("verified-domain") {
+					change.Verified = &verified
+				}
 				_, err := p.desk.ChangeCompany(ctx, desk.ID(args[0]), change)
 				return err
 			})
@@ -46,6 +49,7 @@ func (c *cli) companyCommand() *cobra.Command {
 	for _, cmd := range []*cobra.Command{add, edit} {
 		cmd.Flags().StringVar(&name, "name", "", "what it is called")
 		cmd.Flags().StringSliceVar(&domains, "domain", nil, "a mail domain of its people; several with commas; sub-domains count too")
+		cmd.Flags().StringSliceVar(&verified, "verified-domain", nil, "those of its domains that you know to be the company's: who has proved an address there may see its tickets, if the settings share them")
 	}
 	must(add.MarkFlagRequired("name"))
 	list := c.listFlag(&cobra.Command{
@@ -60,6 +64,8 @@ type companyLine struct {
 	ID      desk.ID  `json:"id"`
 	Name    string   `json:"name"`
 	Domains []string `json:"domains"`
+
+	VerifiedDomains []string `json:"verified_domains"`
 }
 
 // everything reads a whole list, page by page.
@@ -85,7 +91,7 @@ func (c *cli) companyList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []companyLine{}, [][]string{}
 	for _, co := range cs {
-		items = append(items, companyLine{co.ID, co.Name, nonNil(co.Domains)})
+		items = append(items, companyLine{co.ID, co.Name, nonNil(co.Domains), nonNil(co.Verified)})
 		rows = append(rows, []string{string(co.ID), co.Name, strings.Join(co.Domains, ", ")})
 	}
 	return c.list(items, []string{"id", "name", "domains"}, rows)

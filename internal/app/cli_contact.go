@@ -15,9 +15,10 @@ import (
 
 // contactFlags are what describes a contact on the command line.
 type contactFlags struct {
-	name, company, language, username string
-	emails                            []string
-	disabled, noWelcome, unsuppress   bool
+	name, company, language, zone, username string
+	emails                                  []string
+	disabled, noWelcome, unsuppress         bool
+	main, password                          bool
 }
 
 func (c *cli) contactCommand() *cobra.Command {
@@ -44,7 +45,11 @@ automatic mail again. After a complaint, or when somebody has unsubscribed, only
 		cmd.Flags().StringSliceVar(&f.emails, "email", nil, "addresses, with commas; the first is the one to sign in with")
 		cmd.Flags().StringVar(&f.company, "company", "", "id of the company; without it the address's domain tells")
 		cmd.Flags().StringVar(&f.language, "language", "", "language, such as de; without it the portal's default")
+		cmd.Flags().StringVar(&f.zone, "time-zone", "", "time zone, such as Europe/Oslo; without it the portal's")
 		cmd.Flags().StringVar(&f.username, "username", "", "user name to sign in with, beside the address")
+	}
+	for _, cmd := range []*cobra.Command{add, edit} {
+		cmd.Flags().BoolVar(&f.main, "main", false, "the main contact of their company: sees its tickets, if the settings share them with main contacts")
 	}
 	add.Flags().BoolVar(&f.noWelcome, "no-welcome", false, "send no welcome mail")
 	edit.Flags().BoolVar(&f.disabled, "disabled", false, "may not sign in any more (--disabled=false: may again)")
@@ -53,14 +58,91 @@ automatic mail again. After a complaint, or when somebody has unsubscribed, only
 		Use: "list", Short: "List the contacts", Args: cobra.NoArgs, Example: "  gateway contact list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.with(cmd, c.contactList) },
 	})
-	cmd.AddCommand(add, edit, list)
+	made := c.listFlag(&cobra.Command{
+		Use: "password CONTACT", Short: "Make a password for a contact; the former one ends", Args: cobra.ExactArgs(1),
+		Long: `Prints a user name and a password, which can't be printed again. The password must be changed at the first sign-in, and works for three days.
+A one-time link is safer, for nobody but its reader sees it: gateway contact invite.`,
+		Example: "  gateway contact password ann@acme.example",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				contact, err := contactNamed(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				return c.makePassword(ctx, p, contact.ID)
+			})
+		},
+	})
+	invite := &cobra.Command{
+		Use: "invite CONTACT…", Short: "Mail contacts that they may use the portal, again if they were invited before", Args: cobra.MinimumNArgs(1),
+		Example: "  gateway contact invite ann@acme.example",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				ids, err := contactIDs(ctx, p, args)
+				if err != nil {
+					return err
+				}
+				step, done := c.progress("inviting", len(ids))
+				defer done()
+				for i, id := range ids {
+					if err := p.desk.Invite(ctx, id); err != nil {
+						return fmt.Errorf("%s: %w; %d were invited before", args[i], err, i)
+					}
+					step()
+				}
+				return nil
+			})
+		},
+	}
+	add.Flags().BoolVar(&f.password, "password", false, "make a user name and a password, print them instead of the id, and send no welcome mail; see gateway contact password --help")
+	view := &cobra.Command{
+		Use: "view CONTACT", Short: "Print a link to look at the portal as a contact does, read only", Args: cobra.ExactArgs(1),
+		Long: "The link works once, within five minutes. That you asked for it is in the audit log.", Example: "  gateway contact view ann@acme.example",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, p *parts) error {
+				contact, err := contactNamed(ctx, p, args[0])
+				if err != nil {
+					return err
+				}
+				secret, _, err := p.accounts.ViewAs(ctx, contact.ID)
+				if err == nil {
+					c.say("%s/view/%s", p.cfg.BaseURL, secret)
+				}
+				return err
+			})
+		},
+	}
+	cmd.AddCommand(add, edit, list, made, invite, view)
 	return cmd
 }
 
+// makePassword prints what can't be printed again.
+func (c *cli) makePassword(ctx context.Context, p *parts, contact desk.ID) error {
+	made, err := p.accounts.MakePassword(ctx, contact)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		return printJSON(c.env.Stdout, made)
+	}
+	c.say("user name: %s", made.Username)
+	c.say("password:  %s", made.Password)
+	return nil
+}
+
 func (c *cli) contactAdd(ctx context.Context, p *parts, f contactFlags) error {
-	in := tickets.NewContact{Name: f.name, Addresses: f.emails, Language: f.language, Username: f.username, Welcome: !f.noWelcome}
+	in := tickets.NewContact{Name: f.name, Addresses: f.emails, Language: f.language, TimeZone: f.zone, Username: f.username, Welcome: !f.noWelcome}
 	if f.company != "" {
 		in.Companies = []desk.ID{desk.ID(f.company)}
+	}
+	if f.password { // the operator hands it over; a link in a mail would end it
+		in.Welcome = false
+	}
+	if f.main {
+		if f.company == "" {
+			return usageError{errors.New("--main goes with --company: whose main contact is it?")}
+		}
+		in.MainOf = in.Companies
 	}
 	contact, welcomed, err := p.desk.AddContact(ctx, in)
 	if err != nil {
@@ -68,6 +150,9 @@ func (c *cli) contactAdd(ctx context.Context, p *parts, f contactFlags) error {
 	}
 	if in.Welcome && !welcomed {
 		c.note("No welcome mail was sent: it is switched off, no mailbox can send, or the address had one before.")
+	}
+	if f.password {
+		return c.makePassword(ctx, p, contact.ID)
 	}
 	c.say("%s", contact.ID)
 	return nil
@@ -104,8 +189,25 @@ func (c *cli) contactEdit(ctx context.Context, p *parts, cmd *cobra.Command, nam
 		}
 		change.Companies = &companies
 	}
+	if given("main") {
+		companies := contact.Companies
+		if change.Companies != nil {
+			companies = *change.Companies
+		}
+		if f.main && len(companies) == 0 {
+			return errors.New("--main: the contact belongs to no company; give one with --company")
+		}
+		mainOf := []desk.ID{}
+		if f.main {
+			mainOf = companies[:1]
+		}
+		change.MainOf = &mainOf
+	}
 	if given("language") {
 		change.Language = &f.language
+	}
+	if given("time-zone") {
+		change.TimeZone = &f.zone
 	}
 	if given("username") {
 		change.Username = &f.username
@@ -128,10 +230,18 @@ type contactLine struct {
 	Username  string    `json:"username"`
 	CompanyID desk.ID   `json:"company_id"`
 	Companies []desk.ID `json:"companies"`
+	MainOf    []desk.ID `json:"main_of"`
 	Language  string    `json:"language"`
+	TimeZone  string    `json:"time_zone"`
 	Disabled  bool      `json:"disabled"`
 
 	Suppressed []desk.Suppression `json:"suppressed"`
+}
+
+func lineOfContact(co desk.Contact) contactLine {
+	return contactLine{
+		co.ID, co.Name, nonNil(co.Addresses), co.Username, co.PrimaryCompany(), nonNil(co.Companies), nonNil(co.MainOf), co.Language, co.TimeZone, co.Disabled, nonNil(co.Suppressed),
+	}
 }
 
 func (c *cli) contactList(ctx context.Context, p *parts) error {
@@ -141,7 +251,7 @@ func (c *cli) contactList(ctx context.Context, p *parts) error {
 	}
 	items, rows := []contactLine{}, [][]string{}
 	for _, co := range cs {
-		items = append(items, contactLine{co.ID, co.Name, nonNil(co.Addresses), co.Username, co.PrimaryCompany(), nonNil(co.Companies), co.Language, co.Disabled, nonNil(co.Suppressed)})
+		items = append(items, lineOfContact(co))
 		state := ""
 		if co.Disabled {
 			state = "disabled"

@@ -151,6 +151,10 @@ func sayEvent(e desk.Event) string {
 		return fmt.Sprintf("%s was in copy, and is only noted (%s)", e.To, sayCause(e.Cause))
 	case desk.PersonDropped:
 		return fmt.Sprintf("%s takes part no more (%s)", e.From, sayCause(e.Cause))
+	case desk.MailStopped:
+		return fmt.Sprintf("%s wants no mail about it (%s)", e.To, sayCause(e.Cause))
+	case desk.MailWanted:
+		return fmt.Sprintf("%s wants mail about it again (%s)", e.To, sayCause(e.Cause))
 	}
 	what := map[desk.EventKind]string{desk.StatusChanged: "status %s became %s", desk.MailMoved: "mail moved from %s to %s", desk.MailMarked: "flag of its mail: %s became %s"}[e.Kind]
 	if e.DryRun {

@@ -206,9 +206,9 @@ func (c *cli) ticketPeople(ctx context.Context, p *parts, number string, add, dr
 	items, rows := []desk.Participant{}, [][]string{}
 	for _, q := range t.Participants {
 		items = append(items, q)
-		rows = append(rows, []string{q.Email, q.Name, string(q.Role)})
+		rows = append(rows, []string{q.Email, q.Name, string(q.Role), map[bool]string{false: "yes", true: "no"}[q.Muted]})
 	}
-	return c.list(items, []string{"address", "name", "role"}, rows)
+	return c.list(items, []string{"address", "name", "role", "wants mail"}, rows)
 }
 
 func (c *cli) ticketSetCommand() *cobra.Command {

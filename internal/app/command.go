@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"postern/config"
+	"postern/desk"
 )
 
 // Version is what this program calls itself.
@@ -28,7 +30,7 @@ func Gateway(ctx context.Context, args []string, env Env, demo StartDemoMail) in
 Without a command it serves. "gateway demo" shows it with nothing set up.`)
 	root.RunE = c.serve
 	root.AddCommand(c.serveCommand(), c.demoCommand(), c.inspectCommand(), c.mailboxCommand(), c.companyCommand(), c.contactCommand(), c.agentCommand(),
-		c.ticketCommand(), c.heldCommand(), c.quarantineCommand(), c.ledgerCommand(), c.outboxCommand(), c.formCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
+		c.ticketCommand(), c.heldCommand(), c.quarantineCommand(), c.ledgerCommand(), c.outboxCommand(), c.formCommand(), c.kbCommand(), c.settingsCommand(), c.exportCommand(), c.applyCommand(), c.portalCommand(), c.listCommand(), c.auditCommand(), c.devCommand(), c.tokenCommand(), c.configCommand(), c.verifyCommand(), c.versionCommand())
 	return c.run(ctx, root, args)
 }
 
@@ -163,7 +165,16 @@ func (c *cli) with(cmd *cobra.Command, do func(ctx context.Context, p *parts) er
 			err = closeErr
 		}
 	}()
-	return do(cmd.Context(), p)
+	return do(desk.As(cmd.Context(), actor()), p)
+}
+
+// actor is who is at the command line, as the audit log tells it.
+func actor() desk.Actor {
+	a := desk.Actor{Kind: desk.ActorCommand}
+	if u, err := user.Current(); err == nil {
+		a.Name = u.Username
+	}
+	return a
 }
 
 // listFlag gives a command that lists things the flag --json.

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -22,15 +24,15 @@ import (
 	"postern/web"
 )
 
-// handler is everything the gateway answers.
-func (s *services) handler() (http.Handler, error) {
+// handler is everything the gateway answers. What waits for news is let go when closing is closed.
+func (s *services) handler(closing <-chan struct{}) (http.Handler, error) {
 	texts, err := i18n.Load()
 	if err != nil {
 		return nil, err
 	}
 	shared := web.Options{Log: s.log, TrustedProxies: s.cfg.TrustedProxies}
 	pages, err := portal.New(portal.Options{
-		DB: s.db, Desk: s.desk, Accounts: s.accounts, Blobs: s.blobs, Texts: texts, Web: shared, HTTPS: s.cfg.HTTPS(),
+		DB: s.db, Desk: s.desk, Accounts: s.accounts, Blobs: s.blobs, Texts: texts, Web: shared, HTTPS: s.cfg.HTTPS(), BaseURL: s.cfg.BaseURL, Originals: s.ingest, Closing: closing, Templates: ownTemplates(s.cfg.Templates),
 	})
 	if err != nil {
 		return nil, err
@@ -55,7 +57,15 @@ func (s *services) handler() (http.Handler, error) {
 	for _, pattern := range []string{"/hooks/", "GET /healthz", "GET /readyz", "GET /metrics"} {
 		mux.Handle(pattern, guarded)
 	}
-	return mux, nil
+	return web.Under(s.cfg.Path(), mux), nil
+}
+
+// ownTemplates are the operator's, or nil. A folder that is not there is an error of the one who reads it.
+func ownTemplates(folder string) fs.FS {
+	if folder == "" {
+		return nil
+	}
+	return os.DirFS(folder)
 }
 
 // recovered answers 500 where a handler panics, so that a sender tries again (REQUIREMENTS W2, F31).

@@ -29,7 +29,7 @@ func TestNotReadyWithoutADatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close() //nolint:errcheck // as above
-	h, err := s.handler()
+	h, err := s.handler(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,7 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	handler, err := s.handler()
+	handler, err := s.handler(ctx.Done())
 	if err != nil {
 		return err
 	}
@@ -156,11 +156,22 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, ready func(
 	if ready != nil {
 		ready(l.Addr().String())
 	}
-	run := []service{s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, p.tokens.Run, s.sweep, func(ctx context.Context) error { return s.serveHTTP(ctx, l, handler) }}
+	run := []service{s.invite, s.queue.Relay, s.watchMailboxes, p.ingest.ReadForms, p.tokens.Run, s.sweep, func(ctx context.Context) error { return serveHTTP(ctx, l, handler, s.log) }}
 	if cfg.RedisURL == "" || cfg.DatabaseURL == "" { // no worker can exist beside this process
 		run = append(run, s.drain)
 	}
 	return runAll(ctx, run...)
+}
+
+// invite sends the invitations that had to wait until links lead to the portal.
+func (s *services) invite(ctx context.Context) error {
+	if err := s.desk.InviteListed(ctx, nil); err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "invitations wait until the gateway starts again or a list is changed", slog.String("error", err.Error()))
+	}
+	if n, err := s.desk.WaitingForInvitation(ctx); err == nil && n > 0 {
+		s.log.WarnContext(ctx, "people on lists wait for their invitation: base_url leads to this machine only", slog.Int("people", n))
+	}
+	return nil
 }
 
 // greet says where the gateway is, and how to begin if nothing is set up.
@@ -179,8 +190,8 @@ func (s *services) greet(ctx context.Context, addr string) {
 }
 
 // serveHTTP answers requests until ctx ends, then lets those under way finish.
-func (s *services) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	server := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -188,7 +199,7 @@ func (s *services) serveHTTP(ctx context.Context, l net.Listener, h http.Handler
 		defer cancel()
 		err := server.Shutdown(wait)
 		if errors.Is(err, context.DeadlineExceeded) {
-			s.log.WarnContext(ctx, "some requests did not end in time and are broken off")
+			log.WarnContext(ctx, "some requests did not end in time and are broken off")
 			err = server.Close()
 		}
 		done <- err

@@ -16,11 +16,12 @@ const module = "postern"
 
 // layers lists the packages, lowest layer first. A package may import those of lower layers only.
 var layers = [][]string{
-	{"desk", "config", "i18n", "blob", "safehtml"},
+	{"desk", "config", "i18n", "blob", "safehtml", "palette"},
 	{"mailmsg", "store", "queue", "web", "mailconn"},
 	{"tickets", "accounts", "oauth"},
 	{"ingest", "outbound", "portal", "console", "api"},
 	{"ingest/imap", "ingest/webhook", "outbound/smtp", "outbound/mailbox"},
+	{"internal/seed"},
 	{"internal/app", "internal/demo"},
 	{"cmd/gateway", "cmd/worker"},
 }
@@ -43,15 +44,18 @@ var confined = map[string][]string{
 	"github.com/hibiken/asynq":            {"queue"},
 	"github.com/inbucket/html2text":       {"safehtml"},
 	"github.com/jackc/pgx":                {"store"},
+	"github.com/lucasb-eyer/go-colorful":  {"palette"},
 	"github.com/microcosm-cc/bluemonday":  {"safehtml"},
 	"github.com/minio/minio-go":           {"blob"},
 	"github.com/nicksnyder/go-i18n":       {"i18n"},
-	"github.com/pelletier/go-toml":        {"config", "i18n"},
+	"github.com/pelletier/go-toml":        {"config", "i18n", "internal/app"},
 	"github.com/pressly/goose":            {"store"},
 	"github.com/redis/go-redis":           {"queue"},
 	"github.com/schollz/progressbar":      {"internal/app"},
 	"github.com/spf13/cobra":              {"internal/app"},
 	"github.com/wneessen/go-mail":         {"mailconn", "outbound/smtp"},
+	"github.com/yuin/goldmark":            {"safehtml"},
+	"go.yaml.in/yaml/v3":                  {"internal/app"},
 	"golang.org/x/net/html":               {"safehtml"},
 	"golang.org/x/oauth2":                 {"oauth"},
 	"modernc.org/sqlite":                  {"store"},

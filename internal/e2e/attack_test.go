@@ -297,7 +297,7 @@ func (a *attack) post(formURL, secret string, fields map[string]string) {
 	a.number++
 	req.Header.Set("Content-Type", "application/json")
 	sign(req, secret, fmt.Sprintf("attack%d", a.number), time.Now(), body)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := direct.Do(req)
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/inspector"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	cdppage "github.com/chromedp/cdproto/page"
@@ -33,27 +36,54 @@ func call[P, R any](command cdp.Command[P, R], params P) step {
 	})
 }
 
-// chromium starts a browser of its own; its context ends with the test.
-func chromium(t testing.TB) context.Context {
+// openBrowser starts a browser with a tab in which nothing is remembered; both are closed with the test. It gives the tab's context.
+func openBrowser(t testing.TB, hear func(any)) (context.Context, error) {
 	t.Helper()
-	ctx, stop := chromedp.NewExecAllocator(context.Background(),
+	all, stop := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(firstProgram(t, "chromium", "chromium-browser", "google-chrome")), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("lang", "en"))
-	ctx, cancel := chromedp.NewContext(ctx)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("the browser does not start: %v", err)
-	}
+	browser, cancel := chromedp.NewContext(all)
 	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Logf("the browser ends with: %v", err)
+		err := soon(patience, func() error { return chromedp.Cancel(browser) })
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Logf("the browser does not end as it should: %v", err)
 		}
-		cancel()
-		stop()
+		if err := soon(patience, func() error { stop(); cancel(); return nil }); err != nil {
+			t.Logf("the browser's driver does not let go of it: %v", err)
+		}
 	})
-	return ctx
+	if err := soon(time.Minute, func() error { return chromedp.Do(browser) }); err != nil {
+		return nil, fmt.Errorf("it does not start: %w", err)
+	}
+	ctx, cancelTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(func() {
+		if err := soon(patience, func() error { cancelTab(); return nil }); err != nil {
+			t.Logf("the tab is not closed: %v", err)
+		}
+	})
+	if err := soon(patience, func() error { return chromedp.Listen(ctx, hear) }); err != nil {
+		return nil, fmt.Errorf("it opens no tab: %w", err)
+	}
+	return ctx, nil
+}
+
+var errLate = errors.New("the browser's driver does not come back")
+
+// soon gives f its time and no more. What f waits for then may never come: it is left to itself.
+func soon(limit time.Duration, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return errLate
+	}
 }
 
 func firstProgram(t testing.TB, names ...string) string {
@@ -109,27 +139,37 @@ type tab struct {
 	mu        sync.Mutex // guards the rest
 	faults    []string
 	elsewhere []string
+
+	crashed chan struct{} // closed by crash when the page's process has ended
+	crash   func()
 }
 
-func openTab(t testing.TB, browser context.Context, origin string) *tab {
+// openTab opens a browser with one tab. A browser that does not come up is no fault of ours: another one is tried, twice.
+func openTab(t testing.TB, origin string) *tab {
 	t.Helper()
 	b, err := os.ReadFile("../../node_modules/axe-core/axe.min.js")
 	if err != nil {
 		t.Fatalf("%v; script/setup installs it", err)
 	}
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	p := &tab{t: t, ctx: ctx, origin: origin, axe: string(b), shots: os.Getenv("POSTERN_SHOTS")}
+	p := &tab{t: t, origin: origin, axe: string(b), shots: os.Getenv("POSTERN_SHOTS"), crashed: make(chan struct{})}
+	p.crash = sync.OnceFunc(func() { close(p.crashed) })
 	if p.shots == "" {
 		p.shots = t.TempDir()
 	}
 	if err := os.MkdirAll(p.shots, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := chromedp.Listen(ctx, p.hear); err != nil {
-		t.Fatal(err)
+	for range 3 {
+		if p.ctx, err = openBrowser(t, p.hear); err == nil {
+			break
+		}
+		t.Logf("the browser: %v", err)
 	}
-	p.do("open a tab", call(network.Enable, network.EnableParams{}), call(cdplog.Enable, cdp.Empty{}), call(cdppage.Enable, cdppage.EnableParams{}), see(look{width: 1280}))
+	if err != nil {
+		t.Fatalf("the browser: %v", err)
+	}
+	p.do("open a tab", call(css.Disable, cdp.Empty{}), call(dom.Disable, cdp.Empty{}), // see hands_test.go
+		call(network.Enable, network.EnableParams{}), call(cdplog.Enable, cdp.Empty{}), call(cdppage.Enable, cdppage.EnableParams{}), see(look{width: 1280}))
 	return p
 }
 
@@ -145,6 +185,8 @@ func (p *tab) hear(ev any) {
 		if ev.Entry.Level == cdplog.EntryLevelError && ev.Entry.Source != cdplog.EntrySourceNetwork {
 			p.faults = append(p.faults, "the console says: "+ev.Entry.Text)
 		}
+	case *inspector.EventTargetCrashed:
+		p.crash()
 	case *cdppage.EventJavascriptDialogOpening:
 		p.faults = append(p.faults, "a dialog opened: "+ev.Message)
 		go func() {
@@ -172,12 +214,39 @@ func (p *tab) clean(where string) {
 	p.faults, p.elsewhere = nil, nil
 }
 
-// do runs steps, which get half a minute.
+// patience is how long a page may take for what is done in it.
+const patience = 30 * time.Second
+
+// run runs an action, which gets its time and no more, whatever the browser and its driver do.
+func run[T any](p *tab, limit time.Duration, action func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, limit)
+	defer cancel()
+	type outcome struct {
+		v   T
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		v, err := action(ctx)
+		done <- outcome{v, err}
+	}()
+	late := time.NewTimer(limit + 5*time.Second)
+	defer late.Stop()
+	var none T
+	select {
+	case o := <-done:
+		return o.v, o.err
+	case <-p.crashed:
+		return none, errors.New("the page's process has ended")
+	case <-late.C:
+		return none, errLate
+	}
+}
+
+// do runs steps.
 func (p *tab) do(what string, steps ...step) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	if _, err := run(p, patience, func(ctx context.Context) (chromedp.Void, error) { return chromedp.Void{}, chromedp.Do(ctx, steps...) }); err != nil {
 		p.shoot("failed")
 		p.t.Fatalf("%s: %v; the page is %s", what, err, p.text("body"))
 	}
@@ -186,9 +255,9 @@ func (p *tab) do(what string, steps ...step) {
 // eval gives the value of an expression, after its promise if it is one.
 func eval[T any](p *tab, expression string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	v, err := run(p, patience, func(ctx context.Context) (T, error) {
+		return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	})
 	if err != nil {
 		p.t.Fatalf("%s: %v", expression, err)
 	}
@@ -202,9 +271,9 @@ func (p *tab) bool(expression string) bool {
 
 // text reads the text of an element as people see it; "" if there is none, also when the page is in trouble.
 func (p *tab) text(selector string) string {
-	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
-	defer cancel()
-	s, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector)))
+	s, err := run(p, 10*time.Second, func(ctx context.Context) (string, error) {
+		return chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector)))
+	})
 	if err != nil {
 		return "(" + err.Error() + ")"
 	}
@@ -226,9 +295,7 @@ func (p *tab) open(path string) {
 // leads does something that loads another page, and waits until that one is there.
 func (p *tab) leads(what string, steps ...step) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, steps...); err != nil {
+	if _, err := run(p, patience, func(ctx context.Context) (*network.Response, error) { return chromedp.RunResponse(ctx, steps...) }); err != nil {
 		p.shoot("failed")
 		p.t.Fatalf("%s: %v; the page is %s", what, err, p.text("body"))
 	}
@@ -238,15 +305,24 @@ func (p *tab) leads(what string, steps ...step) {
 func (p *tab) fill(selector, text string) {
 	p.t.Helper()
 	p.bool(fmt.Sprintf("document.querySelector(%q).value = '', true", selector))
-	p.do("fill "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+	p.do("fill "+selector, typed(selector, text))
 }
 
 // until waits until an expression is true.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
-	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := run(p, patience, func(ctx context.Context) (bool, error) {
+		for {
+			yes, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))
+			if yes {
+				return true, nil
+			}
+			if ctx.Err() != nil {
+				return false, errors.Join(ctx.Err(), err)
+			}
+			wait(10 * time.Millisecond)
+		}
+	}); err != nil {
 		p.shoot("failed")
 		p.t.Fatalf("waited in vain for %s: %v", expression, err)
 	}
@@ -265,9 +341,7 @@ func see(l look) step {
 
 // shoot takes a picture of the whole page for people to look at.
 func (p *tab) shoot(name string) {
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
-	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	png, err := run(p, 20*time.Second, func(ctx context.Context) ([]byte, error) { return chromedp.Run(ctx, chromedp.FullScreenshot(100)) })
 	if err != nil {
 		p.t.Logf("no picture of %s: %v", name, err)
 		return

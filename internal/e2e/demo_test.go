@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +58,7 @@ func TestDemo(t *testing.T) {
 	}
 
 	for _, line := range regexp.MustCompile(`(?m)^  ((?:swaks|curl) .*)$`).FindAllStringSubmatch(out.String(), -1) {
-		said, err := exec.Command("bash", "-c", line[1]).CombinedOutput()
+		said, err := exec.CommandContext(t.Context(), "timeout", "30", "bash", "-c", line[1]).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", line[1], err, said)
 		}
@@ -85,7 +84,7 @@ func TestDemo(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("the demo left %v, %v", left, err)
 	}
-	if _, err := http.Get(in.url); err == nil {
+	if _, err := direct.Get(in.url); err == nil {
 		t.Error("the portal still answers")
 	}
 	if bytes.Contains([]byte(out.String()), []byte("level=ERROR")) {

@@ -33,6 +33,9 @@ import (
 // programs is the folder with the built gateway and worker.
 var programs string
 
+// direct asks without a visitor's cookies. A gateway that does not answer fails a test and does not hold it up.
+var direct = &http.Client{Timeout: patience}
+
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "postern-e2e-")
 	if err != nil {
@@ -136,7 +139,7 @@ func installWith(t testing.TB, m mode, s surroundings) *installation {
 	}
 	addr := freeAddr(t)
 	in.url = "http://" + addr
-	in.env = append(withoutPostern(os.Environ()), "POSTERN_DATA="+t.TempDir(), "POSTERN_LISTEN="+addr, "POSTERN_BASE_URL="+in.url)
+	in.env = append(withoutPostern(os.Environ()), "POSTERN_DATA="+t.TempDir(), "POSTERN_LISTEN="+addr, "POSTERN_BASE_URL="+in.url, "POSTERN_LOG_LEVEL=debug")
 	if m.many {
 		in.redis = mailtest.Redis(t)
 		var database string
@@ -157,7 +160,7 @@ func installWith(t testing.TB, m mode, s surroundings) *installation {
 		in.stopAll(syscall.SIGTERM)
 		if t.Failed() {
 			for name, p := range in.running {
-				t.Logf("%s said:\n%s", name, tail(p.log.String(), 60))
+				t.Logf("%s said:\n%s", name, tail(p.log.String(), 400))
 			}
 		}
 	})
@@ -234,15 +237,18 @@ func (in *installation) try(args ...string) (stdout, stderr string, err error) {
 	return out.String(), errs.String(), err
 }
 
-// start runs the gateway, and the worker where there is one, and waits until requests are answered.
+// start runs the gateway, and the worker where there is one, and waits until requests are answered and the queue is worked off. A program
+// that loses its database while it starts ends, and is for others to start again.
 func (in *installation) start() {
 	in.t.Helper()
 	in.run("gateway", "serve")
 	if in.redis != nil {
+		before := in.workers()
 		in.run("worker")
+		defer in.until("the worker runs", func() (bool, error) { return in.workers() > before, nil })
 	}
 	in.until("the gateway is ready", func() (bool, error) {
-		resp, err := http.Get(in.url + "/readyz")
+		resp, err := direct.Get(in.url + "/readyz")
 		if err != nil {
 			return false, err
 		}
@@ -251,10 +257,26 @@ func (in *installation) start() {
 	})
 }
 
+// workers counts how often a worker has come up.
+func (in *installation) workers() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if p := in.running["worker"]; p != nil {
+		return strings.Count(p.log.String(), "worker runs")
+	}
+	return 0
+}
+
 func (in *installation) run(name string, args ...string) {
 	in.t.Helper()
 	p := &program{cmd: exec.Command(filepath.Join(programs, name), args...), log: &logBuffer{}, done: make(chan struct{})}
+	in.mu.Lock()
+	if before := in.running[name]; before != nil { // it goes on where the one that was killed has ended
+		p.log = before.log
+	}
+	in.mu.Unlock()
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = in.env, p.log, p.log
+	p.cmd.WaitDelay = patience // for what it has printed, once it has ended
 	if err := p.cmd.Start(); err != nil {
 		in.t.Fatal(err)
 	}
@@ -332,7 +354,7 @@ func (in *installation) ask(method, path string, body, out any) error {
 	}
 	req.Header.Set("Authorization", "Bearer "+in.token)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := direct.Do(req)
 	if err != nil {
 		return err
 	}
@@ -469,7 +491,7 @@ func (in *installation) visitor() *visitor {
 	if err != nil {
 		in.t.Fatal(err)
 	}
-	return &visitor{in, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 30 * time.Second}}
+	return &visitor{in, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: patience}}
 }
 
 // page is what a visitor gets.

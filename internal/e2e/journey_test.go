@@ -116,7 +116,7 @@ func (in *installation) got(address string) (all [][]byte) {
 	return all
 }
 
-var linkInMail = regexp.MustCompile(`http://127\.0\.0\.1:\d+(/[a-z/-]+/[a-z2-7]{52})`)
+var linkInMail = regexp.MustCompile(`http://(?:127\.0\.0\.1|localhost):\d+(/[a-z/-]+/[a-z2-7]{52})`)
 
 // link finds the one-time link in a mail.
 func link(t testing.TB, m *mail.Message) string {

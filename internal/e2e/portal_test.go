@@ -52,17 +52,17 @@ func TestPortalInABrowser(t *testing.T) {
 	in := install(t, mode{})
 	in.start()
 	printer := prepare(in)
-	p := openTab(t, chromium(t), in.url)
+	p := openTab(t, in.url)
 
 	// The link in the welcome mail; a password that is too short; one that will do.
 	p.open(link(t, in.sentTo("ingrid@halvorsen.example", 1)))
 	p.stop("set-password")
 	p.fill("#password", "short")
-	p.leads("send a short password", chromedp.Submit(chromedp.CSS("#password")))
+	p.leads("send a short password", submit("#password"))
 	p.problem("#password")
 	p.stop("set-password-error")
 	p.fill("#password", password)
-	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
+	p.leads("set the password", submit("#password"))
 	if p.path() != "/tickets" {
 		t.Fatalf("the password leads to %s", p.path())
 	}
@@ -73,16 +73,16 @@ func TestPortalInABrowser(t *testing.T) {
 	if rel := p.text("time[data-rel]"); !strings.Contains(rel, "ago") && rel != "now" {
 		t.Errorf("a fresh time is shown as %q", rel)
 	}
-	p.leads("only the closed", chromedp.Click(chromedp.CSS(".pills a:last-child")))
+	p.leads("only the closed", click(".pills a:last-child"))
 	if got := p.text("tbody"); !strings.Contains(got, "Change of billing contact") || strings.Contains(got, "Label printer") {
 		t.Errorf("the closed tickets are %q", got)
 	}
 	p.open("/tickets")
 
 	p.menu()
-	p.leads("open the ticket", chromedp.Click(chromedp.CSS(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number))))
+	p.leads("open the ticket", click(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number)))
 	p.stop("thread")
-	p.do("show the quoted text", chromedp.Click(chromedp.CSS(".quote summary")))
+	p.do("show the quoted text", click(".quote summary"))
 	if got := p.text(".quote blockquote"); !strings.Contains(got, "rule out the network") {
 		t.Errorf("the quoted text is %q", got)
 	}
@@ -93,19 +93,19 @@ func TestPortalInABrowser(t *testing.T) {
 
 	// Out, and in again by a mailed link.
 	p.open("/tickets")
-	p.do("open the menu", chromedp.Click(chromedp.CSS(".menu summary")))
-	p.leads("sign out", chromedp.Click(chromedp.CSS(".menu button")))
+	p.do("open the menu", click(".menu:last-child summary"))
+	p.leads("sign out", click(`.menu [action="/sign-out"] button`))
 	p.stop("signed-out")
-	p.leads("sign in without anything", chromedp.Click(chromedp.CSS(".btn.primary")))
+	p.leads("sign in without anything", click(".btn.primary"))
 	p.problem("#email")
 	p.stop("sign-in-error")
 	p.fill("#email", "ingrid@halvorsen.example")
-	p.leads("ask for a link", chromedp.Click(chromedp.CSS(`[formaction="/sign-in/link"]`)))
+	p.leads("ask for a link", click(`[formaction="/sign-in/link"]`))
 	p.stop("check-mail")
 	mailed := link(t, in.sentTo("ingrid@halvorsen.example", 3)) // after the welcome and the answer
 	p.open(mailed)
 	p.stop("link")
-	p.leads("sign in by link", chromedp.Click(chromedp.CSS(".btn.primary")))
+	p.leads("sign in by link", click(".btn.primary"))
 	if p.path() != "/tickets" {
 		t.Fatalf("the link leads to %s", p.path())
 	}
@@ -125,7 +125,7 @@ func (p *tab) problem(field string) {
 	if !p.bool("document.title.startsWith('Error:')") {
 		p.t.Error("the title does not tell of the problem")
 	}
-	p.do("go to the field", chromedp.Click(chromedp.CSS("#errs a")))
+	p.do("go to the field", click("#errs a"))
 	if !p.bool(fmt.Sprintf("document.activeElement === document.querySelector(%q)", field)) {
 		p.t.Errorf("the link in the summary does not lead to %s", field)
 	}
@@ -137,11 +137,11 @@ func (p *tab) problem(field string) {
 // menu opens the account menu and closes it by Escape and by a click elsewhere.
 func (p *tab) menu() {
 	p.t.Helper()
-	p.do("open the menu", chromedp.Click(chromedp.CSS(".menu summary")), chromedp.WaitVisible(chromedp.CSS(".menu button")))
+	p.do("open the menu", click(".menu:last-child summary"), appears(`.menu [action="/sign-out"] button`))
 	p.stop("account-menu")
 	p.do("Escape", chromedp.KeyEvent(kb.Escape))
 	p.until("!document.querySelector('.menu').open && document.activeElement.matches('.menu summary')")
-	p.do("open the menu and click elsewhere", chromedp.Click(chromedp.CSS(".menu summary")), chromedp.Click(chromedp.CSS("h1")))
+	p.do("open the menu and click elsewhere", click(".menu:last-child summary"), click("h1"))
 	p.until("!document.querySelector('.menu').open")
 }
 
@@ -158,11 +158,11 @@ func upload(t testing.TB, name string, content []byte) string {
 // reply sends an answer with two files, after an empty one; a double click sends once.
 func (p *tab) reply(in *installation, to ticket) {
 	p.t.Helper()
-	p.leads("send nothing", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	p.leads("send nothing", click(".compose .btn.primary"))
 	p.problem("#text")
 	p.stop("thread-error")
 	log := bytes.Repeat([]byte("log line\n"), 4000)
-	p.do("choose files", chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{upload(p.t, "printerctl-hamburg-depot.json", log), upload(p.t, "note.txt", []byte("hi"))}))
+	p.do("choose files", choose("#files", []string{upload(p.t, "printerctl-hamburg-depot.json", log), upload(p.t, "note.txt", []byte("hi"))}))
 	if got := p.text(".ups"); !strings.Contains(got, "printerctl-hamburg-depot.json") || !strings.Contains(got, "note.txt") {
 		p.t.Errorf("the page shows the chosen files as %q", got)
 	}
@@ -172,8 +172,8 @@ func (p *tab) reply(in *installation, to ticket) {
 	if p.bool("document.querySelector('#text').value !== 'It is installed.\\nSo far so good.'") {
 		p.t.Error("the draft does not survive a reload")
 	}
-	p.do("choose files", chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{upload(p.t, "printerctl-hamburg-depot.json", log)}))
-	p.leads("double click", chromedp.DoubleClick(chromedp.CSS(".compose .btn.primary")))
+	p.do("choose files", choose("#files", []string{upload(p.t, "printerctl-hamburg-depot.json", log)}))
+	p.leads("double click", doubleClick(".compose .btn.primary"))
 	if got := p.text(".note.ok"); !strings.Contains(got, "We got it") {
 		p.t.Errorf("after the reply the page says %q", got)
 	}
@@ -188,13 +188,13 @@ func (p *tab) reply(in *installation, to ticket) {
 	// Somebody presses Stop while a form is sent: the page stays, and sends what is written in it later.
 	p.bool("addEventListener('submit', e => e.preventDefault(), {once: true}), true")
 	p.fill("#text", "Stopped.")
-	p.do("send and stop", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	p.do("send and stop", click(".compose .btn.primary"))
 	if !p.bool("document.querySelector('.compose').dataset.sent === '1'") {
 		p.t.Error("the page does not note that the form was sent")
 	}
 	p.until("!document.querySelector('.compose').dataset.sent && !document.querySelector('[aria-busy]')")
 	p.fill("#text", "")
-	p.do("write and press Ctrl+Enter", chromedp.SendKeys(chromedp.CSS("#text"), "One more thing."))
+	p.do("write and press Ctrl+Enter", typed("#text", "One more thing."))
 	p.leads("Ctrl+Enter", chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierCtrl)))
 	in.messagesOf(to.ID, 6)
 	p.clean("reply")
@@ -204,17 +204,17 @@ func (p *tab) reply(in *installation, to ticket) {
 func (p *tab) newTicket(in *installation) {
 	p.t.Helper()
 	p.open("/tickets")
-	p.leads("new ticket", chromedp.Click(chromedp.CSS(`a[href="/tickets/new"]`)))
+	p.leads("new ticket", click(`a[href="/tickets/new"]`))
 	p.stop("new")
 	p.fill("#text", "The scanner beeps twice.")
-	p.leads("send without a subject", chromedp.Click(chromedp.CSS(".form .btn.primary")))
+	p.leads("send without a subject", click(".form .btn.primary"))
 	p.problem("#subject")
 	p.stop("new-error")
 	if !p.bool("document.querySelector('#text').value === 'The scanner beeps twice.'") {
 		p.t.Error("the text is lost after the mistake")
 	}
 	p.fill("#subject", "Scanner beeps twice")
-	p.leads("double click", chromedp.DoubleClick(chromedp.CSS(".form .btn.primary")))
+	p.leads("double click", doubleClick(".form .btn.primary"))
 	made := in.ticketAbout("Scanner beeps twice")
 	if p.path() != fmt.Sprintf("/tickets/%d", made.Number) || !strings.Contains(p.text(".note.ok"), fmt.Sprint("#", made.Number)) {
 		p.t.Errorf("a new ticket leads to %s, which says %q", p.path(), p.text(".note.ok"))
@@ -229,7 +229,7 @@ func (p *tab) newTicket(in *installation) {
 func (p *tab) solve(in *installation, to ticket) {
 	p.t.Helper()
 	p.open(fmt.Sprintf("/tickets/%d", to.Number))
-	p.leads("mark as solved", chromedp.Click(chromedp.CSS(".acts .btn")))
+	p.leads("mark as solved", click(".acts .btn"))
 	p.stop("thread-closed")
 	var now ticket
 	in.call("GET", "/tickets/"+to.ID, nil, &now)
@@ -250,10 +250,8 @@ func TestPortalEmptyInABrowser(t *testing.T) {
 	in := install(t, mode{})
 	in.gateway("contact", "add", "--name", "Noa", "--email", "noa@new.example")
 	in.start()
-	p := openTab(t, chromium(t), in.url)
-	p.open(link(t, in.sentTo("noa@new.example", 1)))
-	p.fill("#password", password)
-	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
+	p := openTab(t, in.url)
+	p.arrives(in, "noa@new.example")
 	p.stop("empty")
 }
 
@@ -263,31 +261,31 @@ func TestPortalWithoutScript(t *testing.T) {
 	in := install(t, mode{})
 	in.start()
 	printer := prepare(in)
-	p := openTab(t, chromium(t), in.url)
+	p := openTab(t, in.url)
 	p.do("switch scripts off", call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 	p.open(link(t, in.sentTo("ingrid@halvorsen.example", 1)))
 	p.fill("#password", password)
-	p.leads("set the password", chromedp.Click(chromedp.CSS(".btn.primary")))
-	p.do("open the menu", chromedp.Click(chromedp.CSS(".menu summary")), chromedp.WaitVisible(chromedp.CSS(".menu button")))
-	p.leads("sign out", chromedp.Click(chromedp.CSS(".menu button")))
+	p.leads("set the password", click(".btn.primary"))
+	p.do("open the menu", click(".menu:last-child summary"), appears(`.menu [action="/sign-out"] button`))
+	p.leads("sign out", click(`.menu [action="/sign-out"] button`))
 	p.fill("#email", "ingrid@halvorsen.example")
 	p.fill("#password", password)
-	p.leads("sign in", chromedp.Click(chromedp.CSS(".btn.primary")))
-	p.leads("open the ticket", chromedp.Click(chromedp.CSS(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number))))
+	p.leads("sign in", click(".btn.primary"))
+	p.leads("open the ticket", click(fmt.Sprintf(`.subj a[href="/tickets/%d"]`, printer.Number)))
 	if !strings.Contains(p.text(".thread"), "exactly what we needed") {
 		t.Errorf("the thread is %q", p.text(".thread"))
 	}
-	p.leads("send nothing", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	p.leads("send nothing", click(".compose .btn.primary"))
 	if !strings.Contains(p.text("#errs"), "Write what you want to say") {
 		t.Errorf("an empty reply gives %q", p.text("main"))
 	}
 	p.fill("#text", "Sent without a script.")
-	p.do("choose a file", chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{upload(t, "note.txt", []byte("hi"))}))
+	p.do("choose a file", choose("#files", []string{upload(t, "note.txt", []byte("hi"))}))
 	p.shoot("thread-no-script")
 	if !p.bool("(r => r.width > 100 && r.height > 20)(document.querySelector('#files').getBoundingClientRect())") {
 		t.Error("without a script nothing shows which file was chosen")
 	}
-	p.leads("send", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	p.leads("send", click(".compose .btn.primary"))
 	if m := in.messagesOf(printer.ID, 5)[4]; m.Text != "Sent without a script." || len(m.Attachments) != 1 {
 		t.Errorf("the reply is %+v", m)
 	}
@@ -303,7 +301,7 @@ func TestPortalByKeyboard(t *testing.T) {
 	if page := in.visitor().post(link(t, in.sentTo("ingrid@halvorsen.example", 1)), "application/x-www-form-urlencoded", []byte("password="+strings.ReplaceAll(password, " ", "+"))); page.status != http.StatusSeeOther {
 		t.Fatalf("setting the password gives %d", page.status)
 	}
-	p := openTab(t, chromium(t), in.url)
+	p := openTab(t, in.url)
 	p.open("/sign-in")
 	p.tabTo("#email")
 	p.do("type the address", chromedp.KeyEvent("ingrid@halvorsen.example"), chromedp.KeyEvent(kb.Tab))
@@ -314,7 +312,12 @@ func TestPortalByKeyboard(t *testing.T) {
 	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
 	p.singleKeysDoNothing()
 	p.tabTo("#text")
-	p.do("type", chromedp.KeyEvent("By keyboard."), chromedp.KeyEvent(kb.Tab))
+	p.do("type", chromedp.KeyEvent("By keyboard."))
+	p.tabTo(".cc summary")
+	p.do("open it", chromedp.KeyEvent(kb.Enter))
+	p.tabTo("#copies")
+	p.do("name somebody", chromedp.KeyEvent("bo@halvorsen.example"))
+	p.do("Tab", chromedp.KeyEvent(kb.Tab))
 	if !p.bool("document.activeElement.id === 'files' && getComputedStyle(document.querySelector('.drop label')).outlineStyle === 'solid'") {
 		t.Error("the choice of files is not reached by Tab, or does not show it")
 	}
@@ -333,6 +336,53 @@ func TestPortalByKeyboard(t *testing.T) {
 	}
 	p.do("Enter", chromedp.KeyEvent(kb.Enter))
 	p.until("document.activeElement.id === 'main' || location.hash === '#main'")
+
+	// Search and filters, a new ticket after a mistake, the account, the language, and out.
+	p.tabTo("#q")
+	p.do("search", chromedp.KeyEvent("firmware"), chromedp.KeyEvent(kb.Enter))
+	p.until("document.querySelectorAll('.tbl tbody tr').length === 1 && document.activeElement.id === 'q'")
+	p.tabTo(".pills a:last-child")
+	p.do("only the closed", chromedp.KeyEvent(kb.Enter))
+	p.until("new URL(location).searchParams.get('status') === 'closed' && document.activeElement.matches('.pills a:last-child')")
+	p.open("/tickets")
+	p.tabTo(`.head a[href="/tickets/new"]`)
+	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
+	p.tabTo("#text")
+	p.do("type", chromedp.KeyEvent("Without a mouse."))
+	p.tabTo(".form .btn.primary")
+	p.leads("Enter", chromedp.KeyEvent(kb.Enter))
+	p.tabTo("#errs a")
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} { // no character, as after a key that a link has taken
+		p.do("go to the field", call(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: "Enter", Code: "Enter", WindowsVirtualKeyCode: 13, NativeVirtualKeyCode: 13}))
+	}
+	p.until("document.activeElement.id === 'subject'")
+	p.do("type", chromedp.KeyEvent("No mouse"))
+	p.leads("Enter in the field", chromedp.KeyEvent(kb.Enter))
+	in.ticketAbout("No mouse")
+	p.tabTo(".acts .btn")
+	p.leads("mark it as solved", chromedp.KeyEvent(kb.Enter))
+	p.tabTo(".rate .btn")
+	p.leads("say how it went", chromedp.KeyEvent(kb.Enter))
+	p.open("/account")
+	p.tabTo("#name")
+	p.leads("save the account", chromedp.KeyEvent(kb.Enter))
+	if got := p.text(".note.ok"); got == "" {
+		t.Errorf("saved, the account says %s", p.text("main"))
+	}
+	p.tabTo(picker + " summary")
+	p.do("open the picker", chromedp.KeyEvent(kb.Enter))
+	p.tabTo(picker + ` [value="de"]`)
+	p.leads("pick German", chromedp.KeyEvent(kb.Enter))
+	if lang := eval[string](p, "document.documentElement.lang"); lang != "de" {
+		t.Errorf("the page is in %s", lang)
+	}
+	p.tabTo(".menu:last-child summary")
+	p.do("open the menu", chromedp.KeyEvent(kb.Enter))
+	p.tabTo(`.menu [action="/sign-out"] button`)
+	p.leads("sign out", chromedp.KeyEvent(kb.Enter))
+	if !strings.HasPrefix(p.path(), "/sign-in") {
+		t.Errorf("signed out at %s", p.path())
+	}
 	p.clean("by keyboard")
 }
 
@@ -341,13 +391,13 @@ func (p *tab) draftOutlivesTheSession(to ticket) {
 	p.t.Helper()
 	p.fill("#text", "Typed for an hour.")
 	p.do("lose the session", call(network.ClearBrowserCookies, cdp.Empty{}))
-	p.leads("send", chromedp.Click(chromedp.CSS(".compose .btn.primary")))
+	p.leads("send", click(".compose .btn.primary"))
 	if !strings.HasPrefix(p.path(), "/sign-in?to=") {
 		p.t.Fatalf("without a session a reply leads to %s", p.path())
 	}
 	p.fill("#email", "ingrid@halvorsen.example")
 	p.fill("#password", password)
-	p.leads("sign in", chromedp.Submit(chromedp.CSS("#password")))
+	p.leads("sign in", submit("#password"))
 	if p.path() != fmt.Sprintf("/tickets/%d", to.Number) || !p.bool("document.querySelector('#text').value === 'Typed for an hour.'") {
 		p.t.Errorf("after signing in again at %s the text is gone", p.path())
 	}
@@ -369,7 +419,7 @@ func (p *tab) draftsAreForTheirAuthor(in *installation, to ticket) {
 	p.do("lose the session", call(network.ClearBrowserCookies, cdp.Empty{}))
 	p.open(invitation)
 	p.fill("#password", password)
-	p.leads("set the password", chromedp.Submit(chromedp.CSS("#password")))
+	p.leads("set the password", submit("#password"))
 	p.open("/tickets/new")
 	if got := eval[string](p, "document.querySelector('#subject').value + document.querySelector('#text').value"); got != "" {
 		p.t.Errorf("Bob finds %q in his form", got)
@@ -381,7 +431,7 @@ func (p *tab) draftsAreForTheirAuthor(in *installation, to ticket) {
 	p.open("/sign-in")
 	p.fill("#email", "ingrid@halvorsen.example")
 	p.fill("#password", password)
-	p.leads("sign in", chromedp.Submit(chromedp.CSS("#password")))
+	p.leads("sign in", submit("#password"))
 	p.open(fmt.Sprintf("/tickets/%d", to.Number))
 }
 

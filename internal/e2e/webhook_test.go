@@ -89,7 +89,7 @@ func TestF29_OneDeliveryFromManyAtOnce(t *testing.T) {
 					}
 					req.Header.Set("Content-Type", "application/json")
 					sign(req, form[1], "same", time.Now(), body)
-					resp, err := http.DefaultClient.Do(req)
+					resp, err := direct.Do(req)
 					if err != nil {
 						done <- err.Error()
 						return

@@ -347,13 +347,27 @@ func (d *DovecotServer) Start() {
 // Log is what the server printed.
 func (d *DovecotServer) Log() string { return d.proc.output.String() }
 
+// answersWithin is how long the server may be silent in a session of Dial. One that was killed may have left a lock, for two minutes.
+const answersWithin = 3 * time.Minute
+
+// impatient is a connection whose reads end: the client would wait for ever for a server that says nothing.
+type impatient struct{ net.Conn }
+
+func (c impatient) Read(b []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(answersWithin)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
 // Dial signs in as the user, for what the other methods don't do. The connection is closed with the test.
 func (d *DovecotServer) Dial(user string) *imapclient.Client {
 	d.t.Helper()
-	c, err := imapclient.DialInsecure(d.Addr(), nil)
+	conn, err := net.DialTimeout("tcp", d.Addr(), patience)
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	c := imapclient.New(impatient{conn}, nil)
 	d.t.Cleanup(func() { _ = c.Close() }) // it may be closed already
 	if err := c.Login(user, d.user(user).Password).Wait(); err != nil {
 		d.t.Fatal(err)

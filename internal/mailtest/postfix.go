@@ -146,12 +146,13 @@ in_flow_delay = 0
 smtpd_error_sleep_time = 0
 smtpd_client_connection_count_limit = 0
 `, p.dir, daemons, p.dovecot.id.name, p.dovecot.lmtpPort, p.dovecot.authPort)
+	// The queue manager ends when it is idle, and only the master wakes it for what is deferred: by default every five minutes.
 	master := fmt.Sprintf(`127.0.0.1:%d inet n - n - - smtpd
 127.0.0.1:%d inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_client_restrictions=permit_sasl_authenticated,reject -o cleanup_service_name=submitted
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 submitted unix n - n - 0 cleanup -o header_checks=regexp:%[3]s/conf/headers -o sender_bcc_maps=regexp:%[3]s/conf/copies
-qmgr unix n - n 300 1 qmgr
+qmgr unix n - n 1 1 qmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
@@ -283,8 +284,16 @@ func (p *PostfixServer) Waiting() int {
 			if os.IsNotExist(err) {
 				return nil // it has gone on meanwhile
 			}
-			if err == nil && e.Type().IsRegular() && queued.MatchString(e.Name()) {
+			if err != nil || !e.Type().IsRegular() || !queued.MatchString(e.Name()) {
+				return err
+			}
+			// What was being taken as the server was killed has not this bit: its sender has no answer, and sends it again.
+			info, err := e.Info()
+			if err == nil && info.Mode()&0o100 != 0 {
 				n++
+			}
+			if os.IsNotExist(err) {
+				return nil
 			}
 			return err
 		})

@@ -64,8 +64,8 @@ const slowest = 32 << 10
 // not tell). Raw writes the mail with CRLF line ends; one of more than desk.MaxInlineRaw bytes is written twice, and must
 // be the same both times. Flags are as IMAP writes them ("\Seen"); a zero date means now.
 //
-// With maybeThere, the folder is searched for the Message-ID first, and a mail that is there is not put again. It must be
-// set after an attempt that ended in outbound.ErrAmbiguous, or nobody knows how.
+// With maybeThere, the folder is searched for the Message-ID first, and with INBOX the one for what is done with: agents may have moved
+// it there. A mail that is found is not put again. It must be set after an attempt that ended in outbound.ErrAmbiguous, or nobody knows how.
 //
 // What the server refuses, and trouble in reaching it, is a *mailconn.Problem.
 func (c *Client) Append(ctx context.Context, m desk.Mailbox, folder string, raw func(io.Writer) error, flags []string, date time.Time, id desk.MessageID, maybeThere bool) (uidValidity, uid uint32, err error) {
@@ -79,9 +79,15 @@ func (c *Client) Append(ctx context.Context, m desk.Mailbox, folder string, raw 
 	patience := c.options.Timeout + time.Duration(mail.size/slowest)*time.Second
 	err = c.with(ctx, m, patience, func(ctx context.Context, s *seat) error {
 		if maybeThere {
-			uidValidity, uid, err = search(ctx, s.client, folder, id)
-			if err != nil || uid != 0 {
-				return err
+			places := []string{folder}
+			if done := m.Policy.Follow.ClosedFolder; folder == "INBOX" && done != "" {
+				places = append(places, done)
+			}
+			for _, place := range places {
+				uidValidity, uid, err = search(ctx, s.client, place, id)
+				if err != nil && (place == folder || !noSuchFolder(err)) || uid != 0 {
+					return err
+				}
 			}
 		}
 		uidValidity, uid, err = appendMail(ctx, s.client, folder, mail, flags, date)
@@ -172,6 +178,12 @@ func (c *Client) with(ctx context.Context, m desk.Mailbox, patience time.Duratio
 	err = f(ctx, s)
 	keep = err == nil
 	return refused(err)
+}
+
+// noSuchFolder tells whether a server has refused a folder that it does not have; not all give a reason (RFC 5530 section 3).
+func noSuchFolder(err error) bool {
+	e, ok := errors.AsType[*imap.Error](err)
+	return ok && e.Type == imap.StatusResponseTypeNo && (e.Code == imap.ResponseCodeNonExistent || e.Code == imap.ResponseCodeTryCreate || e.Code == "")
 }
 
 // refused puts a server's NO or BAD into words (RFC 5530, RFC 3501 section 7.1).

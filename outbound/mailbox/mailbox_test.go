@@ -105,6 +105,37 @@ func TestO6_ARepeatedAppendLooksFirst(t *testing.T) {
 	}
 }
 
+// TestO6_WhatAnAgentHasFiledIsNotPutAgain is about an attempt of which nobody knows the end: the mail may have been moved since.
+func TestO6_WhatAnAgentHasFiledIsNotPutAgain(t *testing.T) {
+	t.Parallel()
+	d, m := start(t)
+	c := client(t, Options{})
+	m.Policy.Follow.ClosedFolder = "Done"
+	put := func(want int) {
+		t.Helper()
+		if _, uid, err := c.Append(t.Context(), m, "", text("a@example.com", "x"), nil, time.Time{}, "a@example.com", true); err != nil || uid == 0 {
+			t.Fatalf("UID %d, %v", uid, err)
+		}
+		if n := len(d.Messages(user, "INBOX")); n != want {
+			t.Errorf("the INBOX has %d mails, want %d", n, want)
+		}
+	}
+	put(1) // there is no such folder yet
+	agent := d.Dial(user)
+	if err := agent.Create("Done", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := agent.Select("INBOX", nil).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := agent.Move(imap.UIDSet{{Start: 1, Stop: 0}}, "Done").Wait(); err != nil {
+		t.Fatal(err)
+	}
+	put(0)
+	m.Policy.Follow.ClosedFolder = ""
+	put(1)
+}
+
 func TestI12_MessageIDsAndFoldersAreNoCommands(t *testing.T) {
 	t.Parallel()
 	d, m := start(t)

@@ -7,7 +7,8 @@ CREATE TABLE companies (
 CREATE TABLE company_domains (
     domain     TEXT PRIMARY KEY,
     company_id TEXT NOT NULL REFERENCES companies (id) ON DELETE CASCADE,
-    position   BIGINT NOT NULL
+    position   BIGINT NOT NULL,
+    verified   BOOLEAN NOT NULL -- an operator knows that it is the company's
 );
 CREATE INDEX company_domains_company ON company_domains (company_id);
 
@@ -15,6 +16,7 @@ CREATE TABLE contacts (
     id         TEXT PRIMARY KEY,
     name       TEXT NOT NULL,
     language   TEXT NOT NULL,
+    time_zone  TEXT NOT NULL,
     username   TEXT UNIQUE,
     disabled   BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL
@@ -22,15 +24,31 @@ CREATE TABLE contacts (
 CREATE TABLE contact_addresses (
     email      TEXT PRIMARY KEY,
     contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
-    position   BIGINT NOT NULL
+    position   BIGINT NOT NULL,
+    proved_at  BIGINT NOT NULL -- when a link that was sent there was last used; 0: never
 );
 CREATE INDEX contact_addresses_contact ON contact_addresses (contact_id);
 CREATE TABLE contact_companies (
     contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
     company_id TEXT NOT NULL REFERENCES companies (id) ON DELETE CASCADE,
     position   BIGINT NOT NULL,
+    main       BOOLEAN NOT NULL, -- their main contact there
     PRIMARY KEY (contact_id, company_id)
 );
+-- Lists of contacts: fixed ones have members, the others a rule.
+CREATE TABLE contact_lists (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    rule       TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE TABLE contact_list_members (
+    list_id    TEXT NOT NULL REFERENCES contact_lists (id) ON DELETE CASCADE,
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    added_at   BIGINT NOT NULL,
+    PRIMARY KEY (list_id, contact_id)
+);
+CREATE INDEX contact_list_members_contact ON contact_list_members (contact_id);
 
 CREATE TABLE mailboxes (
     id               TEXT PRIMARY KEY,
@@ -199,6 +217,7 @@ CREATE TABLE tickets (
     id               TEXT PRIMARY KEY,
     number           BIGINT NOT NULL UNIQUE,
     subject          TEXT NOT NULL,
+    folded           TEXT NOT NULL, -- the subject as it is searched
     pipeline         TEXT NOT NULL,
     status           TEXT NOT NULL,
     mailbox_id       TEXT NOT NULL,
@@ -206,6 +225,7 @@ CREATE TABLE tickets (
     company_id       TEXT NOT NULL,
     assignee_id      TEXT NOT NULL, -- the agent; empty: nobody
     source           TEXT NOT NULL,
+    form             TEXT NOT NULL DEFAULT '', -- the key of the portal's form that it was written in
     properties       TEXT NOT NULL,
     created_at       BIGINT NOT NULL,
     last_activity_at BIGINT NOT NULL,
@@ -216,6 +236,7 @@ CREATE TABLE tickets (
     merged_into      TEXT NOT NULL -- the ticket that has what this one had; empty: none
 );
 CREATE INDEX tickets_contact ON tickets (contact_id, last_activity_at);
+CREATE INDEX tickets_company ON tickets (company_id, last_activity_at) WHERE company_id <> '';
 CREATE INDEX tickets_activity ON tickets (last_activity_at, id);
 CREATE INDEX tickets_merged ON tickets (merged_into) WHERE merged_into <> '';
 CREATE TABLE participants (
@@ -224,9 +245,25 @@ CREATE TABLE participants (
     contact_id TEXT NOT NULL,
     name       TEXT NOT NULL,
     role       TEXT NOT NULL,
+    muted      BOOLEAN NOT NULL, -- they want no mail about it
     PRIMARY KEY (ticket_id, email)
 );
 CREATE INDEX participants_contact ON participants (contact_id, ticket_id);
+-- When a contact last looked at a ticket.
+CREATE TABLE ticket_views (
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (contact_id, ticket_id)
+);
+-- How customers say that a ticket went.
+CREATE TABLE ratings (
+    ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
+    contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
+    score      TEXT NOT NULL,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (ticket_id, contact_id)
+);
 CREATE TABLE conversations (
     id         TEXT PRIMARY KEY,
     ticket_id  TEXT NOT NULL REFERENCES tickets (id) ON DELETE CASCADE,
@@ -247,6 +284,7 @@ CREATE TABLE messages (
     source          TEXT NOT NULL,
     internal        BOOLEAN NOT NULL,
     subject         TEXT NOT NULL,
+    folded          TEXT NOT NULL, -- what it is searched by; stands before the long texts, which are not read for it
     text            TEXT NOT NULL,
     reply           TEXT NOT NULL,
     html            TEXT NOT NULL,
@@ -371,7 +409,8 @@ CREATE TABLE outbox (
     unknowns    BIGINT NOT NULL,
     done_at     BIGINT NOT NULL,
     told        TEXT NOT NULL DEFAULT '', -- the state that agents have been told of: deferred or failed
-    answer      TEXT NOT NULL DEFAULT '' -- of the server that took the mail
+    answer      TEXT NOT NULL DEFAULT '', -- of the server that took the mail
+    arrived     BOOLEAN NOT NULL DEFAULT FALSE -- the mail was seen in the inbox that it is for
 );
 -- On what does not change while a row is worked on: claiming it then touches no index.
 CREATE INDEX outbox_open ON outbox (queue, next_try, id) WHERE done_at = 0;
@@ -432,11 +471,59 @@ CREATE TABLE one_time (
     purpose    TEXT NOT NULL,
     contact_id TEXT NOT NULL REFERENCES contacts (id) ON DELETE CASCADE,
     email      TEXT NOT NULL,
+    code       TEXT NOT NULL, -- the hash of the code that does the same; empty: none does
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     used_at    BIGINT NOT NULL
 );
 CREATE INDEX one_time_contact ON one_time (contact_id);
+-- People who want to register, until they have confirmed their address.
+CREATE TABLE registrations (
+    hash       BLOB PRIMARY KEY, -- of the secret of the link that was mailed
+    email      TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    company    TEXT NOT NULL, -- what they call it: a hint for agents
+    password   TEXT NOT NULL, -- its hash; empty: they want none
+    language   TEXT NOT NULL,
+    time_zone  TEXT NOT NULL,
+    consent    TEXT NOT NULL, -- what they agreed to, to be recorded
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+-- Public keys that people sign in with.
+CREATE TABLE passkeys (
+    id         TEXT PRIMARY KEY, -- the credential's
+    contact_id TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    data       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    used_at    BIGINT NOT NULL
+);
+CREATE INDEX passkeys_contact ON passkeys (contact_id);
+-- What people agreed to, and took back. Rows are only added.
+CREATE TABLE consents (
+    id         TEXT PRIMARY KEY,
+    contact_id TEXT NOT NULL,
+    purpose    TEXT NOT NULL,
+    given      BOOLEAN NOT NULL,
+    language   TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    channel    TEXT NOT NULL,
+    ip         TEXT NOT NULL,
+    actor      TEXT NOT NULL,
+    at         BIGINT NOT NULL
+);
+CREATE INDEX consents_contact ON consents (contact_id, purpose, id);
+CREATE TABLE consent_texts (
+    version TEXT PRIMARY KEY,
+    text    TEXT NOT NULL,
+    label   TEXT NOT NULL
+);
+-- Who was invited, and when last.
+CREATE TABLE invitations (
+    contact_id TEXT PRIMARY KEY REFERENCES contacts (id) ON DELETE CASCADE,
+    at         BIGINT NOT NULL
+);
 CREATE TABLE sessions (
     token      TEXT PRIMARY KEY,
     contact_id TEXT NOT NULL,
@@ -450,9 +537,82 @@ CREATE TABLE attempts (
     until  BIGINT NOT NULL
 );
 
+-- What was done, by whom. Each hash covers the entry before it.
+CREATE TABLE audit (
+    position BIGINT PRIMARY KEY,
+    id       TEXT NOT NULL UNIQUE,
+    at       BIGINT NOT NULL,
+    actor    TEXT NOT NULL,
+    action   TEXT NOT NULL,
+    subject  TEXT NOT NULL,
+    changes  TEXT NOT NULL,
+    hash     TEXT NOT NULL
+);
+CREATE INDEX audit_subject ON audit (subject, position);
+CREATE TABLE audit_end (
+    position BIGINT NOT NULL,
+    hash     TEXT NOT NULL
+);
+INSERT INTO audit_end (position, hash) VALUES (0, '');
+
+-- The knowledge base.
+CREATE TABLE categories (
+    key      TEXT PRIMARY KEY,
+    position BIGINT NOT NULL,
+    names    TEXT NOT NULL
+);
+CREATE TABLE articles (
+    id         TEXT PRIMARY KEY,
+    slug       TEXT NOT NULL UNIQUE,
+    category   TEXT NOT NULL,
+    position   BIGINT NOT NULL,
+    private    BOOLEAN NOT NULL,
+    draft      BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE TABLE article_texts (
+    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
+    language   TEXT NOT NULL,
+    title      TEXT NOT NULL,
+    summary    TEXT NOT NULL,
+    folded     TEXT NOT NULL, -- what it is searched by
+    said       TEXT NOT NULL, -- what it says, without the marks of Markdown
+    updated_at BIGINT NOT NULL,
+    body       TEXT NOT NULL,
+    PRIMARY KEY (article_id, language)
+);
+CREATE TABLE article_pictures (
+    id         TEXT PRIMARY KEY,
+    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    size       BIGINT NOT NULL,
+    sha256     TEXT NOT NULL
+);
+CREATE UNIQUE INDEX article_pictures_name ON article_pictures (article_id, name);
+CREATE TABLE article_votes (
+    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
+    voter      TEXT NOT NULL, -- a contact, or the hash of a random number that their browser keeps
+    useful     BOOLEAN NOT NULL,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (article_id, voter)
+);
+
 -- +goose Down
+DROP TABLE article_votes;
+DROP TABLE article_pictures;
+DROP TABLE article_texts;
+DROP TABLE articles;
+DROP TABLE categories;
+DROP TABLE audit_end;
+DROP TABLE audit;
 DROP TABLE attempts;
 DROP TABLE sessions;
+DROP TABLE invitations;
+DROP TABLE consent_texts;
+DROP TABLE consents;
+DROP TABLE passkeys;
+DROP TABLE registrations;
 DROP TABLE one_time;
 DROP TABLE passwords;
 DROP TABLE welcomes;
@@ -472,6 +632,8 @@ DROP TABLE message_ids;
 DROP TABLE attachments;
 DROP TABLE messages;
 DROP TABLE conversations;
+DROP TABLE ratings;
+DROP TABLE ticket_views;
 DROP TABLE participants;
 DROP TABLE tickets;
 DROP TABLE ticket_number;
@@ -488,6 +650,8 @@ DROP TABLE oauth_grants;
 DROP TABLE leases;
 DROP TABLE folders;
 DROP TABLE mailboxes;
+DROP TABLE contact_list_members;
+DROP TABLE contact_lists;
 DROP TABLE contact_companies;
 DROP TABLE contact_addresses;
 DROP TABLE contacts;
