@@ -16,7 +16,7 @@ import (
 	"postern/tickets"
 )
 
-var earlierLink = regexp.MustCompile(`href="([^"]*\?before=[^"]*)"`)
+var earlierLink = regexp.MustCompile(`href="([^"]*\?before=[^"&]*)"`)
 
 // foldedLine is the line that a message is folded to: it says once more how the message begins.
 var foldedLine = regexp.MustCompile(`<span class="one">.*?</span>`)
