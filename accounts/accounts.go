@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -109,24 +108,18 @@ func weak(key, text string, limit ...any) error {
 	return e
 }
 
-// Rates of wrong sign-ins and of mails (REQUIREMENTS P7): nobody is locked out for good.
-const (
-	freeTries  = 5   // for one name from one place
-	triesPerIP = 100 // from one place, for all names: behind a proxy that is not trusted, everybody is in one place
-	tryWindow  = 15 * time.Minute
-	linksHour  = 3
-	linksPerIP = 20
-)
-
 // ErrWrongPair says that name and password don't belong together; which of them is wrong is not said.
 var ErrWrongPair = &desk.Error{Kind: desk.Unauthenticated, Text: "The address or the password is not right", Key: "wrong_pair"} //nolint:gochecknoglobals // never changes
 
 // SignIn finds the contact that has the address or user name and the password. The answer for an unknown name is the
 // same as for a wrong password, and takes the same work. Too many wrong tries from one place, for one name or for very many,
-// are TooMany for some minutes.
+// are TooMany for some minutes. Where nobody signs in by password, it is NotFound.
 func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk.Contact, error) {
-	place, key := "sign-in from "+ip, triesKey(login, ip)
-	if err := a.countTry(ctx, place, key); err != nil {
+	if err := a.offered(ctx, byPassword); err != nil {
+		return desk.Contact{}, err
+	}
+	try := tryOf("sign-in", login, ip, triesPerName)
+	if err := a.db.Update(ctx, func(tx *store.Tx) error { return try.count(ctx, tx) }); err != nil {
 		return desk.Contact{}, err
 	}
 	c, hash, err := a.credentials(ctx, login)
@@ -140,9 +133,20 @@ func (a *Accounts) SignIn(ctx context.Context, login, password, ip string) (desk
 	if !match || c.ID == "" {
 		return desk.Contact{}, cmp.Or(a.audit(ctx, desk.SignInFailed, c.ID, ip), error(ErrWrongPair))
 	}
-	return c, a.db.Update(ctx, func(tx *store.Tx) error {
-		return errors.Join(tx.TakeBackHit(ctx, place), tx.ForgetHits(ctx, key))
-	})
+	return c, a.db.Update(ctx, func(tx *store.Tx) error { return try.takeBack(ctx, tx) })
+}
+
+// The ways in that an operator can switch off.
+func byPassword(a desk.Access) bool { return a.Password }
+func byLink(a desk.Access) bool     { return a.Link }
+
+// offered is NotFound where a way in is switched off: hiding its form would close nothing.
+func (a *Accounts) offered(ctx context.Context, way func(desk.Access) bool) error {
+	s, err := a.db.Settings(ctx)
+	if err == nil && !way(s.Access) {
+		err = desk.Missing("way in")
+	}
+	return err
 }
 
 // Entered writes down that somebody has signed in, and how.
@@ -157,39 +161,6 @@ func (a *Accounts) Entered(ctx context.Context, c desk.Contact, way, ip string) 
 func (a *Accounts) audit(ctx context.Context, action desk.Action, c desk.ID, ip string) error {
 	ctx = desk.As(ctx, desk.Actor{Kind: desk.ActorContact, ID: c, IP: truncated(ip)})
 	return a.db.Update(ctx, func(tx *store.Tx) error { return tx.Audit(ctx, action, cmp.Or(string(c), "unknown"), nil) })
-}
-
-// triesKey names what the tries of one place for one name are counted under. What was typed may be long, and is nobody's
-// business: its hash stands for it.
-func triesKey(login, ip string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(login))))
-	return "sign-in " + hex.EncodeToString(sum[:8]) + " " + ip
-}
-
-// countTry counts a try before it is made, so that many at the same moment are many: a right password takes the count back.
-// One that is refused is not counted, and leaves no row for its name.
-func (a *Accounts) countTry(ctx context.Context, place, key string) error {
-	return a.db.Update(ctx, func(tx *store.Tx) error {
-		if err := countHit(ctx, tx, place, triesPerIP); err != nil {
-			return err
-		}
-		return countHit(ctx, tx, key, freeTries)
-	})
-}
-
-func countHit(ctx context.Context, tx *store.Tx, key string, most int) error {
-	tries, err := tx.Hit(ctx, key, tryWindow)
-	if err != nil || tries <= most {
-		return err
-	}
-	_, until, err := tx.Hits(ctx, key, tx.Now())
-	if err != nil {
-		return err
-	}
-	at := until.UTC().Format("15:04")
-	return &desk.Error{
-		Kind: desk.TooMany, Text: "Too many wrong tries. Try again after " + at + " UTC, or have a link mailed to you", Key: "too_many_tries", Args: []any{"Time", at},
-	}
 }
 
 // credentials gives a contact that may sign in and its hash; or nobody, and a hash to compare with all the same.
@@ -209,10 +180,9 @@ func (a *Accounts) credentials(ctx context.Context, login string) (desk.Contact,
 }
 
 // SignInByCode signs in whoever types the code of a sign-in mail, where they asked for it. It answers as SignIn does, and counts tries as that does:
-// the codes are short.
+// the codes are short, and however many places and names of theirs are tried, few may be tried for one person.
 func (a *Accounts) SignInByCode(ctx context.Context, login, code, ip string) (desk.Contact, error) {
-	key := triesKey("code "+login, ip)
-	if err := a.countTry(ctx, "sign-in from "+ip, key); err != nil {
+	if err := a.offered(ctx, byLink); err != nil {
 		return desk.Contact{}, err
 	}
 	code = strings.Map(func(r rune) rune {
@@ -225,17 +195,13 @@ func (a *Accounts) SignInByCode(ctx context.Context, login, code, ip string) (de
 	if err != nil && desk.KindOf(err) != desk.NotFound {
 		return desk.Contact{}, err
 	}
-	if err != nil || c.Disabled || code == "" {
-		return desk.Contact{}, ErrWrongCode
-	}
-	// However many places try at once: what all of them may try for one contact is bounded too.
-	err = a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, "codes of "+string(c.ID), codesPerContact) })
-	if err != nil {
+	try := tryOf("code", cmp.Or(string(c.ID), login), ip, codesPerName)
+	if err := a.db.Update(ctx, func(tx *store.Tx) error { return try.count(ctx, tx) }); err != nil {
 		return desk.Contact{}, err
 	}
 	err = a.db.Update(ctx, func(tx *store.Tx) error {
 		o, err := tx.OneTimeByCode(ctx, c.ID, desk.LinkSignIn, code, tx.Now())
-		if desk.KindOf(err) == desk.NotFound || err == nil && !slices.Contains(c.Addresses, o.Email) {
+		if desk.KindOf(err) == desk.NotFound || err == nil && (code == "" || c.Disabled || !slices.Contains(c.Addresses, o.Email)) {
 			return ErrWrongCode
 		}
 		if err != nil {
@@ -244,13 +210,13 @@ func (a *Accounts) SignInByCode(ctx context.Context, login, code, ip string) (de
 		if ok, err := tx.SpendOneTime(ctx, o.Hash); err != nil || !ok {
 			return cmp.Or(err, error(ErrWrongCode))
 		}
-		return errors.Join(tx.Proved(ctx, c.ID, o.Email), tx.ForgetHits(ctx, key))
+		return errors.Join(tx.Proved(ctx, c.ID, o.Email), try.takeBack(ctx, tx))
 	})
-	return c, err
+	if err != nil {
+		return desk.Contact{}, err
+	}
+	return c, nil
 }
-
-// codesPerContact is how many codes may be tried for one contact in tryWindow, from anywhere: of a million, with three links in an hour.
-const codesPerContact = 20
 
 // ErrWrongCode says that a code is not, or no longer, of use.
 var ErrWrongCode = &desk.Error{Kind: desk.Unauthenticated, Field: "code", Text: "This code is not right, or has run out", Key: "wrong_code"} //nolint:gochecknoglobals // never changes
@@ -259,16 +225,18 @@ var ErrWrongCode = &desk.Error{Kind: desk.Unauthenticated, Field: "code", Text: 
 type linkKind struct {
 	kind    desk.EffectKind
 	purpose string
+	way     func(desk.Access) bool // that it is for
 }
 
-// RequestSignIn mails a link to sign in by, if the name belongs to somebody who may. It answers the same in every case.
+// RequestSignIn mails a link to sign in by, if the name belongs to somebody who may. It answers the same in every case. Too many from one place are
+// TooMany; where nobody signs in by link, it is NotFound.
 func (a *Accounts) RequestSignIn(ctx context.Context, login, ip string) error {
-	return a.request(ctx, login, ip, linkKind{desk.SignInMail, desk.LinkSignIn})
+	return a.request(ctx, login, ip, linkKind{desk.SignInMail, desk.LinkSignIn, byLink})
 }
 
 // RequestPassword mails a link to choose a new password by, as RequestSignIn does.
 func (a *Accounts) RequestPassword(ctx context.Context, login, ip string) error {
-	return a.request(ctx, login, ip, linkKind{desk.PasswordMail, desk.LinkSetPassword})
+	return a.request(ctx, login, ip, linkKind{desk.PasswordMail, desk.LinkSetPassword, byPassword})
 }
 
 func (a *Accounts) request(ctx context.Context, login, ip string, l linkKind) error {
@@ -276,27 +244,24 @@ func (a *Accounts) request(ctx context.Context, login, ip string, l linkKind) er
 	if err != nil {
 		return err
 	}
+	if !l.way(org.Settings.Access) {
+		return desk.Missing("way in")
+	}
 	return a.db.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.Hit(ctx, "links to "+ip, time.Hour)
+		n, err := tx.Hit(ctx, "links to "+placeOf(ip), time.Hour)
 		if err != nil {
 			return err
 		}
-		if n > linksPerIP {
+		if n > linksPerPlace {
 			return &desk.Error{Kind: desk.TooMany, Text: "Too many links were asked for from here. Try again in an hour", Key: "too_many_links"}
 		}
 		c, err := tx.ContactByLogin(ctx, login)
-		if desk.KindOf(err) == desk.NotFound || err == nil && (c.Disabled || c.LoginAddress() == "") {
-			return nil
-		}
-		if err != nil {
+		if err != nil && desk.KindOf(err) != desk.NotFound {
 			return err
 		}
-		mb, ok := org.DefaultMailbox()
-		if !ok || mb.SMTP == "" {
-			return nil
-		}
-		sent, err := tx.OneTimesSince(ctx, c.ID, l.purpose, tx.Now().Add(-time.Hour))
-		if err != nil || sent >= linksHour {
+		few, err := fewEnough(ctx, tx, "link to "+l.purpose, cmp.Or(string(c.ID), fingerprint(login)), ip)
+		mb, can := org.DefaultMailbox()
+		if err != nil || !few || !can || mb.SMTP == "" || c.Disabled || c.LoginAddress() == "" {
 			return err
 		}
 		return a.mailer.SendLink(ctx, tx, mb, c, l.kind, l.purpose)

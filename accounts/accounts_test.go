@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -176,7 +177,7 @@ func TestP7_OnePlaceCannotTryManyNames(t *testing.T) {
 			_, err := r.a.SignIn(r.t.Context(), login, secret, ip)
 			return err
 		}
-		for i := range triesPerIP {
+		for i := range triesPerPlace {
 			if err := errors.Join(try("ann", password, "192.0.2.1"), try("ann", password, "192.0.2.1")); err != nil {
 				r.t.Fatalf("what is right counts, the %d. time: %v", i, err)
 			}
@@ -187,9 +188,9 @@ func TestP7_OnePlaceCannotTryManyNames(t *testing.T) {
 		before := r.a.hashes.Load()
 		for _, login := range []string{"nobody", "ann"} {
 			if err := try(login, password, "192.0.2.1"); desk.KindOf(err) != desk.TooMany {
-				r.t.Errorf("after %d wrong tries %s gives %v", triesPerIP, login, err)
+				r.t.Errorf("after %d wrong tries %s gives %v", triesPerPlace, login, err)
 			}
-			if n, _, err := r.db.Hits(r.t.Context(), triesKey(login, "192.0.2.1"), r.db.Now()); err != nil || n != 0 {
+			if n, _, err := r.db.Hits(r.t.Context(), tryOf("sign-in", login, "192.0.2.1", 0).here, r.db.Now()); err != nil || n != 0 {
 				r.t.Errorf("a refused try leaves a count of %d for %s, %v", n, login, err)
 			}
 		}
@@ -236,11 +237,21 @@ func TestP2_AskingForALinkTellsNothingAndIsLimited(t *testing.T) {
 				r.t.Error(err)
 			}
 		}
-		if n := mails(desk.PasswordMail); n != linksHour {
-			r.t.Errorf("%d mails in an hour", n)
+		if n := mails(desk.PasswordMail); n != 1+mailsHour {
+			r.t.Errorf("P7: %d mails in an hour, one of them asked for elsewhere", n)
+		}
+		for place := range 10 {
+			for range 2 * mailsHour {
+				if err := r.a.RequestPassword(r.t.Context(), []string{"ann", "ann@customer.example"}[place%2], fmt.Sprintf("203.0.113.%d", place)); err != nil {
+					r.t.Error(err)
+				}
+			}
+		}
+		if n := mails(desk.PasswordMail); n != mailsEverywhere {
+			r.t.Errorf("P7: %d mails in an hour from many places", n)
 		}
 		var last error
-		for range linksPerIP {
+		for range linksPerPlace {
 			last = r.a.RequestSignIn(r.t.Context(), "nobody", "192.0.2.1")
 		}
 		if desk.KindOf(last) != desk.TooMany {

@@ -93,7 +93,12 @@ func (a *Accounts) MustChange(ctx context.Context, contact desk.ID) (bool, error
 
 // ChangePassword sets the password of somebody who is signed in. They prove that they are who they were by their former one, or, where it was
 // made for them, by having come in with it. All their sessions and links end.
+// Too many wrong former ones are TooMany: a session that was taken over must not serve to guess by.
+// Where nobody signs in by password, it is NotFound.
 func (a *Accounts) ChangePassword(ctx context.Context, c desk.Contact, former, password string) error {
+	if err := a.offered(ctx, byPassword); err != nil {
+		return err
+	}
 	if err := CheckPassword(password, c); err != nil {
 		return err
 	}
@@ -102,11 +107,19 @@ func (a *Accounts) ChangePassword(ctx context.Context, c desk.Contact, former, p
 		return err
 	}
 	if err == nil && !p.MustChange {
+		key := "password of " + string(c.ID)
+		if err := a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, key, freeTries) }); err != nil {
+			return err
+		}
 		match, err := a.matches(ctx, former, p.Hash)
 		if err != nil {
 			return err
 		}
-		if !match {
+		if match {
+			if err := a.db.Update(ctx, func(tx *store.Tx) error { return tx.ForgetHits(ctx, key) }); err != nil {
+				return err
+			}
+		} else {
 			return &desk.Error{Kind: desk.Invalid, Field: "former", Text: "this is not your password", Key: "account.wrong_password"}
 		}
 	}

@@ -143,7 +143,7 @@ func (k Passkeys) Add(ctx context.Context, contact desk.ID, state, answer []byte
 // BeginSigningIn begins to sign somebody in who says by their passkey who they are. Anybody may ask, and each time leaves a session behind: too often from
 // one place is TooMany.
 func (k Passkeys) BeginSigningIn(ctx context.Context, ip string) (options, state []byte, err error) {
-	if err := k.a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, "passkeys from "+ip, triesPerIP) }); err != nil {
+	if err := k.a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, "passkeys from "+placeOf(ip), triesPerPlace) }); err != nil {
 		return nil, nil, err
 	}
 	assertion, session, err := k.site.BeginDiscoverableLogin()
@@ -156,8 +156,8 @@ func (k Passkeys) BeginSigningIn(ctx context.Context, ip string) (options, state
 // SignIn gives the contact whose passkey has answered state. A key that is not known, that somebody has taken away, or that seems to have been copied is
 // ErrWrongPasskey; too many tries from one place are TooMany.
 func (k Passkeys) SignIn(ctx context.Context, state, answer []byte, ip string) (desk.Contact, error) {
-	place := "sign-in from " + ip
-	if err := k.a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, place, triesPerIP) }); err != nil {
+	place := "sign-in from " + placeOf(ip)
+	if err := k.a.db.Update(ctx, func(tx *store.Tx) error { return countHit(ctx, tx, place, triesPerPlace) }); err != nil {
 		return desk.Contact{}, err
 	}
 	c, err := k.proved(ctx, state, answer)

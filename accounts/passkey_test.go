@@ -63,13 +63,13 @@ func TestP9_PasskeysOfOthersAreNoneOfYours(t *testing.T) {
 				}
 			}
 		}
-		for range triesPerIP {
+		for range triesPerPlace {
 			_, err = keys.SignIn(ctx, state, nil, "192.0.2.1")
 		}
 		if desk.KindOf(err) != desk.TooMany {
 			r.t.Errorf("many tries: %v", err)
 		}
-		for range triesPerIP {
+		for range triesPerPlace {
 			_, _, err = keys.BeginSigningIn(ctx, "192.0.2.1")
 		}
 		if desk.KindOf(err) != desk.TooMany {

@@ -3,7 +3,7 @@ package accounts
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"crypto/subtle"
 	"errors"
 	"net/netip"
 	"strings"
@@ -20,14 +20,9 @@ type Applicant struct {
 	Language, TimeZone   string
 	Agreed               bool   // to the text whose version is Version, in Language
 	Version              string // of the consent text that the page has shown
+	Browser              string // a secret that only the browser has in which this was typed
 	IP                   string
 }
-
-// Of registering, for one address and from one place in an hour.
-const (
-	registerHour  = 3
-	registerPerIP = 20
-)
 
 // Register has a mail sent by which the applicant proves their address; nothing is made before that. The answer, and the work, are the same
 // whether the address is somebody's or nobody's (REQUIREMENTS P2, L9): an address that has an account is told so by mail, one that may not
@@ -49,6 +44,9 @@ func (a *Accounts) Register(ctx context.Context, in Applicant) error {
 	if access.Consent.Enabled && (!in.Agreed || in.Version != text.Version()) {
 		return &desk.Error{Kind: desk.Invalid, Field: "consent", Text: "agree to the text, or you can't register", Key: "register.need_consent"}
 	}
+	if !access.Password {
+		in.Password = ""
+	}
 	if in.Password != "" {
 		if err := CheckPassword(in.Password, desk.Contact{Addresses: []string{email}}); err != nil {
 			return err
@@ -64,7 +62,7 @@ func (a *Accounts) Register(ctx context.Context, in Applicant) error {
 	if access.Registration == desk.RegistrationDomains && !domainAllowed(access.Domains, email) {
 		return &desk.Error{Kind: desk.Invalid, Field: "email", Text: "this domain can't register", Key: "register.domain"}
 	}
-	r := store.Registration{Email: email, Name: strings.TrimSpace(in.Name), Company: strings.TrimSpace(in.Company), Password: hash, Language: in.Language, TimeZone: in.TimeZone}
+	r := store.Registration{Email: email, Name: strings.TrimSpace(in.Name), Company: strings.TrimSpace(in.Company), Password: hash, Language: in.Language, TimeZone: in.TimeZone, Browser: in.Browser}
 	if access.Consent.Enabled {
 		r.Consent = desk.ConsentRecord{Purpose: desk.PortalPurpose, Given: true, Language: lang, Version: text.Version(), Channel: "registration", IP: truncated(in.IP)}
 	}
@@ -81,17 +79,16 @@ func domainAllowed(domains []string, email string) bool {
 }
 
 func (a *Accounts) register(ctx context.Context, tx *store.Tx, org *store.Organisation, r store.Registration, text desk.ConsentText, ip string) error {
-	n, err := tx.Hit(ctx, "registrations from "+ip, time.Hour)
+	n, err := tx.Hit(ctx, "registrations from "+placeOf(ip), time.Hour)
 	if err != nil {
 		return err
 	}
-	if n > registerPerIP {
+	if n > registrationsPlace {
 		return &desk.Error{Kind: desk.TooMany, Text: "Too many registrations from here. Try again in an hour", Key: "register.too_many"}
 	}
-	sum := sha256.Sum256([]byte(r.Email))
-	tries, err := tx.Hit(ctx, "registration of "+hex.EncodeToString(sum[:8]), time.Hour)
+	few, err := fewEnough(ctx, tx, "registration", fingerprint(r.Email), ip)
 	mb, can := org.DefaultMailbox()
-	if err != nil || tries > registerHour || !can || mb.SMTP == "" || org.Inside(r.Email) {
+	if err != nil || !few || !can || mb.SMTP == "" || org.Inside(r.Email) {
 		return err
 	}
 	if suppressed, err := tx.Suppressed(ctx, r.Email); err != nil || suppressed {
@@ -148,21 +145,27 @@ func confirmation(ctx context.Context, r registrationReader, now time.Time, secr
 
 // Confirm spends a registration's link: the address is proved, and its contact is made, or is the one who has the address by now; then
 // their account stays as it is.
-func (a *Accounts) Confirm(ctx context.Context, secret string) (desk.Contact, error) {
-	var c desk.Contact
-	err := a.db.Update(ctx, func(tx *store.Tx) error {
+//
+// The link proves who reads the address' mail, and not who typed the registration: anybody can type somebody else's address. So the password and the
+// consent count only in the browser that they were typed in. Elsewhere, again tells that a password was left out and has to be chosen once more.
+func (a *Accounts) Confirm(ctx context.Context, secret, browser string) (c desk.Contact, again bool, err error) {
+	err = a.db.Update(ctx, func(tx *store.Tx) error {
 		r, err := confirmation(ctx, tx, tx.Now(), secret)
 		if err != nil {
 			return err
+		}
+		if r.Browser == "" || subtle.ConstantTimeCompare([]byte(r.Browser), []byte(browser)) == 0 {
+			again = r.Password != ""
+			r.Password, r.Consent = "", desk.ConsentRecord{}
 		}
 		c, err = tx.ContactByEmail(ctx, r.Email)
 		if err != nil && desk.KindOf(err) != desk.NotFound {
 			return err
 		}
-		if err != nil {
-			if c, err = a.contactOf(ctx, tx, r); err != nil {
-				return err
-			}
+		if err == nil {
+			again = false
+		} else if c, err = a.contactOf(ctx, tx, r); err != nil {
+			return err
 		}
 		if c.Disabled {
 			return ErrLink
@@ -175,7 +178,7 @@ func (a *Accounts) Confirm(ctx context.Context, secret string) (desk.Contact, er
 		}
 		return tx.EndRegistrations(ctx, r.Email)
 	})
-	return c, err
+	return c, again, err
 }
 
 // contactOf makes the contact of a registration.

@@ -129,6 +129,13 @@ func (p *portal) requestLink(c *gin.Context) error {
 }
 
 func (p *portal) forgotPage(c *gin.Context) error {
+	org, err := p.DB.Organisation(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	if !org.Settings.Access.Password {
+		return desk.Missing("page")
+	}
 	t, h, err := p.page(c, visitor{}, "forgot_title")
 	if err != nil {
 		return err
@@ -219,6 +226,13 @@ func (p *portal) expired(c *gin.Context, err error, again string) error {
 	if err != nil {
 		return err
 	}
+	org, err := p.DB.Organisation(c.Request.Context())
+	if err != nil {
+		return err
+	}
+	if again == "/forgot" && !org.Settings.Access.Password {
+		again = "/sign-in"
+	}
 	return p.pages.write(c.Writer, web.Status(accounts.ErrLink), t.Lang(), "link-expired", accessView{head: h, Again: again})
 }
 
@@ -238,7 +252,15 @@ func (p *portal) setPassword(c *gin.Context) error {
 	ctx, secret := c.Request.Context(), c.Param("secret")
 	who, err := p.Accounts.SetPasswordByLink(ctx, secret, c.PostForm("password"))
 	if err == nil {
-		return p.enter(c, who, web.ByLink, home)
+		keys, err := p.DB.Passkeys(ctx, who.ID)
+		if err != nil {
+			return err
+		}
+		to := home
+		if len(keys) > 0 { // somebody who resets a password because of a stranger should know of them
+			to = "/account?why=passkeys#key-h"
+		}
+		return p.enter(c, who, web.ByLink, to)
 	}
 	e, ok := errors.AsType[*desk.Error](err)
 	if !ok || e.Kind != desk.Invalid {

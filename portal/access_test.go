@@ -149,6 +149,88 @@ func TestP4_RegisterWithConsent(t *testing.T) {
 	})
 }
 
+// TestP2_WhatSomebodyElseTypedDoesNotCount: whoever registers another's address gives them no password and no consent, as the link proves only who reads
+// the mail. In the browser in which it was typed, both count.
+func TestP2_WhatSomebodyElseTypedDoesNotCount(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		ctx := t.Context()
+		r.set(func(s *desk.Settings) { s.Access.Registration = desk.RegistrationOpen; askConsent(s) })
+		register := func(b *browser, email string) string {
+			t.Helper()
+			version := versionField.FindStringSubmatch(b.get("/register").body)[1]
+			b.want("registered", b.post("/register", "email", email, "name", "X", "password", goodPassword, "consent", "1", "version", version), 200)
+			mails := r.mailed(desk.RegisterMail, email)
+			return "/register/" + mailmsg.OneTimeSecret(r.keys, mails[len(mails)-1].ID)
+		}
+		stranger, victim := &browser{r: r}, &browser{r: r}
+		register(victim, "victim@new.example")
+		link := register(stranger, "victim@new.example")
+		if a := victim.post(link); a.status != http.StatusSeeOther || a.location != "/account?why=password#pw-h" {
+			t.Fatalf("confirmed in another browser: %d %s", a.status, a.location)
+		}
+		if a := victim.get("/account?why=password"); a.location != "/consent?to=%2Faccount%3Fwhy%3Dpassword" {
+			t.Errorf("consent is not asked for: %d %s", a.status, a.location)
+		}
+		c, err := r.db.ContactByEmail(ctx, "victim@new.example")
+		ok(t, err)
+		if _, err := r.db.Password(ctx, c.ID); desk.KindOf(err) != desk.NotFound {
+			t.Errorf("the stranger's password is set: %v", err)
+		}
+		if records, err := r.db.Consents(ctx, c.ID, desk.PortalPurpose, 10); err != nil || len(records) != 0 {
+			t.Errorf("the stranger's consent is on record: %+v, %v", records, err)
+		}
+		version := versionField.FindStringSubmatch(victim.get("/consent").body)[1]
+		if a := victim.post("/consent", "consent", "1", "version", version, "lang", "en", "to", "/account?why=password"); a.location != "/account?why=password" {
+			t.Errorf("agreed: %d %s", a.status, a.location)
+		}
+		if page := victim.get("/account?why=password"); !strings.Contains(textOf(page.body), "Choose your password once more") {
+			t.Errorf("the account says %s", textOf(page.body))
+		}
+		(&browser{r: r}).want("by the stranger's password", (&browser{r: r}).post("/sign-in", "email", "victim@new.example", "password", goodPassword), 422)
+
+		own := &browser{r: r}
+		first, second := register(own, "own@new.example"), register(own, "own@new.example")
+		if a := own.post(first); a.location != "/tickets" {
+			t.Errorf("the first of two mails, in the same browser: %d %s", a.status, a.location)
+		}
+		own.want("the second", own.post(second), http.StatusGone)
+		if a := (&browser{r: r}).post("/sign-in", "email", "own@new.example", "password", goodPassword); a.location != "/tickets" {
+			t.Errorf("by the own password: %d %s", a.status, a.location)
+		}
+	})
+}
+
+// TestP3_AWayInThatIsSwitchedOffIsNotThere: neither its form nor its address.
+func TestP3_AWayInThatIsSwitchedOffIsNotThere(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		ann := r.contact("Ann", "ann@acme.example")
+		secret := r.link(ann, desk.LinkSetPassword, time.Hour)
+		(&browser{r: r}).want("a password", (&browser{r: r}).post("/password/"+secret, "password", goodPassword), http.StatusSeeOther)
+		v, in := &browser{r: r}, r.signIn(ann)
+		has := func(what string, a answer, marks map[string]bool) {
+			t.Helper()
+			for mark, want := range marks {
+				if strings.Contains(a.body, mark) != want {
+					t.Errorf("%s: %q is there: %v", what, mark, !want)
+				}
+			}
+		}
+		r.set(func(s *desk.Settings) { s.Access.Password, s.Access.Registration = false, desk.RegistrationOpen })
+		has("sign-in", v.get("/sign-in"), map[string]bool{`name="password"`: false, "/forgot": false, "/sign-in/link": true})
+		has("registration", v.get("/register"), map[string]bool{`name="password"`: false, `name="email"`: true})
+		has("account", in.get("/account"), map[string]bool{`/account/password`: false})
+		v.want("by password", v.post("/sign-in", "email", "ann@acme.example", "password", goodPassword), http.StatusNotFound)
+		v.want("forgotten", v.get("/forgot"), http.StatusNotFound)
+		v.want("forgotten, sent", v.post("/forgot", "email", "ann@acme.example"), http.StatusNotFound)
+		in.want("another password", in.post("/account/password", "former", goodPassword, "password", goodPassword+"x"), http.StatusNotFound)
+		has("a used link", v.get("/password/"+secret), map[string]bool{`href="/forgot"`: false, `href="/sign-in"`: true})
+		r.set(func(s *desk.Settings) { s.Access.Password, s.Access.Link = true, false })
+		has("sign-in", v.get("/sign-in"), map[string]bool{`name="password"`: true, "/sign-in/link": false})
+		v.want("by link", v.post("/sign-in/link", "email", "ann@acme.example"), http.StatusNotFound)
+		v.want("by password", v.post("/sign-in", "email", "ann@acme.example", "password", goodPassword), http.StatusSeeOther)
+	})
+}
+
 // TestP3_WhoMayRegister: by domain or on lists alone.
 func TestP3_WhoMayRegister(t *testing.T) {
 	both(t, func(t *testing.T, r *rig) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type accountView struct {
 	HasPassword bool
 	Must        bool // a password has to be chosen before anything else
 	MinPassword int
+	ByPassword  bool // people may sign in by one
 	Sessions    []sessionView
 	Passkeys    bool // people may use them
 	Keys        []keyLine
@@ -57,7 +59,12 @@ func (p *portal) showAccount(c *gin.Context, who visitor, problems []problem) er
 		return err
 	}
 	h.Active, h.Problems = "account", problems
-	v := accountView{head: h, Name: who.Name, Username: who.Username, TimeZone: who.TimeZone, Addresses: who.Addresses, Login: cmp.Or(who.LoginAddress(), who.Username), MinPassword: accounts.MinPassword}
+	if key, ok := map[string]string{"password": "account.password_again", "passkeys": "account.passkeys_stay"}[c.Query("why")]; ok && len(problems) == 0 {
+		if h.Notice, err = t.T(key); err != nil {
+			return err
+		}
+	}
+	v := accountView{head: h, Name: who.Name, Username: who.Username, TimeZone: who.TimeZone, Addresses: who.Addresses, Login: cmp.Or(who.LoginAddress(), who.Username), MinPassword: accounts.MinPassword, ByPassword: who.org.Settings.Access.Password}
 	if _, err := p.DB.Password(ctx, who.ID); err == nil {
 		v.HasPassword = true
 	} else if desk.KindOf(err) != desk.NotFound {
@@ -192,12 +199,16 @@ func (p *portal) changePassword(c *gin.Context, who visitor) error {
 		return err
 	}
 	err = p.Accounts.ChangePassword(ctx, who.Contact, c.PostForm("former"), c.PostForm("password"))
-	if e, ok := errors.AsType[*desk.Error](err); ok && e.Kind == desk.Invalid && e.Key != "" {
+	if e, ok := errors.AsType[*desk.Error](err); ok && (e.Kind == desk.Invalid || e.Kind == desk.TooMany) && e.Key != "" {
 		text, err := t.T(e.Key, e.Args...)
 		if err != nil {
 			return err
 		}
-		problems := []problem{{e.Field, text}}
+		if e.Kind == desk.TooMany {
+			comeBack(c.Writer)
+			c.Status(http.StatusTooManyRequests)
+		}
+		problems := []problem{{cmp.Or(e.Field, "former"), text}}
 		if must {
 			return p.showMustChange(c, who, problems)
 		}

@@ -228,7 +228,7 @@ func signInPath(r *http.Request, why string) string {
 // home is where people are after they have signed in.
 const home = "/tickets"
 
-var pageOfOurs = regexp.MustCompile(`^/tickets/([0-9]{1,18}|new(\?(form|article)=[a-z0-9_-]{1,100})?)$`)
+var pageOfOurs = regexp.MustCompile(`^/(tickets/([0-9]{1,18}|new(\?(form|article)=[a-z0-9_-]{1,100})?)|account(\?why=(password|passkeys))?)$`)
 
 // returnTo gives the path if it is a page that somebody can be sent to after signing in, else home (REQUIREMENTS P11).
 func returnTo(path string) string {

@@ -1,6 +1,8 @@
 package portal
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"html/template"
 	"strings"
@@ -11,12 +13,17 @@ import (
 	"postern/desk"
 	"postern/i18n"
 	"postern/safehtml"
+	"postern/web"
 )
+
+// registeredIn is where a session keeps the secret of a browser in which somebody has registered.
+const registeredIn = "registered-in"
 
 type registerView struct {
 	head
 	Name, Email, Company string
 	MinPassword          int
+	ByPassword           bool // people may sign in by one
 	Consent              *consentView
 }
 
@@ -43,7 +50,7 @@ func (p *portal) registering(c *gin.Context) (*i18n.Texts, registerView, desk.Se
 		return nil, registerView{}, desk.Settings{}, desk.Missing("page")
 	}
 	t, h, err := p.page(c, visitor{}, "register.title")
-	v := registerView{head: h, MinPassword: accounts.MinPassword}
+	v := registerView{head: h, MinPassword: accounts.MinPassword, ByPassword: org.Settings.Access.Password}
 	if consent := org.Settings.Access.Consent; consent.Enabled {
 		text, lang := consent.In(t.Lang(), org.Settings.DefaultLanguage)
 		v.Consent = consentOf(text, lang)
@@ -79,9 +86,10 @@ func (p *portal) register(c *gin.Context) error {
 	if len(v.Problems) > 0 {
 		return p.show(c, t, "register", v, len(v.Problems))
 	}
+	browser := cmp.Or(p.sessions.Read(c.Request.Context(), registeredIn), rand.Text())
 	err = p.Accounts.Register(c.Request.Context(), accounts.Applicant{
 		Name: oneLine(v.Name), Email: v.Email, Company: oneLine(v.Company), Password: c.PostForm("password"), Language: t.Lang(), TimeZone: c.PostForm("zone"),
-		Agreed: c.PostForm("consent") != "", Version: c.PostForm("version"), IP: c.ClientIP(),
+		Agreed: c.PostForm("consent") != "", Version: c.PostForm("version"), IP: c.ClientIP(), Browser: browser,
 	})
 	if e, ok := errors.AsType[*desk.Error](err); ok && e.Kind == desk.Invalid && e.Key != "" {
 		text, err := t.T(e.Key, e.Args...)
@@ -94,6 +102,7 @@ func (p *portal) register(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	p.sessions.Put(c.Request.Context(), registeredIn, browser)
 	h := v.head
 	if h.Title, err = t.T("mail_title"); err != nil {
 		return err
@@ -117,11 +126,15 @@ func (p *portal) confirmPage(c *gin.Context) error {
 }
 
 func (p *portal) confirm(c *gin.Context) error {
-	who, err := p.Accounts.Confirm(c.Request.Context(), c.Param("secret"))
+	who, again, err := p.Accounts.Confirm(c.Request.Context(), c.Param("secret"), p.sessions.Read(c.Request.Context(), registeredIn))
 	if err != nil {
 		return p.expired(c, err, "/register")
 	}
-	return p.enter(c, who, "link", home)
+	to := home
+	if again {
+		to = "/account?why=password#pw-h"
+	}
+	return p.enter(c, who, web.ByLink, to)
 }
 
 // consentPage asks somebody who is signed in for what they have not agreed to yet.

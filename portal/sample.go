@@ -50,7 +50,7 @@ func samples(texts *i18n.Texts, signedIn, out head) ([]sample, error) {
 	consent := &consentView{Text: "<p>We keep what you write, to <strong>help you</strong>.</p>", Label: "I agree to that", Version: "1", Lang: "en", To: home}
 	account := accountView{
 		head: titled(signedIn, "account.title"), Name: "Ingrid Halvorsen", Username: "ingrid.halvorsen", Addresses: []string{"ingrid@halvorsen.example"}, TimeZone: "Europe/Oslo", Login: "ingrid@halvorsen.example",
-		HasPassword: true, MinPassword: accounts.MinPassword, Consents: []consentLine{{true, sampleMoment(texts, 9)}, {false, sampleMoment(texts, 99)}},
+		HasPassword: true, ByPassword: true, MinPassword: accounts.MinPassword, Consents: []consentLine{{true, sampleMoment(texts, 9)}, {false, sampleMoment(texts, 99)}},
 		Passkeys: true, Keys: []keyLine{{ID: "k1", Name: "Phone", Created: sampleMoment(texts, 90), Used: sampleMoment(texts, 2)}, {ID: "k2", Created: sampleMoment(texts, 40), NeverUsed: true}},
 		Sessions: []sessionView{
 			{ID: "1", Browser: "Firefox, Linux", Where: "192.0.2.7", Way: t.say("account.by_password"), Began: sampleMoment(texts, 2), Seen: sampleMoment(texts, 0), This: true},
@@ -62,7 +62,7 @@ func samples(texts *i18n.Texts, signedIn, out head) ([]sample, error) {
 	pages := []sample{
 		{"sign-in", access(problems(notified, "email", "password"))}, {"forgot", access(titled(out, "forgot_title"))}, {"check-mail", access(titled(out, "mail_title"))},
 		{"link", access(titled(out, "link_title"))}, {"link-expired", access(titled(out, "link_expired_title"))}, {"set-password", access(titled(out, "set_title"))},
-		{"register", registerView{head: problems(titled(out, "register.title"), "email"), Name: "Ingrid Halvorsen", MinPassword: accounts.MinPassword, Consent: consent}},
+		{"register", registerView{head: problems(titled(out, "register.title"), "email"), Name: "Ingrid Halvorsen", MinPassword: accounts.MinPassword, ByPassword: true, Consent: consent}},
 		{"confirm", access(titled(out, "register.confirm_title"))}, {"consent", registerView{head: titled(signedIn, "consent.title"), Consent: consent}},
 		{"must-change", account}, {"list", sampleList(t, looked)}, {"thread", sampleThread(t, titled(signedIn, "tickets"))},
 		{"new", sampleForm(t, problems(titled(signedIn, "new.title"), "subject", "text"))},

@@ -183,7 +183,7 @@ func TestP7_ALinkLeadsInMeanwhile(t *testing.T) {
 		a = v.post("/sign-in", "email", "ann@acme.example", "password", "wrong")
 	}
 	v.want("the sixth try", a, http.StatusTooManyRequests)
-	for _, has := range []string{"have a link mailed to you", `formaction="/sign-in/link"`, `value="ann@acme.example"`} {
+	for _, has := range []string{"Try again in 15 minutes", `formaction="/sign-in/link"`, `value="ann@acme.example"`} {
 		if !strings.Contains(a.body, has) {
 			t.Errorf("the page lacks %s: %s", has, textOf(a.body))
 		}

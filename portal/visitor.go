@@ -70,9 +70,11 @@ func (p *portal) first(c *gin.Context, who visitor) (string, error) {
 	if who.Seeing || path == "/account/password" || path == "/account/first-password" {
 		return "", nil
 	}
-	must, err := p.Accounts.MustChange(c.Request.Context(), who.ID)
-	if err != nil || must {
-		return "/account/first-password", err
+	if who.org.Settings.Access.Password {
+		must, err := p.Accounts.MustChange(c.Request.Context(), who.ID)
+		if err != nil || must {
+			return "/account/first-password", err
+		}
 	}
 	if path == "/consent" {
 		return "", nil

@@ -100,13 +100,6 @@ func (tx *Tx) SpendOneTime(ctx context.Context, hash [32]byte) (bool, error) {
 	return n == 1, err
 }
 
-// OneTimesSince counts the links of a purpose that were made for a contact.
-func (r reads) OneTimesSince(ctx context.Context, contact desk.ID, purpose string, since time.Time) (int, error) {
-	var n int
-	err := r.x.QueryRowContext(ctx, `SELECT count(*) FROM one_time WHERE contact_id = $1 AND purpose = $2 AND created_at >= $3`, contact, purpose, ms(since)).Scan(&n)
-	return n, err
-}
-
 // Tidy deletes what has run out: sessions, links that ended a month ago, counts of attempts and of automatic mail.
 func (db *DB) Tidy(ctx context.Context) error {
 	return db.Update(ctx, func(tx *Tx) error {

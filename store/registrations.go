@@ -16,6 +16,7 @@ type Registration struct {
 	Password  string // its hash; empty: they want none
 	Language  string
 	TimeZone  string
+	Browser   string             // a secret of the browser in which it was typed; empty: not known
 	Consent   desk.ConsentRecord // what they agreed to; the zero value: nothing was asked
 	CreatedAt time.Time
 	ExpiresAt time.Time
@@ -23,15 +24,15 @@ type Registration struct {
 
 // AddRegistration stores one.
 func (tx *Tx) AddRegistration(ctx context.Context, r Registration) error {
-	return tx.exec(ctx, `INSERT INTO registrations (hash, email, name, company, password, language, time_zone, consent, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		r.Hash[:], r.Email, clip(r.Name, 200), clip(r.Company, 200), r.Password, clip(r.Language, 35), clip(r.TimeZone, 64), pack(r.Consent), ms(r.CreatedAt), ms(r.ExpiresAt))
+	return tx.exec(ctx, `INSERT INTO registrations (hash, email, name, company, password, language, time_zone, browser, consent, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		r.Hash[:], r.Email, clip(r.Name, 200), clip(r.Company, 200), r.Password, clip(r.Language, 35), clip(r.TimeZone, 64), r.Browser, pack(r.Consent), ms(r.CreatedAt), ms(r.ExpiresAt))
 }
 
 // Registration finds one that has not run out, by the hash of its link's secret.
 func (r reads) Registration(ctx context.Context, hash [32]byte, now time.Time) (Registration, error) {
 	out := Registration{Hash: hash}
-	err := r.x.QueryRowContext(ctx, `SELECT email, name, company, password, language, time_zone, consent, created_at, expires_at FROM registrations WHERE hash = $1 AND expires_at > $2`, hash[:], ms(now)).
-		Scan(&out.Email, &out.Name, &out.Company, &out.Password, &out.Language, &out.TimeZone, packed[desk.ConsentRecord]{&out.Consent}, millis{&out.CreatedAt}, millis{&out.ExpiresAt})
+	err := r.x.QueryRowContext(ctx, `SELECT email, name, company, password, language, time_zone, browser, consent, created_at, expires_at FROM registrations WHERE hash = $1 AND expires_at > $2`, hash[:], ms(now)).
+		Scan(&out.Email, &out.Name, &out.Company, &out.Password, &out.Language, &out.TimeZone, &out.Browser, packed[desk.ConsentRecord]{&out.Consent}, millis{&out.CreatedAt}, millis{&out.ExpiresAt})
 	return one("registration", out, err)
 }
 

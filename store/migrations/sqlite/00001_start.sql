@@ -486,6 +486,7 @@ CREATE TABLE registrations (
     password   TEXT NOT NULL, -- its hash; empty: they want none
     language   TEXT NOT NULL,
     time_zone  TEXT NOT NULL,
+    browser    TEXT NOT NULL, -- a secret of the one in which this was typed
     consent    TEXT NOT NULL, -- what they agreed to, to be recorded
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
