@@ -205,8 +205,11 @@ func (p *portal) create(c *gin.Context, who visitor) error {
 	ticket, err := p.Desk.OpenByCustomer(c.Request.Context(), tickets.CustomerTicket{
 		Contact: who.Contact, Subject: in.subject(), Text: in.value(desk.FieldText), Files: in.files, Nonce: in.nonce(), Follows: former.ID, Form: f.Key, Values: values, Copies: copies,
 	})
-	if err != nil {
-		return err
+	if refusal, err := refusedText(c, t, err); err != nil || refusal != "" {
+		if err != nil {
+			return err
+		}
+		return p.showNew(c, who, f, in.values, former, []problem{{desk.FieldText, refusal}})
 	}
 	to := ticketPath(ticket.Number)
 	similar, err := p.similar(c, who, ticket)

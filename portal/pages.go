@@ -201,6 +201,18 @@ type threadView struct {
 	limits
 }
 
+// lateView has an answer to a ticket that takes none any more.
+type lateView struct {
+	head
+	Number  int64
+	Subject string
+	Reason  string
+	Nonce   desk.ID
+	Form    string // the key of the form that a new ticket about it is written in; empty: there is none
+	Text    string
+	Files   string // the names of those that have to be chosen again
+}
+
 // copying tells a page whether its writer may name people who are to get copies, and what becomes of them.
 type copying struct {
 	Copying desk.Copying // what the mailbox says

@@ -65,6 +65,7 @@ func samples(texts *i18n.Texts, signedIn, out head) ([]sample, error) {
 		{"register", registerView{head: problems(titled(out, "register.title"), "email"), Name: "Ingrid Halvorsen", MinPassword: accounts.MinPassword, ByPassword: true, Consent: consent}},
 		{"confirm", access(titled(out, "register.confirm_title"))}, {"consent", registerView{head: titled(signedIn, "consent.title"), Consent: consent}},
 		{"must-change", account}, {"list", sampleList(t, looked)}, {"thread", sampleThread(t, titled(signedIn, "tickets"))},
+		{"late", lateView{head: titled(signedIn, "late.title"), Number: 4821, Subject: "Label printer drops offline", Reason: t.say("thread.locked"), Form: "support", Text: "It is offline again.", Files: "log.txt"}},
 		{"new", sampleForm(t, problems(titled(signedIn, "new.title"), "subject", "text"))},
 		{"choose-form", chooseView{head: titled(signedIn, "new.title"), Forms: []pill{{URL: "/tickets/new?form=support", Label: "Contact support"}, {URL: "/tickets/new?form=order", Label: "Order a printer"}}}},
 		{"account", account}, {"denied", access(titled(signedIn, "denied_title"))}, {"off", access(titled(out, "off.title"))}, {"view", access(titled(out, "view.title"))},

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"postern/safehtml"
 	"postern/store"
 	"postern/tickets"
+	"postern/web"
 )
 
 // What a page shows at once.
@@ -302,10 +304,43 @@ func (p *portal) reply(c *gin.Context, who visitor) error {
 	_, err = p.Desk.ReplyByCustomer(c.Request.Context(), tickets.CustomerReply{
 		Contact: who.Contact, Ticket: ticket.ID, Text: in.value("text"), Files: in.files, Nonce: in.nonce(), Solved: in.value("solved") != "", Copies: copies,
 	})
+	if refusal, err := refusedText(c, t, err); err != nil || refusal != "" {
+		if err != nil {
+			return err
+		}
+		if c.Writer.Status() == http.StatusConflict {
+			return p.showLate(c, who, ticket, in, refusal)
+		}
+		return p.showThread(c, who, ticket, in, []problem{{"text", refusal}})
+	}
+	return p.done(c, t, ticketPath(ticket.Number), "thread.got_it")
+}
+
+// showLate shows what was written for a ticket that was locked meanwhile, to be sent as a new one about it.
+func (p *portal) showLate(c *gin.Context, who visitor, ticket desk.Ticket, in *form, reason string) error {
+	t, h, err := p.page(c, who, "late.title")
 	if err != nil {
 		return err
 	}
-	return p.done(c, t, ticketPath(ticket.Number), "thread.got_it")
+	v := lateView{head: h, Number: ticket.Number, Subject: ticket.Subject, Reason: reason, Nonce: store.NewID(), Text: in.value("text"), Files: in.names()}
+	if forms := tickets.Forms(who.org); len(forms) > 0 {
+		v.Form = forms[0].Key
+	}
+	return p.show(c, t, "late", v, 0)
+}
+
+// refusedText is why something that was written is not taken, where the page can say so beside the text: somebody has written too much, or the ticket was
+// locked meanwhile. The answer has that status then. Other errors are given back.
+func refusedText(c *gin.Context, t *i18n.Texts, err error) (string, error) {
+	e, ok := errors.AsType[*desk.Error](err)
+	if !ok || e.Key == "" || e.Kind != desk.TooMany && e.Kind != desk.Conflict {
+		return "", err
+	}
+	c.Status(web.Status(e))
+	if e.Kind == desk.TooMany {
+		comeBack(c.Writer)
+	}
+	return t.T(e.Key, e.Args...)
 }
 
 // done leaves a notice for the page that it sends the browser to, which begins reading there. Our script, which shows how far a form with files has come,
@@ -329,7 +364,11 @@ func (p *portal) solve(c *gin.Context, who visitor) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.Desk.CloseByCustomer(c.Request.Context(), who.Contact, ticket.ID); err != nil {
+	err = p.Desk.CloseByCustomer(c.Request.Context(), who.Contact, ticket.ID)
+	if desk.KindOf(err) == desk.Conflict { // it was locked meanwhile; the page says why
+		return redirect(c, ticketPath(ticket.Number))
+	}
+	if err != nil {
 		return err
 	}
 	return p.done(c, p.texts(c.Request, who), ticketPath(ticket.Number), "thread.marked_solved")

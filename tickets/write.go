@@ -1,6 +1,7 @@
 package tickets
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,6 +118,9 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 			t, err = tx.Ticket(ctx, scope, sent.TicketID)
 			return err
 		}
+		if err := mayWrite(ctx, tx, org, in.Contact, true); err != nil {
+			return err
+		}
 		if in.Follows != "" {
 			scope, err := scopeOf(ctx, tx, org, in.Contact)
 			if err != nil {
@@ -211,7 +215,8 @@ type CustomerReply struct {
 }
 
 // ReplyByCustomer adds a customer's answer to a ticket they take part in, and puts it into the agents' inbox. A ticket
-// that is in no mailbox goes to the default one.
+// that is in no mailbox goes to the default one. One that customers can't add to is a Conflict, more than the operator's budget TooMany: both say why
+// by their keys. The same Nonce again is the answer that is there.
 func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Message, error) {
 	org, err := d.db.Organisation(ctx)
 	if err != nil {
@@ -226,9 +231,6 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		t, err := tx.Ticket(ctx, scope, in.Ticket)
 		if err != nil {
 			return err
-		}
-		if why := desk.Locked(org.Settings, t); why != "" {
-			return &desk.Error{Kind: desk.Conflict, Text: fmt.Sprintf("ticket #%d is %s; open a new one", t.Number, why)}
 		}
 		mb, ok := org.Mailbox(t.MailboxID)
 		if !ok {
@@ -250,6 +252,9 @@ func (d *Desk) ReplyByCustomer(ctx context.Context, in CustomerReply) (desk.Mess
 		if again {
 			m = sent
 			return nil
+		}
+		if err := cmp.Or(locked(org, t), mayWrite(ctx, tx, org, in.Contact, false)); err != nil {
+			return err
 		}
 		if m.ConversationID, err = d.conversation(ctx, tx, &t, mb.ID, desk.FromPortal, m.CreatedAt); err != nil {
 			return err
@@ -526,25 +531,52 @@ func (d *Desk) Change(ctx context.Context, scope desk.Scope, ticket desk.ID, c C
 	return t, err
 }
 
-// CloseByCustomer closes a ticket for a customer who takes part in it.
-func (d *Desk) CloseByCustomer(ctx context.Context, c desk.Contact, ticket desk.ID) (desk.Ticket, error) {
-	org, err := d.db.Organisation(ctx)
-	if err != nil {
-		return desk.Ticket{}, err
+// CloseByCustomer closes a ticket for a customer who may see it. One that is closed stays as it is; one that customers can't add to is a Conflict.
+func (d *Desk) CloseByCustomer(ctx context.Context, c desk.Contact, ticket desk.ID) error {
+	return d.onSeen(ctx, c, ticket, func(tx *store.Tx, org *store.Organisation, t desk.Ticket) error {
+		if desk.StatusOf(org.Settings.Pipelines, t.Pipeline, t.Status).Closed {
+			return nil
+		}
+		if err := locked(org, t); err != nil {
+			return err
+		}
+		before := t.Status
+		var err error
+		if t.Status, err = closedStatus(org, t.Pipeline); err != nil {
+			return err
+		}
+		if err := tx.MarkWorked(ctx, t.ID); err != nil {
+			return err
+		}
+		return d.changed(ctx, tx, org, before, t, desk.ByCustomer, "")
+	})
+}
+
+// locked is a Conflict for a ticket that customers can't add to.
+func locked(org *store.Organisation, t desk.Ticket) error {
+	why := desk.Locked(org.Settings, t)
+	if why == "" {
+		return nil
 	}
-	scope, err := scopeOf(ctx, d.db, org, c)
-	if err != nil {
-		return desk.Ticket{}, err
+	key := "thread.locked"
+	if t.Billed {
+		key = "thread.billed"
 	}
-	t, err := d.db.Ticket(ctx, scope, ticket)
-	if err != nil {
-		return t, err
+	return &desk.Error{Kind: desk.Conflict, Text: fmt.Sprintf("ticket #%d is %s; open a new one", t.Number, why), Key: key}
+}
+
+// mayWrite counts what somebody writes in the portal, and is TooMany for what is over the operator's budget. That is not counted.
+func mayWrite(ctx context.Context, tx *store.Tx, org *store.Organisation, c desk.Contact, opens bool) error {
+	budgets := org.Settings.Budgets
+	n, err := tx.Hit(ctx, "written by "+string(c.ID), time.Hour)
+	if err == nil && n <= budgets.Written && opens {
+		n, err = tx.Hit(ctx, "tickets of "+string(c.ID), time.Hour)
+		budgets.Written = budgets.NewTickets
 	}
-	status, err := closedStatus(org, t.Pipeline)
-	if err != nil {
-		return t, err
+	if err != nil || n <= budgets.Written {
+		return err
 	}
-	return d.Change(ctx, scope, ticket, Change{Status: &status, Cause: desk.ByCustomer})
+	return &desk.Error{Kind: desk.TooMany, Text: "too many messages were sent in the last hour; try again later", Key: "thread.too_many"}
 }
 
 // Rate keeps how a customer says that a closed ticket went. They may say otherwise later.
