@@ -144,7 +144,7 @@ func (a Access) Check(defaultLanguage string) error {
 			return Refuse("access.domains", "%q is not a domain such as acme.example", d)
 		}
 	}
-	if strings.ContainsFunc(a.Ask, unseen) {
+	if strings.ContainsFunc(a.Ask, Unseen) {
 		return Refuse("access.ask", "write it in one line, without control characters")
 	}
 	for _, lang := range slices.Sorted(maps.Keys(a.Consent.Texts)) {

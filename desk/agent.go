@@ -69,7 +69,7 @@ func CheckAgent(a KnownAgent) error {
 		return Refuse("name", "an agent needs a name: it is what customers see")
 	case strings.EqualFold(a.Name, "me"):
 		return Refuse("name", "%q stands for whoever writes it, so nobody can be called that", a.Name)
-	case strings.ContainsFunc(a.Name, unseen) || strings.Contains(a.Name, "@") || utf8.RuneCountInString(a.Name) > 100:
+	case strings.ContainsFunc(a.Name, Unseen) || strings.Contains(a.Name, "@") || utf8.RuneCountInString(a.Name) > 100:
 		return Refuse("name", "customers see the name: write it in one line of at most 100 characters, without an address")
 	case len(a.Addresses) == 0:
 		return Refuse("addresses", "an agent needs an address of their own; who only uses the shared mailbox need not be added")

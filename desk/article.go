@@ -169,7 +169,7 @@ func (v Version) check(field string) error {
 		name, text string
 		limit      int
 	}{{"title", v.Title, MaxTitle}, {"summary", v.Summary, MaxSummary}} {
-		if len([]rune(line.text)) > line.limit || strings.ContainsFunc(line.text, unseen) {
+		if len([]rune(line.text)) > line.limit || strings.ContainsFunc(line.text, Unseen) {
 			return Refuse(field+"."+line.name, "write it in one line of at most %d characters", line.limit)
 		}
 	}
@@ -194,7 +194,7 @@ func (c Category) Check() error {
 		if err := CheckLanguage("names", lang); err != nil {
 			return err
 		}
-		if strings.TrimSpace(name) == "" || len([]rune(name)) > MaxTitle || strings.ContainsFunc(name, unseen) {
+		if strings.TrimSpace(name) == "" || len([]rune(name)) > MaxTitle || strings.ContainsFunc(name, Unseen) {
 			return Refuse("names."+lang, "write the name in one line of at most %d characters", MaxTitle)
 		}
 	}

@@ -161,7 +161,7 @@ func checkMenu(field string, items []MenuItem) error {
 				return Refuse(field, "a label is at most %d bytes long", maxLabel)
 			}
 		}
-		if len(i.Label) > maxLabel || strings.ContainsFunc(i.Label, unseen) {
+		if len(i.Label) > maxLabel || strings.ContainsFunc(i.Label, Unseen) {
 			return Refuse(field, "a label is one line of at most %d bytes", maxLabel)
 		}
 	}

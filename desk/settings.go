@@ -87,7 +87,7 @@ func (t Template) checkLanguages(name string, check func(Template) error) error 
 		if (w.Subject == "") != (w.Body == "") || (w.NeutralSubject == "") != (w.NeutralBody == "") {
 			return Refuse(field, "a subject and its body go together")
 		}
-		if strings.ContainsFunc(w.Subject+w.NeutralSubject, unseen) {
+		if strings.ContainsFunc(w.Subject+w.NeutralSubject, Unseen) {
 			return Refuse(field+".subject", "write it in one line, without control characters")
 		}
 		w.Languages = nil
@@ -153,7 +153,7 @@ func CheckSettings(s Settings) error {
 		{"portal_title", s.PortalTitle}, {"welcome.subject", s.Welcome.Subject}, {"welcome.neutral_subject", s.Welcome.NeutralSubject},
 		{"invitation.subject", s.Invitation.Subject}, {"acknowledgement.subject", s.Acknowledgement.Subject}, {"acknowledgement.neutral_subject", s.Acknowledgement.NeutralSubject},
 	} {
-		if strings.ContainsFunc(line.value, unseen) {
+		if strings.ContainsFunc(line.value, Unseen) {
 			return Refuse(line.field, "write it in one line, without control characters")
 		}
 	}
@@ -179,8 +179,8 @@ func CheckSettings(s Settings) error {
 	return cmp.Or(s.Budgets.Check(), CheckProperties(s.Properties), checkTicketForms(s), s.Access.Check(s.DefaultLanguage), s.Sharing.Check(), s.Shown.Check(s), s.Branding.Check())
 }
 
-// unseen covers what ends a line or changes how others read. The joiners are left: some scripts need them.
-func unseen(r rune) bool {
+// Unseen tells of what ends a line or changes how others read. The joiners are none: some scripts need them.
+func Unseen(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 

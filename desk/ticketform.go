@@ -143,7 +143,7 @@ func checkTicketForms(s Settings) error {
 			return Refuse(at+".key", "%q is no key: use small letters, digits, - and _, a letter first", f.Key)
 		case seen[f.Key]:
 			return Refuse(at+".key", "there are two forms with the key %q", f.Key)
-		case strings.TrimSpace(f.Name) == "" || strings.ContainsFunc(f.Name, unseen):
+		case strings.TrimSpace(f.Name) == "" || strings.ContainsFunc(f.Name, Unseen):
 			return Refuse(at+".name", "the form %s needs a name, in one line", f.Key)
 		case len(f.Fields) > maxFormFields:
 			return Refuse(at+".fields", "a form has at most %d fields", maxFormFields)

@@ -510,3 +510,41 @@ func TestP5_APasswordInAMail(t *testing.T) {
 		v.want("the password has ended", (&browser{r: r}).post("/sign-in", "email", "ann@acme.example", "password", password), 422)
 	})
 }
+
+// TestAnAccountIsChangedByWhatWasSent: a form that did not arrive whole, or says nothing of a field, takes nothing away; a name is one line that turns nothing.
+func TestAnAccountIsChangedByWhatWasSent(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		ann := r.contact("Ann", "ann@acme.example")
+		in := r.signIn(ann)
+		has := func(what, name, zone string) {
+			t.Helper()
+			c, err := r.db.Contact(t.Context(), ann.ID)
+			ok(t, err)
+			if c.Name != name || c.TimeZone != zone {
+				t.Errorf("%s: the name is %q, the zone %q", what, c.Name, c.TimeZone)
+			}
+		}
+		in.want("a name", in.post("/account", "name", "Ann\x1b[31m \u202eelpmaxe\u202c\r\n\tB. \u0645\u06cc\u200c\u062e", "zone", "Europe/Oslo"), http.StatusSeeOther)
+		const name = "Ann[31m elpmaxe B. \u0645\u06cc\u200c\u062e"
+		has("cleaned", name, "Europe/Oslo")
+		in.want("the look alone", in.post("/account", "theme", "dark"), http.StatusSeeOther)
+		has("the look alone", name, "Europe/Oslo")
+		whole := "--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nEve\r\n--b--\r\n"
+		in.want("broken", in.do(in.request(http.MethodPost, "/account", "multipart/form-data; boundary=b", []byte(whole[:len(whole)-8]))), http.StatusBadRequest)
+		has("broken", name, "Europe/Oslo")
+		in.want("another kind of form", in.do(in.request(http.MethodPost, "/account", "multipart/form-data; boundary=b", []byte(whole))), http.StatusSeeOther)
+		has("another kind of form", "Eve", "Europe/Oslo")
+	})
+}
+
+// TestP11_NobodySteersRedirects by headers that a proxy would have to vouch for.
+func TestP11_NobodySteersRedirects(t *testing.T) {
+	r := newRig(t, nil)
+	v := &browser{r: r}
+	req := v.request(http.MethodGet, "/sign-in/", "", nil)
+	req.Header.Set("X-Forwarded-Prefix", "/evil")
+	req.Header.Set("X-Forwarded-Host", "evil.example")
+	if a := v.do(req); a.location != "/sign-in" {
+		t.Errorf("it leads to %d %q", a.status, a.location)
+	}
+}

@@ -143,15 +143,22 @@ func browserOf(agent string) string {
 // changeAccount changes what people decide about themselves.
 func (p *portal) changeAccount(c *gin.Context, who visitor) error {
 	t := p.texts(c.Request, who)
-	name, zone := oneLine(c.PostForm("name")), strings.TrimSpace(c.PostForm("zone"))
-	if desk.CheckTimeZone("", zone) != nil {
+	name, named := c.GetPostForm("name")
+	zone, zoned := c.GetPostForm("zone")
+	if name, zone = oneLine(name), strings.TrimSpace(zone); desk.CheckTimeZone("", zone) != nil {
 		text, err := t.T("account.no_zone")
 		if err != nil {
 			return err
 		}
 		return p.showAccount(c, who, []problem{{"zone", text}})
 	}
-	own := tickets.Own{Name: &name, TimeZone: &zone}
+	var own tickets.Own // what was not sent stays as it is
+	if named {
+		own.Name = &name
+	}
+	if zoned {
+		own.TimeZone = &zone
+	}
 	if lang := c.PostForm("language"); slices.Contains(who.org.Settings.Offered(), lang) {
 		own.Language, t = &lang, p.textsIn(c.Request, who, lang)
 	}

@@ -146,13 +146,18 @@ func (p *portal) formOf(r *http.Request) *form {
 	return sent.form
 }
 
-// parseForm reads a form without files.
+// parseForm reads a form without files. One that can't be read is refused: its fields would all seem empty.
 func parseForm(c *gin.Context) error {
 	if c.Request.Method == http.MethodPost && c.Request.Body != http.NoBody {
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(formWithin)) // as in web.Bodies
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxSmallForm)
 	err := c.Request.ParseForm()
+	if err == nil {
+		if err = c.Request.ParseMultipartForm(maxSmallForm); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
+	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return &refused{http.StatusRequestEntityTooLarge, "oops.form_too_large", err}
 	}

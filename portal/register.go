@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"strings"
+	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -110,8 +111,18 @@ func (p *portal) register(c *gin.Context) error {
 	return p.show(c, t, "check-mail", accessView{head: h, Registered: true}, 0)
 }
 
-// oneLine makes what was typed into one line of text, without characters that nobody sees.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine makes what was typed into one line of text, without characters that nobody sees or that turn what others read.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case desk.Unseen(r):
+			return -1
+		}
+		return r
+	}, s)), " ")
+}
 
 // confirmPage only shows a button, as linkPage does.
 func (p *portal) confirmPage(c *gin.Context) error {

@@ -114,6 +114,7 @@ const pageCSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-sr
 func Headers(h http.Handler, https bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
+		r.Header.Del("X-Forwarded-Prefix") // Gin puts it before the paths it redirects to, whoever sent it
 		head.Set("Content-Security-Policy", pageCSP)
 		head.Set("X-Content-Type-Options", "nosniff")
 		head.Set("Referrer-Policy", "no-referrer")
