@@ -29,6 +29,8 @@ func (p *portal) signInPage(c *gin.Context) error {
 		err = errors.Join(err, keptErr)
 	case "out":
 		h.Notice, err = t.T("signed_out")
+	case "code":
+		h.Notice, err = t.T("wrong_code")
 	}
 	if err != nil {
 		return err
@@ -202,7 +204,7 @@ func (p *portal) signInByCode(c *gin.Context) error {
 	ctx := c.Request.Context()
 	login := p.sessions.Read(ctx, "code-for")
 	if login == "" { // they asked too long ago, or elsewhere
-		return redirect(c, "/sign-in")
+		return redirect(c, "/sign-in?why=code")
 	}
 	who, err := p.Accounts.SignInByCode(ctx, login, c.PostForm("code"), c.ClientIP())
 	if err == nil {

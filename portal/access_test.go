@@ -301,7 +301,7 @@ func TestP9_TheCodeDoesWhatTheLinkDoes(t *testing.T) {
 		v.want("wrong", v.post("/sign-in/code", "code", wrong), 422)
 		stranger.want("P2: a code for nobody", stranger.post("/sign-in/code", "code", code), 422)
 		elsewhere := &browser{r: r}
-		if a := elsewhere.post("/sign-in/code", "code", code); a.location != "/sign-in" {
+		if a := elsewhere.post("/sign-in/code", "code", code); a.location != "/sign-in?why=code" || !strings.Contains(elsewhere.get(a.location).body, "This code is not right, or has run out") {
 			t.Errorf("who did not ask: %d %s", a.status, a.location)
 		}
 		if a := v.post("/sign-in/code", "code", code[:3]+" "+code[3:]); a.location != "/tickets/new" {

@@ -58,7 +58,7 @@ func (p *portal) visitor(c *gin.Context) (visitor, bool, error) {
 		}
 		return visitor{}, false, err
 	}
-	if who.Seeing && c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
+	if who.Seeing && c.FullPath() != "/account/stay" && c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
 		return visitor{}, false, &refused{http.StatusForbidden, "oops.seeing", errors.New("an operator who looks on can change nothing")}
 	}
 	return who, true, nil

@@ -237,11 +237,12 @@ Make a ticket by mail, and another by a web form:
   curl -d email=%s -d subject="From the web" -d message="Please call." %s/hooks/%s
 
 Look at it as whoever runs it does, from another terminal:
-  POSTERN_DATA=%s go run ./cmd/gateway ticket show 1
+  export POSTERN_DATA=%s POSTERN_BASE_URL=%s
+  go run ./cmd/gateway ticket show 1
 
 Ctrl-C ends the demo and removes everything.`,
 		link, d.base, demoCustomer, demoPassword, imapHost, imapPort, smtpHost, smtpPort, demoDesk, demoPassword, demoCustomer, demoPassword,
-		d.mail.SMTPAddr(), demoCustomer, demoDesk, demoCustomer, d.base, d.form.Key, d.data)
+		d.mail.SMTPAddr(), demoCustomer, demoDesk, demoCustomer, d.base, d.form.Key, d.data, d.base)
 }
 
 // letter is a mail as a mail client writes it; id and answers stand for Message-IDs.
