@@ -36,9 +36,14 @@ type Settings struct {
 	Knowledge Knowledge `json:"knowledge"`
 	// KeepClosed has a customer's answer to a closed ticket open a new one instead of that one.
 	KeepClosed bool `json:"keep_closed"`
+	// FileMB is how many megabytes (MB, of a million bytes) each file may have that a customer sends in the portal.
+	FileMB int `json:"file_mb"`
 	// OneTicket has a mail that came to several of the mailboxes be one ticket, not one in each.
 	OneTicket bool `json:"one_ticket"`
 }
+
+// MaxFileMB is the most that FileMB can be.
+const MaxFileMB = 100
 
 // Template is a mail of ours that the operator words.
 type Template struct {
@@ -104,7 +109,7 @@ func (t Template) checkLanguages(name string, check func(Template) error) error 
 // DefaultSettings gives what an installation starts with.
 func DefaultSettings() Settings {
 	return Settings{
-		PortalTitle: "Support", DefaultLanguage: "en", Languages: []string{}, TimeZone: "UTC", Pipelines: BuiltInPipelines(),
+		PortalTitle: "Support", DefaultLanguage: "en", Languages: []string{}, TimeZone: "UTC", Pipelines: BuiltInPipelines(), FileMB: 25,
 		Welcome: Template{
 			Enabled: true,
 			Subject: "Your access to {{portal.name}}",
@@ -175,6 +180,9 @@ func CheckSettings(s Settings) error {
 	}
 	if err := CheckAcknowledgement(s.Acknowledgement); err != nil {
 		return err
+	}
+	if s.FileMB < 1 || s.FileMB > MaxFileMB {
+		return Refuse("file_mb", "write a whole number from 1 to %d", MaxFileMB)
 	}
 	return cmp.Or(s.Budgets.Check(), CheckProperties(s.Properties), checkTicketForms(s), s.Access.Check(s.DefaultLanguage), s.Sharing.Check(), s.Shown.Check(s), s.Branding.Check())
 }

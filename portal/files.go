@@ -25,6 +25,7 @@ import (
 
 // form is what a page with files sent.
 type form struct {
+	limits   limits
 	needed   []string // the fields that must not be empty
 	lost     bool     // it will not be taken in any case: it is read for its fields
 	values   map[string]string
@@ -58,8 +59,8 @@ func (f *form) refused() bool {
 
 // readForm reads a multipart form; its files stream into the blob store. Those of a form that is refused for what came
 // before them are not kept: nothing would ever name them. So our pages have their fields before the files.
-func (p *portal) readForm(c *gin.Context, needed ...string) (*form, error) {
-	f := &form{needed: needed}
+func (p *portal) readForm(c *gin.Context, who visitor, needed ...string) (*form, error) {
+	f := &form{limits: limitsOf(who.org.Settings), needed: needed}
 	if sent, ok := c.Request.Context().Value(sentKey{}).(*sent); ok {
 		sent.form = f
 	}
@@ -75,14 +76,14 @@ func (p *portal) readForm(c *gin.Context, needed ...string) (*form, error) {
 	return f, err
 }
 
-const (
-	maxUpload = maxFiles*maxFileSize + maxFormText + (1 << 20)
-	maxParts  = 600 // a browser sends one for each file that was chosen: people are told of too many
-)
+const maxParts = 600 // a browser sends one for each file that was chosen: people are told of too many
+
+// maxUpload is how many bytes a form may have whose files have so many each.
+func maxUpload(perFile int64) int64 { return maxFiles*perFile + maxFormText + 1<<20 }
 
 func (p *portal) readParts(req *http.Request, f *form) error {
 	f.values = map[string]string{}
-	req.Body = http.MaxBytesReader(nil, req.Body, maxUpload)
+	req.Body = http.MaxBytesReader(nil, req.Body, maxUpload(f.limits.MaxFileSize))
 	r, err := req.MultipartReader()
 	if err != nil {
 		return unreadable(err)
@@ -223,7 +224,7 @@ func (p *portal) readFile(ctx context.Context, f *form, part *multipart.Part) er
 	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
 		return nil
 	}
-	limited := &atMost{Reader: in, left: maxFileSize}
+	limited := &atMost{Reader: in, left: f.limits.MaxFileSize}
 	file := desk.Attachment{Name: mailmsg.SafeFileName(part.FileName()), Type: "application/octet-stream"}
 	if media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); err == nil {
 		file.Type = media
@@ -267,7 +268,7 @@ func (f *form) problems(t *i18n.Texts, needed ...string) ([]problem, error) {
 		}
 	}
 	for _, name := range f.tooLarge {
-		if err := add("files", "file_too_large", "Name", name, "Limit", t.Bytes(shownSize)); err != nil {
+		if err := add("files", "file_too_large", "Name", name, "Limit", t.Bytes(f.limits.ShownSize)); err != nil {
 			return nil, err
 		}
 	}

@@ -37,7 +37,7 @@ func TestNothingIsLostWhenAFormIsRefused(t *testing.T) {
 		}
 		cases := map[string]sent{
 			"eleven files":       {ticketPath(mine.Number), map[string]string{"text": "my draft", "solved": "1"}, many, []string{"Send at most 10 files", "my draft", "checked", "Choose the files again: file-0.txt"}},
-			"one file too large": {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{{"big.bin", "text/plain", strings.Repeat("x", maxFileSize+1)}, {"small.txt", "text/plain", "x"}}, []string{"big.bin is larger than \u206625 MB\u2069", "my draft", "small.txt"}},
+			"one file too large": {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{{"big.bin", "text/plain", strings.Repeat("x", 25<<20+1)}, {"small.txt", "text/plain", "x"}}, []string{"big.bin is larger than \u206625 MB\u2069", "my draft", "small.txt"}},
 			"blanks":             {ticketPath(mine.Number), map[string]string{"text": " \n\t "}, nil, []string{"Write what you want to say", " \n\t </textarea>"}},
 			"no subject":         {"/tickets/new", map[string]string{"text": "my draft", "subject": " "}, many[:1], []string{"Enter a subject", "my draft", "file-0.txt"}},
 			"no text":            {"/tickets/new", map[string]string{"text": "", "subject": `my "subject"`}, nil, []string{"Write what you want to say", "my &#34;subject&#34;"}},
@@ -137,7 +137,7 @@ func TestAnOversizedUploadKeepsTheText(t *testing.T) {
 	mine := r.open(ann, "Hello", "Hi.")
 	in := r.signIn(ann)
 	head := "--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nmy draft\r\n--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"big.bin\"\r\n\r\n"
-	body := io.MultiReader(strings.NewReader(head), &endless{maxUpload + 1000}, strings.NewReader("\r\n--b--\r\n"))
+	body := io.MultiReader(strings.NewReader(head), &endless{maxUpload(25<<20) + 1000}, strings.NewReader("\r\n--b--\r\n"))
 	req := in.request("POST", ticketPath(mine.Number), "multipart/form-data; boundary=b", nil)
 	req.Body, req.ContentLength = io.NopCloser(body), -1
 	a := in.do(req)

@@ -128,7 +128,7 @@ func (p *portal) showNew(c *gin.Context, who visitor, f desk.TicketForm, values 
 		return err
 	}
 	h.Active, h.Problems = "new", problems
-	v := newView{head: h, Nonce: store.NewID(), Form: f.Key, Follows: former.Number, Suggest: who.org.HasArticles(who.scope), limits: theLimits}
+	v := newView{head: h, Nonce: store.NewID(), Form: f.Key, Follows: former.Number, Suggest: who.org.HasArticles(who.scope), limits: limitsOf(who.org.Settings)}
 	if len(tickets.Forms(who.org)) > 1 {
 		v.Named = f.In(t.Lang())
 	}
@@ -161,7 +161,7 @@ func fieldsOf(s desk.Settings, f desk.TicketForm, lang string, values map[string
 }
 
 func (p *portal) create(c *gin.Context, who visitor) error {
-	in, err := p.readForm(c, desk.FieldSubject, desk.FieldText)
+	in, err := p.readForm(c, who, desk.FieldSubject, desk.FieldText)
 	if err != nil {
 		return err
 	}

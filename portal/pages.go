@@ -232,7 +232,10 @@ type limits struct {
 	ShownSize   int64 // as people are told it
 }
 
-var theLimits = limits{maxFiles, maxFileSize, shownSize} //nolint:gochecknoglobals // never changes
+// limitsOf are those that the operator has set. Some programs count a megabyte as 2^20 bytes: theirs is taken too.
+func limitsOf(s desk.Settings) limits {
+	return limits{maxFiles, int64(s.FileMB) << 20, int64(s.FileMB) * 1_000_000}
+}
 
 type message struct {
 	ID         desk.ID

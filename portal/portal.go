@@ -48,8 +48,6 @@ type Options struct {
 // The limits of what a customer sends at once.
 const (
 	maxFiles     = 10
-	maxFileSize  = 25 << 20
-	shownSize    = 25_000_000 // the limit as people are told it
 	maxFormText  = 1 << 20
 	maxSmallForm = 64 << 10 // a form without files
 	formWithin   = 30 * time.Second
@@ -97,7 +95,7 @@ func New(o Options) (http.Handler, error) {
 	// A mail program may have its reader's browser post there, from its own page; whoever has the link may (RFC 8058).
 	mux.Handle("/stop/", remembering(p.sessions.Handler(e)))
 	mux.Handle("/", web.SameOrigin(remembering(p.sessions.Handler(e)), http.HandlerFunc(p.foreign)))
-	return web.Headers(web.Bodies(mux, maxUpload, filesWithin), o.HTTPS), nil
+	return web.Headers(web.Bodies(mux, maxUpload(desk.MaxFileMB<<20), filesWithin), o.HTTPS), nil
 }
 
 func (p *portal) routes(e *gin.Engine) {

@@ -116,7 +116,7 @@ func sampleForm(t *teller, h head) newView {
 	h.Problems = append(h.Problems, problem{"p_serial", t.say("property_required", "Name", "Serial number")})
 	choices := []choice{{"a", "Hamburg", true}, {"b", "Bergen", false}}
 	return newView{
-		head: h, Form: "support", Named: "Printers", Follows: 4812, Suggest: true, limits: theLimits,
+		head: h, Form: "support", Named: "Printers", Follows: 4812, Suggest: true, limits: limitsOf(desk.DefaultSettings()),
 		Fields: []formField{
 			{Kind: desk.FieldSubject, Name: desk.FieldSubject, Value: "Label printer", Required: true}, {Kind: desk.FieldText, Name: desk.FieldText, Value: "Since the update", Required: true},
 			{Kind: ownText, Name: "p_serial", Label: "Serial number", Hint: "On the back.", Required: true}, {Kind: string(desk.NumberProperty), Name: "p_pages", Label: "Pages", Value: "12"},
@@ -143,7 +143,7 @@ func sampleThread(t *teller, h head) threadView {
 		TakesPart: true, copying: copying{desk.CopyAsked, "bo@halvorsen.example"},
 		Scores:  []choice{{"good", t.say("thread.rate_good"), true}, {"fair", t.say("thread.rate_fair"), false}, {"bad", t.say("thread.rate_bad"), false}},
 		Created: sampleMoment(t.Texts, 48), Last: sampleMoment(t.Texts, 0), Messages: []message{folded, team, own}, Newest: "m2", Similar: 4811, SimilarAt: sampleMoment(t.Texts, 26), EarlierURL: "/tickets/4821?before=m0", LatestURL: "/tickets/4821",
-		People: []person{{"Ingrid Halvorsen", "IH", t.say("thread.requester")}, {"Mette Lund", "ML", t.say("thread.team")}}, limits: theLimits,
+		People: []person{{"Ingrid Halvorsen", "IH", t.say("thread.requester")}, {"Mette Lund", "ML", t.say("thread.team")}}, limits: limitsOf(desk.DefaultSettings()),
 	}
 }
 

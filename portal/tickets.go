@@ -88,7 +88,7 @@ func (p *portal) showThread(c *gin.Context, who visitor, ticket desk.Ticket, in 
 	h.Title, h.Problems = ticket.Subject, problems
 	v := threadView{
 		head: h, Number: ticket.Number, Subject: ticket.Subject, Created: momentOf(t, ticket.CreatedAt), Last: momentOf(t, ticket.LastActivityAt),
-		Nonce: store.NewID(), Draft: in.value("text"), Solved: in.value("solved") != "", limits: theLimits,
+		Nonce: store.NewID(), Draft: in.value("text"), Solved: in.value("solved") != "", limits: limitsOf(org.Settings),
 		copying: copying{tickets.CopyingOf(org, ticket.MailboxID), in.value("copies")},
 	}
 	s := desk.StatusOf(org.Settings.Pipelines, ticket.Pipeline, ticket.Status)
@@ -285,7 +285,7 @@ func (p *portal) reply(c *gin.Context, who visitor) error {
 	if err != nil {
 		return err
 	}
-	in, err := p.readForm(c, "text")
+	in, err := p.readForm(c, who, "text")
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func TestRefusedFormsKeepNoFiles(t *testing.T) {
 	mine := r.open(ann, "Hello", "Hi.")
 	in := r.signIn(ann)
 	file := upload{"a.txt", "text/plain", "bytes"}
-	big := upload{"big.bin", "text/plain", strings.Repeat("x", maxFileSize+1)}
+	big := upload{"big.bin", "text/plain", strings.Repeat("x", 25<<20+1)}
 	for what, c := range map[string]struct {
 		path   string
 		fields map[string]string
@@ -203,5 +203,42 @@ func TestT9_OurScriptIsToldWhereToGo(t *testing.T) {
 	}
 	if n := len(r.messages(mine.ID)); n != 2 {
 		t.Errorf("%d messages", n)
+	}
+}
+
+// TestT9_TheOperatorSaysHowLargeAFileMayBe: the page says so, and it holds.
+func TestT9_TheOperatorSaysHowLargeAFileMayBe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ann := r.contact("Ann", "ann@acme.example")
+	mine := r.open(ann, "Hello", "Hi.")
+	in := r.signIn(ann)
+	sized := func(mb int) {
+		t.Helper()
+		r.set(func(s *desk.Settings) { s.FileMB = mb })
+		if page := in.get(ticketPath(mine.Number)).body; !strings.Contains(page, fmt.Sprintf(`data-limit="%d"`, mb<<20)) || !strings.Contains(page, fmt.Sprintf("up to 10 files, \u2066%d MB\u2069 each", mb)) {
+			t.Errorf("with %d MB the page says %s", mb, textOf(page))
+		}
+	}
+	send := func(size int) answer {
+		return in.send(ticketPath(mine.Number), map[string]string{"text": "see there"}, upload{"a.bin", "text/plain", strings.Repeat("x", size)})
+	}
+	sized(1)
+	in.want("just as large", send(1<<20), http.StatusSeeOther)
+	if a := send(1<<20 + 1); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "a.bin is larger than \u20661 MB\u2069") {
+		t.Errorf("one byte more: %d %s", a.status, textOf(a.body))
+	}
+	in.want("more than all files together", send(12<<20), http.StatusRequestEntityTooLarge)
+	sized(30)
+	in.want("beyond what it is at first", send(26<<20), http.StatusSeeOther)
+	if n := len(r.messages(mine.ID)); n != 3 {
+		t.Errorf("the ticket has %d messages", n)
+	}
+	for _, mb := range []int{0, -1, desk.MaxFileMB + 1} {
+		s := desk.DefaultSettings()
+		s.FileMB = mb
+		if err := desk.CheckSettings(s); desk.KindOf(err) != desk.Invalid {
+			t.Errorf("%d MB: %v", mb, err)
+		}
 	}
 }

@@ -40,6 +40,7 @@ func TestP8_AnOperatorLooksOn(t *testing.T) {
 		} {
 			v.want("read only: "+path, a, http.StatusForbidden)
 		}
+		v.want("staying signed in", v.post("/account/stay"), http.StatusNoContent)
 		if got := r.messages(mine.ID); len(got) != 2 {
 			t.Errorf("the ticket has %d messages", len(got))
 		}
