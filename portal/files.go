@@ -141,7 +141,7 @@ func (p *portal) formOf(r *http.Request) *form {
 		return nil
 	}
 	if sent.form == nil {
-		sent.form = &form{lost: true}
+		sent.form = &form{lost: true, limits: limitsOf(desk.Settings{FileMB: desk.MaxFileMB})} // the operator's may be out of reach
 		_ = p.readParts(r, sent.form) // what came whole is there
 	}
 	return sent.form
