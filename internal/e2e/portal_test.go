@@ -251,6 +251,17 @@ func TestPortalEmptyInABrowser(t *testing.T) {
 	in.gateway("contact", "add", "--name", "Noa", "--email", "noa@new.example")
 	in.start()
 	p := openTab(t, in.url)
+	cookies := func(blocked, told bool) {
+		t.Helper()
+		p.do("cookies", call(emulation.SetDocumentCookieDisabled, emulation.SetDocumentCookieDisabledParams{Disabled: blocked}))
+		p.open("/sign-in")
+		if got := p.text("[data-cookies]") != "" && p.bool("document.querySelector('[data-cookies]').checkVisibility()"); got != told {
+			t.Errorf("with cookies blocked %v the page says so: %v", blocked, got)
+		}
+	}
+	cookies(true, true)
+	p.stop("no-cookies")
+	cookies(false, false)
 	p.arrives(in, "noa@new.example")
 	p.stop("empty")
 }
