@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -81,7 +82,11 @@ func (p *portal) newPage(c *gin.Context, who visitor) error {
 	if len(all) == 0 {
 		return noForm(c)
 	}
-	f, ok := chosenForm(all, c.Query("form"))
+	former, err := p.former(c.Request.Context(), who, c.Query("follows"))
+	if err != nil {
+		return err
+	}
+	f, ok := chosenForm(all, cmp.Or(c.Query("form"), former.Form))
 	if !ok && len(all) > 1 {
 		return p.choose(c, who, all)
 	}
@@ -92,14 +97,16 @@ func (p *portal) newPage(c *gin.Context, who visitor) error {
 	if err != nil {
 		return err
 	}
-	former, err := p.former(c.Request.Context(), who, c.Query("follows"))
-	if err != nil {
-		return err
-	}
+	values := map[string]string{desk.FieldSubject: about}
 	if former.ID != "" {
-		about = former.Subject
+		values[desk.FieldSubject] = former.Subject
+		for _, property := range who.org.Settings.Properties {
+			if property.Shown { // what others are not to see came from agents
+				values[ownField+property.Key] = former.Properties[property.Key]
+			}
+		}
 	}
-	return p.showNew(c, who, f, map[string]string{desk.FieldSubject: about}, former, nil)
+	return p.showNew(c, who, f, values, former, nil)
 }
 
 func (p *portal) choose(c *gin.Context, who visitor, all []desk.TicketForm) error {
@@ -183,6 +190,11 @@ func (p *portal) create(c *gin.Context, who visitor) error {
 		if err != nil {
 			return err
 		}
+		lines, err := unplaced(t, who.org.Settings, f, in)
+		if err != nil {
+			return err
+		}
+		in.values[desk.FieldText] += lines
 		problems = append([]problem{{desk.FieldText, text}}, problems...)
 	}
 	values, wrong, err := ownValues(t, who.org.Settings, f, in)
@@ -250,6 +262,28 @@ func ownValues(t *i18n.Texts, s desk.Settings, f desk.TicketForm, in *form) (val
 		values[property.Key] = v
 	}
 	return values, wrong, nil
+}
+
+// unplaced are, as lines of text, the values of custom properties that a form has no field for.
+func unplaced(t *i18n.Texts, s desk.Settings, f desk.TicketForm, in *form) (string, error) {
+	var b strings.Builder
+	for _, property := range s.Properties {
+		placed := slices.ContainsFunc(f.Fields, func(field desk.FormField) bool { return field.Property == desk.CustomPrefix+property.Key })
+		value := in.value(ownField + property.Key)
+		if placed || value == "" {
+			continue
+		}
+		if normal, err := (desk.FormField{}).Normal(property, value); err == nil { // else it stands as it was typed
+			if value, err = propertyText(t, property, normal); err != nil {
+				return "", err
+			}
+		}
+		b.WriteString("\n" + property.In(t.Lang()) + ": " + value)
+	}
+	if b.Len() == 0 {
+		return "", nil
+	}
+	return "\n" + b.String(), nil
 }
 
 // How far back, and among how many of somebody's latest open tickets, one is looked for that is about the same.

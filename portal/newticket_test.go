@@ -85,6 +85,10 @@ func TestT13_FormsFillProperties(t *testing.T) {
 		in.says("the thread", page, "<dt>Serial number</dt><dd><bdi>X-12</bdi>", "<dt>Site</dt><dd><bdi>Hamburg</bdi>")
 		in.saysNot("the thread", page, "<dt>Pages</dt>", "planted")
 
+		page = in.get("/tickets/new?follows=1")
+		in.says("what goes on from it", page, `name="form" value="printer"`, `name="follows" value="1"`, `value="Stripes"`, `value="X-12"`, `<option value="ham" selected>`)
+		in.saysNot("what goes on from it", page, `value="12.5"`, "checked")
+
 		// The list can be narrowed to what was written in one of the forms that are offered.
 		list := in.get("/tickets?form=printer")
 		in.says("by its form", list, `href="/tickets/1"`, `<label for="f-form">Form</label>`, `<option value="printer" selected>Printers</option>`)
@@ -100,7 +104,7 @@ func TestT13_FormsFillProperties(t *testing.T) {
 		fields["nonce"], fields["subject"] = string(store.NewID()), "Dots"
 		page = in.send("/tickets/new", fields)
 		in.want("taken away", page, http.StatusUnprocessableEntity)
-		in.says("taken away", page, "not offered any more", `value="Dots"`, ">On every page</textarea>", `name="form" value="support"`)
+		in.says("taken away", page, "not offered any more", `value="Dots"`, ">On every page\n\nSerial number: X-12\nPages: 12.5\nSite: Hamburg\nUrgent: Yes\n", `name="form" value="support"`)
 		r.sets(map[string]any{"ticket_forms": []any{}})
 		_, err = r.db.FreshOrganisation(t.Context())
 		ok(t, err)

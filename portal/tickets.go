@@ -325,6 +325,9 @@ func (p *portal) showLate(c *gin.Context, who visitor, ticket desk.Ticket, in *f
 	v := lateView{head: h, Number: ticket.Number, Subject: ticket.Subject, Reason: reason, Nonce: store.NewID(), Text: in.value("text"), Files: in.names()}
 	if forms := tickets.Forms(who.org); len(forms) > 0 {
 		v.Form = forms[0].Key
+		if f, ok := chosenForm(forms, ticket.Form); ok {
+			v.Form = f.Key
+		}
 	}
 	return p.show(c, t, "late", v, 0)
 }
