@@ -142,7 +142,7 @@ func (p *portal) formOf(r *http.Request) *form {
 	}
 	if sent.form == nil {
 		sent.form = &form{lost: true, limits: limitsOf(desk.Settings{FileMB: desk.MaxFileMB})} // the operator's may be out of reach
-		_ = p.readParts(r, sent.form) // what came whole is there
+		_ = p.readParts(r, sent.form)                                                          // what came whole is there
 	}
 	return sent.form
 }
