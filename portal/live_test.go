@@ -75,7 +75,12 @@ func TestT9_NewAnswersAreToldWhileAPageIsOpen(t *testing.T) {
 		}
 
 		// It ends with the right to see the ticket, and with the session.
+		list := desk.ContactList{ID: store.NewID(), Name: "Nobody", CreatedAt: r.db.Now()}
+		ok(t, r.db.Update(ctx, func(tx *store.Tx) error { return tx.PutContactList(ctx, list) }))
 		for what, end := range map[string]func(){
+			"not on a list that may enter": func() {
+				r.set(func(s *desk.Settings) { s.Access.Entry, s.Access.Lists = desk.EntryLists, []desk.ID{list.ID} })
+			},
 			"signed out": func() { in.post("/sign-out") },
 			"disabled": func() {
 				ann.Disabled = true
@@ -92,6 +97,7 @@ func TestT9_NewAnswersAreToldWhileAPageIsOpen(t *testing.T) {
 				t.Errorf("%s: still told of %q", what, got)
 			}
 			stop()
+			r.set(func(s *desk.Settings) { s.Access.Entry = desk.EntryContacts })
 		}
 	})
 }
