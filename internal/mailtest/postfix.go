@@ -27,6 +27,7 @@ type PostfixServer struct {
 	dir            string
 	proc, rights   *process
 	submission, mx int
+	asked          int // where fakeroot's server listens
 }
 
 // PostfixOptions say how a PostfixServer treats what its users submit.
@@ -75,17 +76,17 @@ func Postfix(t testing.TB, dovecot *DovecotServer, o PostfixOptions) *PostfixSer
 		t.Fatal(err)
 	}
 	err = retryPorts(3, func(ports []int) error {
-		p.submission, p.mx = ports[0], ports[1]
+		p.submission, p.mx, p.asked = ports[0], ports[1], ports[2]
 		p.rights = &process{
-			path: faked, args: []string{"--foreground", "--port", fmt.Sprint(ports[2])}, dir: p.dir, id: dovecot.id,
+			path: faked, args: []string{"--foreground", "--port", fmt.Sprint(p.asked)}, dir: p.dir, id: dovecot.id,
 			dead: syscall.SIGKILL, output: new(lockedBuffer),
 		}
-		if err := p.rights.start(func() error { return printed(p.rights.output, fmt.Sprintf("%d:", ports[2])) }); err != nil {
+		if err := p.rights.start(p.believed); err != nil {
 			return err
 		}
 		p.proc = &process{
 			path: master, args: []string{"-d", "-c", filepath.Join(p.dir, "conf")}, dir: p.dir, id: dovecot.id,
-			env:  []string{"LD_PRELOAD=" + preload, fmt.Sprintf("FAKEROOTKEY=%d", ports[2]), "MAIL_CONFIG=" + filepath.Join(p.dir, "conf")},
+			env:  []string{"LD_PRELOAD=" + preload, fmt.Sprintf("FAKEROOTKEY=%d", p.asked), "MAIL_CONFIG=" + filepath.Join(p.dir, "conf")},
 			dead: syscall.SIGTERM, output: new(lockedBuffer), // children end with the master
 		}
 		if err := p.configure(o, filepath.Dir(master)); err != nil {
@@ -102,9 +103,10 @@ func Postfix(t testing.TB, dovecot *DovecotServer, o PostfixOptions) *PostfixSer
 	return p
 }
 
-func printed(b *lockedBuffer, want string) error {
-	if !strings.Contains(b.String(), want) {
-		return fmt.Errorf("it has not printed %q", want)
+// believed waits for fakeroot's server: it prints its port and its process.
+func (p *PostfixServer) believed() error {
+	if !strings.HasPrefix(p.rights.output.String(), fmt.Sprintf("%d:", p.asked)) {
+		return errors.New("fakeroot's server has not said where it is")
 	}
 	return nil
 }
@@ -257,10 +259,10 @@ func (p *PostfixServer) transmit(port int, auth sasl.Client, from string, to []s
 	return nil
 }
 
-// Kill ends the server at once (SIGKILL). Its queue stays.
+// Kill ends the server at once (SIGKILL). Its queue stays. So does fakeroot's server end: it may, by itself, when one it talks to is killed.
 func (p *PostfixServer) Kill() {
 	p.t.Helper()
-	if err := p.proc.stop(syscall.SIGKILL); err != nil {
+	if err := errors.Join(p.proc.stop(syscall.SIGKILL), p.rights.stop(syscall.SIGKILL)); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -268,7 +270,12 @@ func (p *PostfixServer) Kill() {
 // Start starts the server again, on the same ports. The Dovecot must run: Postfix asks it how users sign in.
 func (p *PostfixServer) Start() {
 	p.t.Helper()
-	if err := p.proc.startAgain(p.ready); err != nil {
+	p.rights.output = new(lockedBuffer)
+	err := p.rights.startAgain(p.believed)
+	if err == nil {
+		err = p.proc.startAgain(p.ready)
+	}
+	if err != nil {
 		p.t.Fatal(err)
 	}
 }
