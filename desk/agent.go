@@ -189,6 +189,11 @@ func firstCommands(text string, note bool) (c Commands, rest string) {
 	}
 }
 
+// Blank tells whether nobody sees anything of a text.
+func Blank(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return !unseenBlank(r) && !Unseen(r) })
+}
+
 // unseenBlank covers what stands between words: clients also write no-break spaces and marks without a width.
 func unseenBlank(r rune) bool {
 	return unicode.IsSpace(r) || unicode.In(r, unicode.Zs, unicode.Cf) || r == '\u2800' || r == '\u3164'

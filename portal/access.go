@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -40,7 +39,7 @@ func (p *portal) signInPage(c *gin.Context) error {
 
 // required adds a problem for a field that was left empty.
 func required(h *head, t *i18n.Texts, field, value, key string) error {
-	if strings.TrimSpace(value) != "" {
+	if !desk.Blank(value) {
 		return nil
 	}
 	text, err := t.T(key)

@@ -52,7 +52,7 @@ func (f *form) names() string {
 
 // refused tells that a form will not be taken, from what has come of it.
 func (f *form) refused() bool {
-	empty := func(field string) bool { return strings.TrimSpace(f.value(field)) == "" }
+	empty := func(field string) bool { return desk.Blank(f.value(field)) }
 	people, bad := desk.NamedIn(f.value("copies"))
 	return f.lost || slices.ContainsFunc(f.needed, empty) || desk.CheckSubject(f.subject()) != nil || len(f.tooLarge) > 0 || f.tooMany || bad != "" || len(people) > desk.MostNamed
 }
@@ -99,6 +99,9 @@ func (p *portal) readParts(req *http.Request, f *form) error {
 		if parts == maxParts {
 			f.tooMany = true
 			return nil
+		}
+		if part.FormName() == "" {
+			return unreadable(errors.New("a part has no name that can be read"))
 		}
 		var b []byte
 		if part.FileName() == "" {
@@ -256,7 +259,7 @@ func (f *form) problems(t *i18n.Texts, needed ...string) ([]problem, error) {
 		return err
 	}
 	for _, field := range needed {
-		if strings.TrimSpace(f.value(field)) == "" {
+		if desk.Blank(f.value(field)) {
 			if err := add(field, "need_"+field); err != nil {
 				return nil, err
 			}

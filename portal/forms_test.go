@@ -39,6 +39,8 @@ func TestNothingIsLostWhenAFormIsRefused(t *testing.T) {
 			"eleven files":       {ticketPath(mine.Number), map[string]string{"text": "my draft", "solved": "1"}, many, []string{"Send at most 10 files", "my draft", "checked", "Choose the files again: file-0.txt"}},
 			"one file too large": {ticketPath(mine.Number), map[string]string{"text": "my draft"}, []upload{{"big.bin", "text/plain", strings.Repeat("x", 25<<20+1)}, {"small.txt", "text/plain", "x"}}, []string{"big.bin is larger than \u206625 MB\u2069", "my draft", "small.txt"}},
 			"blanks":             {ticketPath(mine.Number), map[string]string{"text": " \n\t "}, nil, []string{"Write what you want to say", " \n\t </textarea>"}},
+			"nothing to be seen": {ticketPath(mine.Number), map[string]string{"text": "\u200b\u2060\ufeff\U000E0041\u2800 "}, nil, []string{"Write what you want to say"}},
+			"a subject of that":  {"/tickets/new", map[string]string{"text": "my draft", "subject": "\u200b\u202e"}, nil, []string{"Enter a subject", "my draft"}},
 			"no subject":         {"/tickets/new", map[string]string{"text": "my draft", "subject": " "}, many[:1], []string{"Enter a subject", "my draft", "file-0.txt"}},
 			"no text":            {"/tickets/new", map[string]string{"text": "", "subject": `my "subject"`}, nil, []string{"Write what you want to say", "my &#34;subject&#34;"}},
 		}
@@ -174,6 +176,7 @@ func TestFormsThatCannotBeReadAreToldKindly(t *testing.T) {
 		"no boundary":              {"/tickets/new", "multipart/form-data", field + "--b--\r\n", 400, broken},
 		"another boundary":         {"/tickets/new", "multipart/form-data; boundary=other", field + "--b--\r\n", 400, broken},
 		"a part without a header":  {ticketPath(mine.Number), boundary, "--b\r\nno header\r\n\r\nx\r\n--b--\r\n", 400, broken},
+		"a part without a name":    {ticketPath(mine.Number), boundary, field + "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"; filename=\"b.bin\"\r\n\r\nabc\r\n--b--\r\n", 400, broken},
 		"a broken encoding":        {ticketPath(mine.Number), boundary, "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.bin\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=\x01=\r\n--b--\r\n", 400, broken},
 		"url-encoded":              {ticketPath(mine.Number), urlencoded, "text=my+words", 400, broken},
 		"url-encoded, a ticket":    {"/tickets/new", urlencoded, "subject=x&text=my+words", 400, broken},

@@ -12,6 +12,7 @@ import (
 
 	"postern/desk"
 	"postern/internal/desktest"
+	"postern/safehtml"
 	"postern/store"
 	"postern/tickets"
 )
@@ -171,4 +172,18 @@ func TestT3_OldMessagesFoldAndEventsStandBetween(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestT3_WhatIsFoldedIsNotSaidTwice: under an answer stands what it repeats of earlier ones, and not the answer once more.
+func TestT3_WhatIsFoldedIsNotSaidTwice(t *testing.T) {
+	for what, c := range map[string]struct{ text, reply, body, quoted string }{
+		"a quote below":           {"Thanks.\n\nOn Monday Ann wrote:\n> Hi", "Thanks.", "Thanks.", "On Monday Ann wrote:"},
+		"a quote above":           {"> Hi\n\nThanks.", "Thanks.", "Thanks.", "Thanks."},
+		"nothing that it repeats": {"Thanks.\n", "Thanks.", "Thanks.", ""},
+	} {
+		body, quoted := bodyOf(desk.Message{Text: c.text, Reply: c.reply, HTML: safehtml.FromText(c.text)})
+		if !strings.Contains(string(body), c.body) || !strings.Contains(string(quoted), c.quoted) || what == "a quote below" && strings.Contains(string(quoted), "Thanks") || c.quoted == "" && quoted != "" {
+			t.Errorf("%s: %q, %q", what, body, quoted)
+		}
+	}
 }

@@ -225,7 +225,11 @@ func bodyOf(m desk.Message) (body, quoted template.HTML) {
 	if m.Reply == m.Text || strings.TrimSpace(m.Reply) == strings.TrimSpace(m.Text) {
 		return template.HTML(safehtml.Clean(m.HTML, safehtml.Options{CID: pictures(m)})), "" //nolint:gosec // that is what Clean is for
 	}
-	return template.HTML(safehtml.FromText(m.Reply)), template.HTML(safehtml.FromText(m.Text)) //nolint:gosec // escaped
+	earlier := m.Text
+	if rest, ok := strings.CutPrefix(strings.TrimSpace(m.Text), strings.TrimSpace(m.Reply)); ok {
+		earlier = strings.TrimLeft(rest, "\r\n")
+	}
+	return template.HTML(safehtml.FromText(m.Reply)), template.HTML(safehtml.FromText(earlier)) //nolint:gosec // escaped
 }
 
 // pictures finds the URL of a picture that a mail carries.

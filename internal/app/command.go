@@ -71,7 +71,7 @@ func (c *cli) run(ctx context.Context, root *cobra.Command, args []string) int {
 	c.env.Stdout = out
 	root.SetOut(out)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	ran, err := root.ExecuteContextC(ctx)
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("what was to be printed is lost: %w; what was changed is changed", out.err)
 	}
@@ -80,7 +80,7 @@ func (c *cli) run(ctx context.Context, root *cobra.Command, args []string) int {
 	}
 	code := fail(c.env.Stderr, err)
 	if misused(err) {
-		fmt.Fprintf(c.env.Stderr, "%s --help tells what there is.\n", root.Name())
+		fmt.Fprintf(c.env.Stderr, "%s --help tells what there is.\n", ran.CommandPath())
 		code = 2
 	}
 	return code
