@@ -180,6 +180,10 @@ func (p *portal) list(c *gin.Context, who visitor) error {
 	if err != nil {
 		return err
 	}
+	if total := counts.Of(q.Kind); len(lines) == 0 && total > 0 && q.Page > 1 { // an old link, or somebody has closed some meanwhile
+		q.Page = (total + perPage - 1) / perPage
+		return redirect(c, q.url())
+	}
 	v := listView{head: h, Query: q, Total: counts.Of(q.Kind), From: (q.Page-1)*perPage + 1, To: (q.Page-1)*perPage + len(lines), ClearURL: listQuery{Shared: q.Shared}.url()}
 	v.Waiting = counts.Waiting
 	all := counts

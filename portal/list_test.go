@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -226,4 +227,22 @@ func TestT1_UnreadEndsWithALook(t *testing.T) {
 		r.answer(mine, "One more")
 		marked("another answer", true)
 	})
+}
+
+// TestT1_AnEmptyPageLeadsSomewhere: one behind the last leads to the last, and filters that match nothing can be cleared.
+func TestT1_AnEmptyPageLeadsSomewhere(t *testing.T) {
+	r := newRig(t, nil)
+	r.set(func(s *desk.Settings) { s.Budgets.NewTickets = 100 })
+	ann := r.contact("Ann", "ann@acme.example")
+	in := r.signIn(ann)
+	if a := in.get("/tickets?page=3"); a.status != http.StatusOK {
+		t.Errorf("without a ticket: %d %s", a.status, a.location)
+	}
+	for i := range perPage + 1 {
+		r.open(ann, fmt.Sprintf("Ticket %d", i), "x")
+	}
+	if a := in.get("/tickets?page=9&sort=number"); a.location != "/tickets?page=2&sort=number" || in.get(a.location).status != http.StatusOK {
+		t.Errorf("behind the last page: %d %s", a.status, a.location)
+	}
+	in.says("nothing matches", in.get("/tickets?from=2999-01-01"), "No ticket matches these filters.", "Clear")
 }
