@@ -386,7 +386,9 @@ func TestP7_OwnSessions(t *testing.T) {
 			t.Fatalf("the page lists %d sessions: %s", len(found), textOf(page.body))
 		}
 		for _, f := range found {
-			eves.post("/account/sessions", "session", f[1])
+			if v := eves.post("/account/sessions", "session", f[1]); v.location != "/account" {
+				t.Errorf("one that is not hers: %d %s", v.status, v.location)
+			}
 		}
 		there.want("nobody else ends it", there.get("/tickets"), 200)
 		own := ids.FindAllStringSubmatch(there.get("/account").body, -1)
@@ -534,6 +536,8 @@ func TestAnAccountIsChangedByWhatWasSent(t *testing.T) {
 		has("broken", name, "Europe/Oslo")
 		in.want("another kind of form", in.do(in.request(http.MethodPost, "/account", "multipart/form-data; boundary=b", []byte(whole))), http.StatusSeeOther)
 		has("another kind of form", "Eve", "Europe/Oslo")
+		in.want("nothing to be seen", in.post("/account", "name", "\u200b\u2060"), http.StatusSeeOther)
+		has("nothing to be seen", "", "Europe/Oslo")
 	})
 }
 

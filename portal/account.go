@@ -194,8 +194,9 @@ func (p *portal) endSessions(c *gin.Context, who visitor) error {
 		if err := p.DB.Update(ctx, func(tx *store.Tx) error { return tx.EndSession(ctx, who.ID, s.Token, false) }); err != nil {
 			return err
 		}
+		return p.done(c, t, "/account", "account.ended")
 	}
-	return p.done(c, t, "/account", "account.ended")
+	return redirect(c, "/account") // it has ended meanwhile: the page shows which there are
 }
 
 // changePassword sets a new password for somebody who is signed in. The session goes on under a new token; all others end.

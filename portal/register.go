@@ -113,6 +113,9 @@ func (p *portal) register(c *gin.Context) error {
 
 // oneLine makes what was typed into one line of text, without characters that nobody sees or that turn what others read.
 func oneLine(s string) string {
+	if desk.Blank(s) {
+		return ""
+	}
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
