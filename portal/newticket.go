@@ -223,6 +223,12 @@ func (p *portal) create(c *gin.Context, who visitor) error {
 		}
 		return p.showNew(c, who, f, in.values, former, []problem{{desk.FieldText, refusal}})
 	}
+	number := "#" + strconv.FormatInt(ticket.Number, 10)
+	if _, err := p.DB.Ticket(c.Request.Context(), who.scope, ticket.ID); desk.KindOf(err) == desk.NotFound { // the operator's rules hide it from them
+		return p.done(c, t, home, "thread.got_ticket", "Number", number)
+	} else if err != nil {
+		return err
+	}
 	to := ticketPath(ticket.Number)
 	similar, err := p.similar(c, who, ticket)
 	if err != nil {
@@ -231,7 +237,7 @@ func (p *portal) create(c *gin.Context, who visitor) error {
 	if similar.ID != "" {
 		to += "?similar=" + strconv.FormatInt(similar.Number, 10)
 	}
-	return p.done(c, t, to, "thread.got_ticket", "Number", "#"+strconv.FormatInt(ticket.Number, 10))
+	return p.done(c, t, to, "thread.got_ticket", "Number", number)
 }
 
 // ownValues reads the fields of custom properties, by their keys, and says what is wrong with them in the words of the page.

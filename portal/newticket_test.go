@@ -261,3 +261,27 @@ func TestT13_AFormHasItsOwnMailboxAndPipeline(t *testing.T) {
 		}
 	})
 }
+
+// TestT6_ATicketThatRulesHideIsTakenAllTheSame: its writer is told so on the list, and not that there is no such page; twice is once.
+func TestT6_ATicketThatRulesHideIsTakenAllTheSame(t *testing.T) {
+	both(t, func(t *testing.T, r *rig) {
+		ann := r.contact("Ann", "ann@acme.example")
+		in := r.signIn(ann)
+		r.set(func(s *desk.Settings) {
+			s.Shown.Rules = []desk.Condition{{Property: "subject", Operator: desk.Is, Values: []string{"shown"}}}
+		})
+		_, err := r.db.FreshOrganisation(t.Context())
+		ok(t, err)
+		fields := map[string]string{"subject": "hidden", "text": "It jams", "nonce": string(store.NewID())}
+		for range 2 {
+			if a := in.send("/tickets/new", fields); a.status != http.StatusSeeOther || a.location != "/tickets#sent" {
+				t.Fatalf("sent: %d %s", a.status, a.location)
+			}
+			in.says("the list", in.get("/tickets"), "We got it. Your ticket has the number")
+		}
+		in.want("the ticket", in.get("/tickets/1"), http.StatusNotFound)
+		if n := len(r.messages(r.numbered(1).ID)); n != 1 {
+			t.Errorf("the ticket has %d messages", n)
+		}
+	})
+}

@@ -110,12 +110,8 @@ func (d *Desk) OpenByCustomer(ctx context.Context, in CustomerTicket) (desk.Tick
 		if err != nil {
 			return err
 		}
-		if again {
-			scope, err := scopeOf(ctx, tx, org, in.Contact)
-			if err != nil {
-				return err
-			}
-			t, err = tx.Ticket(ctx, scope, sent.TicketID)
+		if again { // it is their own, also where rules hide it from them
+			t, err = tx.Ticket(ctx, desk.ScopeOfProgram(), sent.TicketID)
 			return err
 		}
 		if err := mayWrite(ctx, tx, org, in.Contact, true); err != nil {
